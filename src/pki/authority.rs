@@ -1,0 +1,323 @@
+//! A certification authority: prepare, admit, sign.
+
+use std::collections::BTreeMap;
+
+use der::asn1::BitString;
+use der::{Any, Decode, Encode};
+use time::{Duration, OffsetDateTime};
+use x509_cert::Version;
+use x509_cert::ext::Extension;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+use x509_cert::time::Validity;
+use x509_parser::prelude::FromDer;
+
+use crate::encoding::{Parsed, Signed, ToBeSigned, moment};
+use crate::extension::{self, ExtensionError, key_identifier};
+use crate::lint::{self, Finding, Subject};
+use crate::name::NameError;
+use crate::profile::Profile;
+use crate::request::Request;
+use crate::signer::{SignError, SignatureAlgorithm, Signer};
+
+/// How far notBefore lies before the moment of issuance, for clients whose clocks are late.
+pub const BACKDATE: Duration = Duration::minutes(5);
+
+/// An issuing authority: its certificate and where its lists are published.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    name: String,
+    certificate: Vec<u8>,
+    subject: Vec<u8>,
+    key_identifier: Vec<u8>,
+    public_key: Vec<u8>,
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+    crl_url: String,
+    issuer_url: String,
+}
+
+/// Why an authority cannot be used or a certificate cannot be prepared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorityError {
+    #[error("the authority's certificate cannot be read or is none of an authority")]
+    Certificate,
+    #[error("the key does not belong to the authority's certificate")]
+    Key,
+    #[error("the profile `{0}` does not allow this kind of key")]
+    KeyAlgorithm(String),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    #[error("the authority's certificate is not valid long enough")]
+    Validity,
+    #[error("the certificate cannot be encoded")]
+    Encoding,
+}
+
+impl From<der::Error> for AuthorityError {
+    fn from(_: der::Error) -> Self {
+        Self::Encoding
+    }
+}
+
+/// To-be-signed bytes that may be signed once: linted, and bound to the authority that admitted them.
+#[derive(Debug)]
+pub struct Ticket {
+    to_be_signed: Vec<u8>,
+    authority_key: Vec<u8>,
+}
+
+impl Ticket {
+    /// Signs what was linted, and consumes the ticket.
+    ///
+    /// # Errors
+    /// [`SignError::Refused`] for the key of another authority, else what the signer says.
+    pub fn sign(self, signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
+        if signer.public_key() != self.authority_key {
+            return Err(SignError::Refused);
+        }
+        sign(&self.to_be_signed, signer)
+    }
+}
+
+/// What is asked for: from the directory and the profile, with serial number and time from the caller.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    pub profile: &'a Profile,
+    pub attributes: &'a BTreeMap<String, String>,
+    pub request: &'a Request,
+    /// 128 random bits; made positive and non-zero here.
+    pub serial: [u8; 16],
+    pub now: OffsetDateTime,
+}
+
+impl Authority {
+    /// Reads an authority's certificate (DER). `base_url` is where `/pki/…` is served over plain http.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Certificate`].
+    pub fn new(name: &str, certificate: &[u8], base_url: &str) -> Result<Self, AuthorityError> {
+        let unreadable = AuthorityError::Certificate;
+        let (rest, parsed) =
+            x509_parser::certificate::X509Certificate::from_der(certificate).map_err(|_| unreadable.clone())?;
+        let constraints = parsed.basic_constraints().ok().flatten();
+        if !rest.is_empty() || !constraints.is_some_and(|constraints| constraints.value.ca) {
+            return Err(unreadable);
+        }
+        let public_key = parsed.public_key().raw.to_vec();
+        let bits = SubjectPublicKeyInfoRef::from_der(&public_key)?;
+        let time = |at: i64| OffsetDateTime::from_unix_timestamp(at).map_err(|_| AuthorityError::Certificate);
+        let base = base_url.trim_end_matches('/');
+        Ok(Self {
+            name: name.to_owned(),
+            certificate: certificate.to_vec(),
+            subject: parsed.subject().as_raw().to_vec(),
+            key_identifier: key_identifier(bits.subject_public_key.raw_bytes()),
+            public_key,
+            not_before: time(parsed.validity().not_before.timestamp())?,
+            not_after: time(parsed.validity().not_after.timestamp())?,
+            crl_url: format!("{base}/pki/crl/{name}.crl"),
+            issuer_url: format!("{base}/pki/ca/{name}.cer"),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// SubjectPublicKeyInfo, DER.
+    pub fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    pub(crate) fn subject(&self) -> &[u8] {
+        &self.subject
+    }
+
+    pub(crate) fn key_identifier(&self) -> &[u8] {
+        &self.key_identifier
+    }
+
+    /// Makes the to-be-signed bytes (DER).
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the profile, the person or the authority do not allow it.
+    pub fn prepare(&self, draft: &Draft<'_>, algorithm: SignatureAlgorithm) -> Result<Vec<u8>, AuthorityError> {
+        let profile = draft.profile;
+        if !profile.key_algorithms().contains(&draft.request.algorithm()) {
+            return Err(AuthorityError::KeyAlgorithm(profile.name().to_owned()));
+        }
+        let subject = profile.subject().fill(draft.attributes)?;
+        let mut extensions = leaf_extensions(self, draft.request.subject_public_key_info())?;
+        extensions.extend(extension::of_profile(profile, draft.attributes)?);
+        let not_before = (draft.now - BACKDATE).max(self.not_before);
+        let not_after = not_before + profile.validity();
+        if not_after > self.not_after {
+            return Err(AuthorityError::Validity);
+        }
+        let parts = Parts {
+            serial: &draft.serial,
+            issuer: &self.subject,
+            subject: &subject,
+            subject_public_key_info: draft.request.subject_public_key_info(),
+            not_before,
+            not_after,
+            extensions,
+        };
+        parts.encode(algorithm)
+    }
+
+    /// Lints to-be-signed bytes; only what has no error gets a ticket.
+    ///
+    /// # Errors
+    /// Every [`Finding`].
+    pub fn admit(&self, to_be_signed: &[u8], profile: &Profile) -> Result<Ticket, Vec<Finding>> {
+        let subject = Subject { authority: self, profile, to_be_signed };
+        let findings = lint::lint(&subject);
+        if findings.is_empty() {
+            Ok(Ticket { to_be_signed: to_be_signed.to_vec(), authority_key: self.public_key.clone() })
+        } else {
+            Err(findings)
+        }
+    }
+
+    pub(crate) fn validity(&self) -> (OffsetDateTime, OffsetDateTime) {
+        (self.not_before, self.not_after)
+    }
+}
+
+/// What two preparations of the same certificate have in common: everything but serial number, times and signature algorithm.
+///
+/// # Errors
+/// [`AuthorityError::Encoding`] when the bytes are no to-be-signed certificate.
+pub fn digest(to_be_signed: &[u8]) -> Result<Vec<u8>, AuthorityError> {
+    let parsed = ToBeSigned::from_der(to_be_signed)?;
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in [parsed.issuer.to_der()?, parsed.subject.to_der()?, parsed.subject_public_key_info.to_der()?] {
+        context.update(&part);
+    }
+    context.update(&parsed.extensions.to_der()?);
+    Ok(context.finish().as_ref().to_vec())
+}
+
+fn leaf_extensions(authority: &Authority, subject_public_key_info: &[u8]) -> Result<Vec<Extension>, AuthorityError> {
+    let info = SubjectPublicKeyInfoRef::from_der(subject_public_key_info)?;
+    let mut extensions = vec![
+        extension::authority_key_identifier(&authority.key_identifier)?,
+        extension::subject_key_identifier(&key_identifier(info.subject_public_key.raw_bytes()))?,
+    ];
+    extensions.extend(extension::locations(&authority.crl_url, &authority.issuer_url)?);
+    Ok(extensions)
+}
+
+struct Parts<'a> {
+    serial: &'a [u8; 16],
+    issuer: &'a [u8],
+    subject: &'a [u8],
+    subject_public_key_info: &'a [u8],
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+    extensions: Vec<Extension>,
+}
+
+impl Parts<'_> {
+    fn encode(self, algorithm: SignatureAlgorithm) -> Result<Vec<u8>, AuthorityError> {
+        let mut serial = *self.serial;
+        // Positive, and of full length, so that its size tells nothing.
+        if let Some(first) = serial.first_mut() {
+            *first = (*first & 0x7f) | 0x40;
+        }
+        let to_be_signed = ToBeSigned {
+            version: Version::V3,
+            serial_number: SerialNumber::new(&serial)?,
+            signature: algorithm.identifier(),
+            issuer: Any::from_der(self.issuer)?,
+            validity: Validity::new(moment(self.not_before)?, moment(self.not_after)?),
+            subject: Any::from_der(self.subject)?,
+            subject_public_key_info: Any::from_der(self.subject_public_key_info)?,
+            extensions: Some(self.extensions),
+        };
+        let der = to_be_signed.to_der()?;
+        Parsed::from_der(&der)?;
+        Ok(der)
+    }
+}
+
+pub(crate) fn sign(to_be_signed: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
+    let signature = signer.sign(to_be_signed)?;
+    let signed = Signed {
+        to_be_signed: Any::from_der(to_be_signed).map_err(|_| SignError::Refused)?,
+        algorithm: signer.algorithm().identifier(),
+        signature: BitString::from_bytes(&signature).map_err(|_| SignError::Refused)?,
+    };
+    signed.to_der().map_err(|_| SignError::Refused)
+}
+
+/// What a new authority's certificate says.
+#[derive(Debug)]
+pub struct NewAuthority<'a> {
+    /// The subject's DER.
+    pub subject: &'a [u8],
+    pub serial: [u8; 16],
+    pub now: OffsetDateTime,
+    pub validity: Duration,
+}
+
+/// Makes the self-signed certificate of a root.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn new_root(new: &NewAuthority<'_>, signer: &dyn Signer) -> Result<Vec<u8>, AuthorityError> {
+    let info = SubjectPublicKeyInfoRef::from_der(signer.public_key())?;
+    let identifier = key_identifier(info.subject_public_key.raw_bytes());
+    let mut extensions = extension::authority(None)?;
+    extensions.push(extension::subject_key_identifier(&identifier)?);
+    let parts = Parts {
+        serial: &new.serial,
+        issuer: new.subject,
+        subject: new.subject,
+        subject_public_key_info: signer.public_key(),
+        not_before: new.now - BACKDATE,
+        not_after: new.now - BACKDATE + new.validity,
+        extensions,
+    };
+    sign(&parts.encode(signer.algorithm())?, signer).map_err(|_| AuthorityError::Key)
+}
+
+/// Makes the certificate of an issuing authority below `parent`.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn new_issuing(
+    parent: &Authority,
+    new: &NewAuthority<'_>,
+    subject_public_key_info: &[u8],
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, AuthorityError> {
+    if signer.public_key() != parent.public_key {
+        return Err(AuthorityError::Key);
+    }
+    let mut extensions = leaf_extensions(parent, subject_public_key_info)?;
+    extensions.extend(extension::authority(Some(0))?);
+    let not_after = new.now - BACKDATE + new.validity;
+    if not_after > parent.not_after {
+        return Err(AuthorityError::Validity);
+    }
+    let parts = Parts {
+        serial: &new.serial,
+        issuer: &parent.subject,
+        subject: new.subject,
+        subject_public_key_info,
+        not_before: (new.now - BACKDATE).max(parent.not_before),
+        not_after,
+        extensions,
+    };
+    sign(&parts.encode(signer.algorithm())?, signer).map_err(|_| AuthorityError::Key)
+}

@@ -1,0 +1,131 @@
+//! Public keys: which ones a certificate may have, and the weak ones that it may not.
+
+use der::Decode;
+use serde::{Deserialize, Serialize};
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+/// The key algorithms that a profile may allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyAlgorithm {
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
+    #[serde(rename = "rsa-3072")]
+    Rsa3072,
+    #[serde(rename = "rsa-4096")]
+    Rsa4096,
+    #[serde(rename = "p-256")]
+    P256,
+    #[serde(rename = "p-384")]
+    P384,
+}
+
+impl KeyAlgorithm {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "rsa-2048",
+            Self::Rsa3072 => "rsa-3072",
+            Self::Rsa4096 => "rsa-4096",
+            Self::P256 => "p-256",
+            Self::P384 => "p-384",
+        }
+    }
+
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
+}
+
+/// Why a public key may not be certified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeakKey {
+    #[error("the public key cannot be read")]
+    Unreadable,
+    #[error("the key is of a kind that is not certified here")]
+    UnknownAlgorithm,
+    #[error("the RSA modulus is too short or of an unusual length")]
+    RsaLength,
+    #[error("the RSA modulus is even or has a small factor")]
+    RsaModulus,
+    #[error("the RSA exponent is not an odd number from 65537")]
+    RsaExponent,
+    #[error("the point is not on its curve")]
+    NotOnCurve,
+}
+
+const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
+const P256: &str = "1.2.840.10045.3.1.7";
+const P384: &str = "1.3.132.0.34";
+
+/// Reads a SubjectPublicKeyInfo (DER) and refuses weak keys.
+///
+/// # Errors
+/// The first [`WeakKey`] found.
+pub fn examine(subject_public_key_info: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
+    // x509-parser ignores trailing bytes; der does not.
+    let strict = SubjectPublicKeyInfoRef::from_der(subject_public_key_info).map_err(|_| WeakKey::Unreadable)?;
+    let (_, info) = SubjectPublicKeyInfo::from_der(subject_public_key_info).map_err(|_| WeakKey::Unreadable)?;
+    match info.parsed().map_err(|_| WeakKey::Unreadable)? {
+        PublicKey::RSA(key) => rsa(key.modulus, key.exponent),
+        PublicKey::EC(_) => {
+            if strict.algorithm.oid.to_string() != EC_PUBLIC_KEY {
+                return Err(WeakKey::UnknownAlgorithm);
+            }
+            let curve = strict.algorithm.parameters_oid().map_err(|_| WeakKey::UnknownAlgorithm)?;
+            let point = strict.subject_public_key.raw_bytes();
+            match curve.to_string().as_str() {
+                P256 => on_curve(&aws_lc_rs::agreement::ECDH_P256, point, 65).map(|()| KeyAlgorithm::P256),
+                P384 => on_curve(&aws_lc_rs::agreement::ECDH_P384, point, 97).map(|()| KeyAlgorithm::P384),
+                _ => Err(WeakKey::UnknownAlgorithm),
+            }
+        }
+        _ => Err(WeakKey::UnknownAlgorithm),
+    }
+}
+
+fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
+    let modulus = without_zeros(modulus);
+    let exponent = without_zeros(exponent);
+    let first = modulus.first().copied().ok_or(WeakKey::Unreadable)?;
+    let algorithm = match (modulus.len(), first & 0x80 != 0) {
+        (256, true) => KeyAlgorithm::Rsa2048,
+        (384, true) => KeyAlgorithm::Rsa3072,
+        (512, true) => KeyAlgorithm::Rsa4096,
+        _ => return Err(WeakKey::RsaLength),
+    };
+    if SMALL_PRIMES.iter().any(|&prime| remainder(modulus, prime) == 0) {
+        return Err(WeakKey::RsaModulus);
+    }
+    let odd = exponent.last().is_some_and(|last| last & 1 == 1);
+    let at_least_f4 = exponent.len() > 3 || (exponent.len() == 3 && exponent >= [1, 0, 1].as_slice());
+    // SP 800-56B: below 2^256.
+    if !odd || !at_least_f4 || exponent.len() > 32 {
+        return Err(WeakKey::RsaExponent);
+    }
+    Ok(algorithm)
+}
+
+/// The primes below 100: an honest modulus has none of them.
+const SMALL_PRIMES: [u32; 25] =
+    [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97];
+
+fn remainder(number: &[u8], by: u32) -> u32 {
+    number.iter().fold(0, |rest, &byte| (rest * 256 + u32::from(byte)) % by)
+}
+
+fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// The library checks the point when it parses it for a key agreement.
+fn on_curve(algorithm: &'static aws_lc_rs::agreement::Algorithm, point: &[u8], length: usize) -> Result<(), WeakKey> {
+    if point.len() != length || point.first() != Some(&4) {
+        return Err(WeakKey::NotOnCurve);
+    }
+    let point = aws_lc_rs::agreement::UnparsedPublicKey::new(algorithm, point);
+    aws_lc_rs::agreement::ParsedPublicKey::try_from(&point).map(drop).map_err(|_| WeakKey::NotOnCurve)
+}

@@ -1,0 +1,25 @@
+//! RFC 5280 section 4.2.1.3, RFC 8813: critical, what the profile says, never an authority's, and fit for the kind of key.
+
+use super::{Certificate, ensure};
+use crate::profile::{ExtendedKeyUsageWord, KeyUsageBit};
+
+pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
+    let usage = certificate.parsed.key_usage().map_err(|_| "the key usage cannot be read")?;
+    let usage = usage.ok_or("the key usage is missing")?;
+    ensure(usage.critical, "the key usage is not critical")?;
+    let value = usage.value;
+    ensure(!value.key_cert_sign() && !value.crl_sign(), "the key usage is an authority's")?;
+    let asked = |bit| certificate.profile.key_usage().contains(&bit);
+    let as_asked = value.digital_signature() == asked(KeyUsageBit::DigitalSignature)
+        && value.non_repudiation() == asked(KeyUsageBit::NonRepudiation)
+        && value.key_encipherment() == asked(KeyUsageBit::KeyEncipherment)
+        && value.key_agreement() == asked(KeyUsageBit::KeyAgreement);
+    ensure(as_asked, "the key usage is not the profile's")?;
+    let extended = certificate.parsed.extended_key_usage().map_err(|_| "the extended key usage cannot be read")?;
+    let extended = extended.map(|extended| extended.value);
+    let any = extended.is_some_and(|extended| extended.any);
+    ensure(!any, "the extended key usage allows everything")?;
+    let client = extended.is_some_and(|extended| extended.client_auth);
+    let wanted = certificate.profile.extended_key_usage().contains(&ExtendedKeyUsageWord::ClientAuthentication);
+    ensure(client == wanted, "the extended key usage is not the profile's")
+}

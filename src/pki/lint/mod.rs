@@ -1,0 +1,86 @@
+//! Rules that to-be-signed bytes keep before a key is touched: one file each, one line in [`RULES`].
+//!
+//! To add a rule: write `lint/<rule>.rs` with its citation and `pub fn check(&Certificate) -> Result<(), String>`, name it in
+//! [`RULES`], and add a broken certificate for it in `tests/lint.rs`; a test fails when a rule has none.
+
+mod alternative_name;
+mod authority_key_identifier;
+mod basic_constraints;
+mod distribution_point;
+mod extensions;
+mod key;
+mod key_usage;
+mod security_identifier;
+mod serial_number;
+mod subject;
+mod validity;
+
+use x509_parser::certificate::TbsCertificate;
+use x509_parser::prelude::FromDer;
+
+use crate::authority::Authority;
+use crate::profile::Profile;
+
+/// What is linted: the bytes, and who is to sign them under which profile.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    pub authority: &'a Authority,
+    pub profile: &'a Profile,
+    pub to_be_signed: &'a [u8],
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule's name, its file's name with hyphens.
+    pub rule: &'static str,
+    pub message: String,
+}
+
+/// Parsed bytes and their surroundings, for the rules.
+struct Certificate<'a> {
+    parsed: TbsCertificate<'a>,
+    authority: &'a Authority,
+    profile: &'a Profile,
+}
+
+type Rule = fn(&Certificate<'_>) -> Result<(), String>;
+
+/// A rule's function, opaque outside.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFunction(Rule);
+
+/// Every rule and its name.
+pub const RULES: [(&str, RuleFunction); 11] = [
+    ("serial-number", RuleFunction(serial_number::check)),
+    ("validity", RuleFunction(validity::check)),
+    ("subject", RuleFunction(subject::check)),
+    ("key", RuleFunction(key::check)),
+    ("extensions", RuleFunction(extensions::check)),
+    ("basic-constraints", RuleFunction(basic_constraints::check)),
+    ("key-usage", RuleFunction(key_usage::check)),
+    ("authority-key-identifier", RuleFunction(authority_key_identifier::check)),
+    ("alternative-name", RuleFunction(alternative_name::check)),
+    ("security-identifier", RuleFunction(security_identifier::check)),
+    ("distribution-point", RuleFunction(distribution_point::check)),
+];
+
+/// Runs every rule.
+pub(crate) fn lint(subject: &Subject<'_>) -> Vec<Finding> {
+    let parsed = match TbsCertificate::from_der(subject.to_be_signed) {
+        Ok((rest, parsed)) if rest.is_empty() => parsed,
+        _ => return vec![Finding { rule: "encoding", message: "the bytes are no certificate".to_owned() }],
+    };
+    let certificate = Certificate { parsed, authority: subject.authority, profile: subject.profile };
+    RULES
+        .iter()
+        .filter_map(|(rule, RuleFunction(check))| {
+            check(&certificate).err().map(|message| Finding { rule, message })
+        })
+        .collect()
+}
+
+/// The rule holds, or the message says why not.
+fn ensure(holds: bool, message: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(message.to_owned()) }
+}

@@ -1,0 +1,93 @@
+//! Revocation lists (RFC 5280 section 5).
+
+use der::{Any, Decode, Encode};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use x509_cert::Version;
+use x509_cert::ext::pkix::{CrlNumber, CrlReason};
+use x509_cert::serial_number::SerialNumber;
+use der::oid::AssociatedOid;
+
+use crate::authority::{Authority, sign};
+use crate::encoding::{RevokedEntry, ToBeSignedList, moment};
+use crate::extension::{authority_key_identifier, extension};
+use crate::signer::Signer;
+
+/// Why a certificate was revoked (RFC 5280 section 5.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationReason {
+    Unspecified,
+    KeyCompromise,
+    AffiliationChanged,
+    Superseded,
+    CessationOfOperation,
+    PrivilegeWithdrawn,
+}
+
+/// One revoked certificate.
+#[derive(Clone, Debug)]
+pub struct Revoked {
+    /// Big-endian.
+    pub serial: Vec<u8>,
+    pub at: OffsetDateTime,
+    pub reason: RevocationReason,
+}
+
+/// A list cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the revocation list cannot be made")]
+pub struct ListError;
+
+/// Makes a signed CRL (DER). `number` must rise with each list of the authority.
+///
+/// # Errors
+/// [`ListError`] when it cannot be encoded or the signer does not sign.
+pub fn list(
+    authority: &Authority,
+    revoked: &[Revoked],
+    number: u64,
+    now: OffsetDateTime,
+    validity: Duration,
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, ListError> {
+    let encode = || -> der::Result<Vec<u8>> {
+        let entries = revoked.iter().map(entry).collect::<der::Result<Vec<_>>>()?;
+        let extensions = vec![
+            authority_key_identifier(authority.key_identifier())?,
+            extension(CrlNumber::OID, false, &CrlNumber::try_from(number)?)?,
+        ];
+        ToBeSignedList {
+            version: Version::V2,
+            signature: signer.algorithm().identifier(),
+            issuer: Any::from_der(authority.subject())?,
+            this_update: moment(now)?,
+            next_update: moment(now + validity)?,
+            revoked_certificates: (!entries.is_empty()).then_some(entries),
+            extensions: Some(extensions),
+        }
+        .to_der()
+    };
+    if signer.public_key() != authority.public_key() {
+        return Err(ListError);
+    }
+    sign(&encode().map_err(|_| ListError)?, signer).map_err(|_| ListError)
+}
+
+fn entry(revoked: &Revoked) -> der::Result<RevokedEntry> {
+    let reason = match revoked.reason {
+        // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
+        RevocationReason::Unspecified => None,
+        RevocationReason::KeyCompromise => Some(CrlReason::KeyCompromise),
+        RevocationReason::AffiliationChanged => Some(CrlReason::AffiliationChanged),
+        RevocationReason::Superseded => Some(CrlReason::Superseded),
+        RevocationReason::CessationOfOperation => Some(CrlReason::CessationOfOperation),
+        RevocationReason::PrivilegeWithdrawn => Some(CrlReason::PrivilegeWithdrawn),
+    };
+    let extensions = reason.map(|reason| extension(CrlReason::OID, false, &reason)).transpose()?;
+    Ok(RevokedEntry {
+        serial_number: SerialNumber::new(&revoked.serial)?,
+        revocation_date: moment(revoked.at)?,
+        extensions: extensions.map(|extension| vec![extension]),
+    })
+}

@@ -1,0 +1,149 @@
+use x509_parser::prelude::FromDer;
+
+use super::fixture::{NOW, fixture, request, request_der};
+use crate::authority::{Authority, AuthorityError, Draft, digest};
+use crate::certificate;
+use crate::key::WeakKey;
+use crate::key_file;
+use crate::name::{NameError, NameTemplate};
+use crate::request::{Request, RequestError};
+use crate::revocation::{self, RevocationReason, Revoked};
+use crate::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
+
+#[test]
+fn a_person_gets_what_profile_and_directory_say() {
+    let fixture = fixture();
+    let draft = Draft {
+        profile: &fixture.authentication,
+        attributes: &fixture.person,
+        request: &request(),
+        serial: [0xff; 16],
+        now: NOW,
+    };
+    let bytes = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+    let ticket = fixture.authority.admit(&bytes, &fixture.authentication).expect("admitted");
+    let der = ticket.sign(&fixture.key).expect("signed");
+    let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(&der).expect("a certificate");
+    let (_, issuer) = x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");
+    parsed.verify_signature(Some(issuer.public_key())).expect("a good signature");
+    let (_, root) = x509_parser::certificate::X509Certificate::from_der(&fixture.root).expect("the root");
+    issuer.verify_signature(Some(root.public_key())).expect("a good signature");
+    let summary = certificate::summary(&der).expect("a summary");
+    assert_eq!(summary.serial, format!("7f{}", "ff".repeat(15)));
+    assert_eq!(summary.subject, "UID=alice+CN=Alice Ångström,OU=Smart cards,OU=People,DC=example,DC=test");
+    assert_eq!(certificate::from_pem("CERTIFICATE", &certificate::pem("CERTIFICATE", &der)), vec![der]);
+}
+
+#[test]
+fn a_name_keeps_repeats_and_order_byte_for_byte() {
+    let fixture = fixture();
+    let template = NameTemplate::parse(&["DC=test", "DC=example", "OU=A", "OU=B", "CN={name}"]).expect("a template");
+    let der = template.fill(&fixture.person).expect("a name");
+    let (_, name) = x509_parser::x509::X509Name::from_der(&der).expect("a name");
+    assert_eq!(name.to_string(), "DC=test, DC=example, OU=A, OU=B, CN=Alice Ångström");
+}
+
+#[test]
+fn a_value_never_adds_a_part_and_is_never_cut() {
+    let template = NameTemplate::parse(&["CN={name}"]).expect("a template");
+    let with = |name: &str| template.fill(&[("name".to_owned(), name.to_owned())].into());
+    let der = with("Eve, CN=Admin+UID=root\"\\;").expect("a name");
+    let (_, name) = x509_parser::x509::X509Name::from_der(&der).expect("a name");
+    assert_eq!(name.iter_attributes().count(), 1);
+    assert_eq!(name.iter_common_name().next().and_then(|cn| cn.as_str().ok()), Some("Eve, CN=Admin+UID=root\"\\;"));
+    assert!(matches!(with(&"x".repeat(65)), Err(NameError::TooLong { limit: 64, .. })));
+    assert_eq!(with(" "), Err(NameError::Missing("name".to_owned())));
+    assert_eq!(with("a\nb"), Err(NameError::Characters("name".to_owned())));
+}
+
+#[test]
+fn requests_are_refused_for_what_is_wrong_with_them() {
+    let good = request_der(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut forged = good.clone();
+    if let Some(last) = forged.last_mut() {
+        *last ^= 1;
+    }
+    assert!(matches!(Request::read(&forged), Err(RequestError::Signature | RequestError::Unreadable)));
+    assert_eq!(Request::read(b"garbage"), Err(RequestError::Unreadable));
+    assert_eq!(Request::read(&[0x30; 10_000]), Err(RequestError::TooLarge));
+    let trailing = [good, vec![0]].concat();
+    assert_eq!(Request::read(&trailing), Err(RequestError::Unreadable));
+    let ed25519 = request_der(&rcgen::PKCS_ED25519);
+    assert_eq!(Request::read(&ed25519), Err(RequestError::SignatureAlgorithm));
+    let weak = include_bytes!("rsa-1024.der");
+    assert_eq!(Request::read(weak), Err(RequestError::Key(WeakKey::RsaLength)));
+}
+
+#[test]
+fn a_profile_refuses_another_kind_of_key_and_missing_attributes() {
+    let mut fixture = fixture();
+    let rsa = Request::read(&request_der(&rcgen::PKCS_RSA_SHA256)).expect("a good request");
+    let draft = |request, attributes| Draft { profile: &fixture.signature, attributes, request, serial: [9; 16], now: NOW };
+    let prepared = fixture.authority.prepare(&draft(&rsa, &fixture.person), SignatureAlgorithm::EcdsaSha256);
+    assert_eq!(prepared, Err(AuthorityError::KeyAlgorithm("smartcard-signature".to_owned())));
+    let mut nameless = fixture.person.clone();
+    nameless.remove("mail");
+    let request = request();
+    let prepared = fixture.authority.prepare(&draft(&request, &nameless), SignatureAlgorithm::EcdsaSha256);
+    assert!(prepared.is_err());
+    fixture.person.clear();
+}
+
+#[test]
+fn a_ticket_is_for_one_key_and_a_digest_forgets_serial_and_time() {
+    let fixture = fixture();
+    let request = request();
+    let prepare = |serial, now| {
+        let draft = Draft { profile: &fixture.signature, attributes: &fixture.person, request: &request, serial: [serial; 16], now };
+        fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared")
+    };
+    let (first, second) = (prepare(1, NOW), prepare(2, NOW + time::Duration::hours(1)));
+    assert_ne!(first, second);
+    assert_eq!(digest(&first), digest(&second));
+    let other = SoftwareKey::generate(crate::key::KeyAlgorithm::P256).expect("a key");
+    let ticket = fixture.authority.admit(&first, &fixture.signature).expect("admitted");
+    assert_eq!(ticket.sign(&other), Err(SignError::Refused));
+}
+
+#[test]
+fn a_list_names_what_was_revoked_and_its_number() {
+    let fixture = fixture();
+    let revoked = [
+        Revoked { serial: vec![0x40, 1, 2, 3, 4, 5, 6, 7], at: NOW, reason: RevocationReason::CessationOfOperation },
+        Revoked { serial: vec![0x41, 1, 2, 3, 4, 5, 6, 7], at: NOW, reason: RevocationReason::Unspecified },
+    ];
+    let der = revocation::list(&fixture.authority, &revoked, 7, NOW, time::Duration::days(1), &fixture.key).expect("a list");
+    let (_, list) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).expect("a list");
+    let (_, issuer) = x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");
+    list.verify_signature(issuer.public_key()).expect("a good signature");
+    assert_eq!(list.crl_number().map(ToString::to_string), Some("7".to_owned()));
+    let reasons: Vec<_> = list.iter_revoked_certificates().map(|entry| entry.reason_code().map(|(_, code)| code.0)).collect();
+    assert_eq!(reasons, [Some(5), None]);
+}
+
+#[test]
+fn a_key_file_opens_with_its_passphrase_alone() {
+    let key = SoftwareKey::generate(crate::key::KeyAlgorithm::P256).expect("a key");
+    let pem = key_file::write(&key, b"correct horse", &[7; 16], [8; 16]).expect("written");
+    assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    let read = key_file::read(&pem, b"correct horse").expect("read");
+    assert_eq!(read.public_key(), key.public_key());
+    assert!(key_file::read(&pem, b"wrong").is_err());
+    assert!(key_file::read("not pem", b"wrong").is_err());
+}
+
+#[test]
+fn an_authority_is_one() {
+    let fixture = fixture();
+    let leaf_draft = Draft {
+        profile: &fixture.signature,
+        attributes: &fixture.person,
+        request: &request(),
+        serial: [3; 16],
+        now: NOW,
+    };
+    let bytes = fixture.authority.prepare(&leaf_draft, fixture.key.algorithm()).expect("prepared");
+    let leaf = fixture.authority.admit(&bytes, &fixture.signature).expect("admitted").sign(&fixture.key).expect("signed");
+    assert!(Authority::new("x", &leaf, "http://pki.example.test").is_err());
+    assert!(Authority::new("x", b"garbage", "http://pki.example.test").is_err());
+}

@@ -1,0 +1,106 @@
+//! For every rule a certificate that breaks it, made from a good one.
+
+use der::asn1::OctetString;
+use der::{Any, Decode, Encode};
+use time::Duration;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::time::Validity;
+
+use super::fixture::{Fixture, NOW, fixture, name, request, request_der};
+use crate::authority::Draft;
+use crate::encoding::{ToBeSigned, moment};
+use crate::extension::{self, SECURITY_IDENTIFIER};
+use crate::lint::RULES;
+use crate::profile::KeyUsageBit;
+use crate::signer::Signer;
+
+fn good(fixture: &Fixture) -> ToBeSigned {
+    let draft = Draft {
+        profile: &fixture.authentication,
+        attributes: &fixture.person,
+        request: &request(),
+        serial: [9; 16],
+        now: NOW,
+    };
+    let bytes = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+    ToBeSigned::from_der(&bytes).expect("our own encoding")
+}
+
+fn without(certificate: &mut ToBeSigned, oid: &str) {
+    if let Some(extensions) = &mut certificate.extensions {
+        extensions.retain(|extension| extension.extn_id.to_string() != oid);
+    }
+}
+
+fn add(certificate: &mut ToBeSigned, extension: x509_cert::ext::Extension) {
+    if let Some(extensions) = &mut certificate.extensions {
+        extensions.push(extension);
+    }
+}
+
+/// Breaks exactly what the rule is about.
+fn breaks(rule: &str, certificate: &mut ToBeSigned, fixture: &Fixture) {
+    match rule {
+        "serial-number" => certificate.serial_number = SerialNumber::new(&[1, 2, 3]).expect("a serial number"),
+        "validity" => {
+            let (from, to) = (moment(NOW), moment(NOW + Duration::days(366)));
+            certificate.validity = Validity::new(from.expect("a time"), to.expect("a time"));
+        }
+        "subject" => certificate.subject = Any::from_der(&name(&["DC=test"])).and_then(|_| Any::from_der(&[0x30, 0])).expect("a name"),
+        "key" => certificate.subject_public_key_info = Any::from_der(fixture.authority.public_key()).expect("a key"),
+        "extensions" => {
+            let extra = certificate.extensions.as_ref().and_then(|all| all.first()).cloned().expect("an extension");
+            add(certificate, extra);
+        }
+        "basic-constraints" => add(certificate, extension::authority(None).expect("extensions").remove(0)),
+        "key-usage" => {
+            without(certificate, "2.5.29.15");
+            add(certificate, extension::key_usage(&[KeyUsageBit::NonRepudiation]).expect("an extension"));
+        }
+        "authority-key-identifier" => {
+            without(certificate, "2.5.29.35");
+            add(certificate, extension::authority_key_identifier(&[0; 20]).expect("an extension"));
+        }
+        "alternative-name" => without(certificate, "2.5.29.17"),
+        "security-identifier" => {
+            without(certificate, &SECURITY_IDENTIFIER.to_string());
+            let value = OctetString::new([0x30, 0]).expect("a string");
+            add(certificate, x509_cert::ext::Extension { extn_id: SECURITY_IDENTIFIER, critical: false, extn_value: value });
+        }
+        "distribution-point" => {
+            without(certificate, "2.5.29.31");
+            let mut others = extension::locations("https://secure.example.test/a.crl", "http://x").expect("extensions");
+            add(certificate, others.remove(0));
+        }
+        other => panic!("the rule `{other}` has no broken certificate"),
+    }
+}
+
+#[test]
+fn a_good_certificate_breaks_no_rule() {
+    let fixture = fixture();
+    let bytes = good(&fixture).to_der().expect("encoded");
+    assert!(fixture.authority.admit(&bytes, &fixture.authentication).is_ok());
+}
+
+#[test]
+fn every_rule_finds_the_certificate_that_breaks_it() {
+    let fixture = fixture();
+    for (rule, _) in RULES {
+        let mut certificate = good(&fixture);
+        breaks(rule, &mut certificate, &fixture);
+        let bytes = certificate.to_der().expect("encoded");
+        let findings = fixture.authority.admit(&bytes, &fixture.authentication).expect_err(rule);
+        assert!(findings.iter().any(|finding| finding.rule == rule), "{rule}: {findings:?}");
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_found() {
+    let fixture = fixture();
+    let mut certificate = good(&fixture);
+    let request = crate::request::Request::read(&request_der(&rcgen::PKCS_ECDSA_P384_SHA384)).expect("a good request");
+    certificate.subject_public_key_info = Any::from_der(request.subject_public_key_info()).expect("a key");
+    let findings = fixture.authority.admit(&certificate.to_der().expect("encoded"), &fixture.authentication).expect_err("refused");
+    assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key"]);
+}

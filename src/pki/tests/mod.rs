@@ -1,0 +1,6 @@
+//! The package's tests: what is issued, what is refused, and that hostile bytes never panic.
+
+mod fixture;
+mod issue;
+mod lint;
+mod properties;

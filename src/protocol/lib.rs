@@ -1,0 +1,262 @@
+//! Messages between portal and agent: JSON text frames on one WebSocket that the agent opens at `/agent/v1`.
+//!
+//! A conversation: [`FromAgent::Hello`], then either [`FromAgent::Redeem`] with a code (pairing) or [`FromAgent::Resume`] with a
+//! pairing of before; then jobs and reports until [`FromPortal::Finished`]. Nothing here reads, writes or computes.
+
+use serde::{Deserialize, Serialize};
+
+mod bytes;
+pub use bytes::{Bytes, Secret};
+
+/// The version of this protocol; a portal refuses another one and says which it speaks.
+pub const VERSION: u32 = 1;
+/// The largest message in bytes, in both directions.
+pub const MAXIMUM_MESSAGE: usize = 64 * 1024;
+/// Where the agent connects.
+pub const PATH: &str = "/agent/v1";
+/// What the commitment to the agent's nonce and the comparison number are derived under.
+pub const COMPARISON_CONTEXT: &str = "sealwright comparison 1";
+/// What the agent signs to resume: this, the pairing and the portal's nonce.
+pub const RESUME_CONTEXT: &str = "sealwright resume 1";
+
+/// From the agent to the portal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FromAgent {
+    Hello {
+        protocol: u32,
+        /// The agent's version, for the log.
+        agent: String,
+        host: String,
+        /// Ed25519 public key of this agent, 32 bytes.
+        key: Bytes,
+    },
+    /// Redeems a code from the person's page. Grants nothing yet.
+    Redeem {
+        code: String,
+        /// SHA-256 over [`COMPARISON_CONTEXT`], the agent's key and its nonce: the nonce is fixed before the portal's is known.
+        commitment: Bytes,
+        readers: Vec<Reader>,
+    },
+    /// Opens the commitment.
+    Reveal { nonce: Bytes },
+    /// The person at the agent has compared the numbers.
+    Confirm,
+    Resume { pairing: String },
+    /// Ed25519 signature over [`RESUME_CONTEXT`], the pairing and the portal's nonce.
+    Proof { signature: Bytes },
+    Report { job: String, report: Report },
+    /// Asks the portal to answer the card's management key witness. The card waits in a transaction.
+    Relay { job: String, key: ManagementKey, algorithm: ManagementKeyAlgorithm, witness: Bytes },
+    /// The card's answer to the portal's challenge: the portal checks that it is the card it knows.
+    RelayProof { job: String, response: Bytes },
+}
+
+/// From the portal to the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FromPortal {
+    /// The code is good. Portal, person and what will be written, for the person to compare.
+    Offer { pairing: String, portal: String, person: String, purpose: String, nonce: Bytes },
+    /// Sign this to resume.
+    Challenge { nonce: Bytes },
+    /// Both sides have confirmed, or the pairing was resumed: jobs follow.
+    Paired,
+    Job { job: String, card: Option<String>, instruction: Instruction },
+    /// The answer to [`FromAgent::Relay`].
+    RelayAnswer { job: String, answer: Result<RelayAnswer, RelayRefusal> },
+    /// The job is no longer wanted.
+    Withdraw { job: String },
+    /// What the portal does now, for the progress line.
+    Progress { label: String },
+    Finished { success: bool, say: String },
+    /// The conversation ends; `say` tells the person what to do.
+    Refused { say: String },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayAnswer {
+    /// The witness, decrypted.
+    pub witness: Bytes,
+    /// The portal's own challenge, to be encrypted by the card.
+    pub challenge: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayRefusal {
+    /// The portal has no such key for this card.
+    NoKey,
+    NotExpected,
+}
+
+/// A reader and what is in it, as shown before a pairing is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reader {
+    pub name: String,
+    /// The card's serial number, if there is a card of a known kind.
+    pub card: Option<String>,
+}
+
+/// Which management key (PIV 9B) is meant; the portal alone knows its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManagementKey {
+    /// The well-known one that cards leave the factory with.
+    Factory,
+    /// The card's own.
+    Own,
+}
+
+/// PIV algorithm identifiers of management keys (SP 800-78-5 table 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ManagementKeyAlgorithm {
+    #[serde(rename = "tdes")]
+    TripleDes,
+    #[serde(rename = "aes-128")]
+    Aes128,
+    #[serde(rename = "aes-192")]
+    Aes192,
+    #[serde(rename = "aes-256")]
+    Aes256,
+}
+
+impl ManagementKeyAlgorithm {
+    /// Length of a witness or challenge in bytes.
+    pub fn block(self) -> usize {
+        match self {
+            Self::TripleDes => 8,
+            Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
+        }
+    }
+
+    /// Length of the key in bytes.
+    pub fn length(self) -> usize {
+        match self {
+            Self::Aes128 => 16,
+            Self::TripleDes | Self::Aes192 => 24,
+            Self::Aes256 => 32,
+        }
+    }
+}
+
+/// A PIV key slot (SP 800-73-5 part 1 table 4b).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Slot {
+    #[serde(rename = "9a")]
+    Authentication,
+    #[serde(rename = "9c")]
+    Signature,
+    #[serde(rename = "9d")]
+    KeyManagement,
+    #[serde(rename = "9e")]
+    CardAuthentication,
+}
+
+impl Slot {
+    pub const ALL: [Slot; 4] = [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Slot::Authentication => "9a",
+            Slot::Signature => "9c",
+            Slot::KeyManagement => "9d",
+            Slot::CardAuthentication => "9e",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyAlgorithm {
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
+    #[serde(rename = "rsa-3072")]
+    Rsa3072,
+    #[serde(rename = "p-256")]
+    P256,
+    #[serde(rename = "p-384")]
+    P384,
+}
+
+/// What a card is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Instruction {
+    /// Say which card it is. Changes nothing.
+    Identify,
+    /// Replace PIN (the person chooses), PUK and management key, and write CHUID and CCC.
+    ReplaceFactorySecrets {
+        factory_pin: Secret,
+        factory_puk: Secret,
+        puk: Secret,
+        management_key: Secret,
+        algorithm: ManagementKeyAlgorithm,
+        /// CHUID and CCC as they are to be written, BER-TLV.
+        chuid: Bytes,
+        ccc: Bytes,
+    },
+    GenerateKeyAndCsr { slot: Slot, algorithm: KeyAlgorithm },
+    InstallCertificate { slot: Slot, certificate: Bytes },
+    /// Sign the text that [`key_test`] builds.
+    ProveKey { slot: Slot, certificate: Bytes, portal: String, nonce: Bytes },
+}
+
+/// What became of a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Report {
+    Identified(CardFacts),
+    Replaced,
+    Made { csr: Bytes },
+    Installed,
+    Proved { signature: Bytes },
+    /// The card or the person refused; what the person reads.
+    Refused { reason: Refusal },
+}
+
+/// Why a job was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The card is of no supported kind.
+    Unsupported,
+    /// The PIN is blocked, or its last try was not spent.
+    PinBlocked,
+    /// The person gave no PIN.
+    NoPin,
+    /// The management key is neither the factory's nor the card's own.
+    ManagementKey,
+    /// The factory's PIN or PUK is not valid.
+    FactorySecrets,
+    /// The slot holds something else than expected.
+    Slot,
+    /// The card answered with an error.
+    Card,
+}
+
+/// What is read of a card without a PIN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardFacts {
+    pub reader: String,
+    pub serial: String,
+    /// The application's version, if the card tells it.
+    pub version: Option<String>,
+    pub management_key_algorithm: ManagementKeyAlgorithm,
+    pub has_factory_management_key: bool,
+    /// Remaining tries, if the card tells them.
+    pub pin_tries: Option<u8>,
+    /// Certificates found, by slot (DER).
+    pub certificates: Vec<(Slot, Bytes)>,
+}
+
+/// The text that a key signs to prove itself. No portal can have anything else signed.
+pub fn key_test(portal: &str, serial: &str, slot: Slot, nonce: &Bytes) -> String {
+    format!(
+        "Sealwright key test\npurpose: the key of this slot belongs to its certificate\nportal: {portal}\ncard: {serial}\nslot: {}\nnonce: {}\n",
+        slot.as_str(),
+        nonce.to_base64()
+    )
+}

@@ -1,0 +1,62 @@
+//! The head of a file, and the file as a whole.
+
+use super::Entries;
+use super::tree::{Node, NodeKind};
+use super::{RULE, data, state, words};
+use crate::definition::{Definition, Start};
+use crate::diagnostic::Report;
+
+pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> {
+    let mut entries = Entries::new(node, "a workflow", report)?;
+    if entries.first().is_some_and(|(key, _)| key != "workflow") {
+        report.add(entries.at, RULE, "a file begins with `workflow:` and its name");
+    }
+    let name = entries.require("workflow", report).and_then(|node| words::kebab(node, "the workflow's name", report));
+    let version =
+        entries.require("version", report).and_then(|node| words::number(node, "`version`", 1..=1_000_000, report));
+    let title = entries.require("title", report).and_then(|node| words::text(node, "`title`", report));
+    let start = entries.require("start", report).and_then(|node| start(node, report));
+    let holds = entries.get("holds").map(|node| words::words(node, "`holds`", report)).unwrap_or_default();
+    let see = entries.get("see").map(|node| words::parties(node, "`see`", report)).unwrap_or_default();
+    let deadline = entries.get("deadline").map(|node| words::deadline(node, report));
+    let data = entries.get("data").map(|node| data::read(node, report)).unwrap_or_default();
+    let states = match entries.require("states", report) {
+        Some(node) => state::read_all(node, report),
+        None => Vec::new(),
+    };
+    entries.finish(report);
+    let deadline = match deadline {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(Definition {
+        file: file.to_owned(),
+        name: name?,
+        version: version?,
+        title: title?,
+        start: start?,
+        holds,
+        see,
+        deadline,
+        data,
+        states,
+    })
+}
+
+fn start(node: &Node, report: &mut Report) -> Option<Start> {
+    if let NodeKind::Scalar { text, .. } = &node.kind {
+        if text == "only-as-child" {
+            return Some(Start::default());
+        }
+    }
+    let mut entries = Entries::new(node, "`start`, unless it is `only-as-child`,", report)?;
+    let by = entries.require("by", report).map(|node| words::words(node, "a role", report)).unwrap_or_default();
+    let link = entries.get("link").and_then(|node| words::word(node, "`link`", report));
+    if let Some(link) = &link
+        && !(link.text.starts_with('/') && words::is_kebab(&crate::definition::Word { text: link.text.trim_start_matches('/').to_owned(), at: link.at }, "the link", report))
+    {
+        report.add(link.at, RULE, "a link is one kebab-case word after a `/`");
+    }
+    entries.finish(report);
+    Some(Start { by, link })
+}

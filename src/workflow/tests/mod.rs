@@ -1,0 +1,5 @@
+//! The verifier's fixtures and the properties of the step function.
+
+mod catalog;
+mod fixtures;
+mod properties;

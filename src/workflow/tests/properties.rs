@@ -1,0 +1,134 @@
+//! Whatever happens in whatever order, a verified definition never leaves an instance without a way on.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::catalog::catalog;
+use crate::definition::{Definition, EndOutcome};
+use crate::instance::{Actor, ChildEnd, Event, Instance, Person, Timer, Waiting};
+use crate::library::Library;
+use crate::step::{Begin, Rejection, begin, step};
+
+const SOURCE: &str = include_str!("definitions/ok/if-cancelled.yaml");
+
+fn library() -> Library {
+    let parts: Vec<&str> = SOURCE.split("=====\n").collect();
+    Library::load(parts.iter().map(|part| ("if-cancelled.yaml", *part)), &catalog()).expect("a good fixture")
+}
+
+fn started(definition: &Definition) -> Instance {
+    let start = Begin {
+        id: Uuid::nil(),
+        owner: Person::new("alice"),
+        requester: Person::new("alice"),
+        role: "user".to_owned(),
+        parent: None,
+        arguments: Map::new(),
+        policy: [("people".to_owned(), json!(["a", "b", "c"]))].into(),
+    };
+    begin(definition, start, OffsetDateTime::UNIX_EPOCH).expect("it begins").instance
+}
+
+fn any_event() -> impl Strategy<Value = (u64, u8, u8)> {
+    (0_u64..6, 0_u8..9, 0_u8..4)
+}
+
+fn event(instance: &Instance, (back, kind, choice): (u64, u8, u8)) -> Event {
+    let step = instance.step.saturating_sub(back / 3);
+    let words = ["signed", "refused", "done", "proved"];
+    match kind {
+        0 | 1 => Event::Completed {
+            step,
+            outcome: words[usize::from(choice)].to_owned(),
+            result: json!({ "id": "c1" }),
+        },
+        2 => Event::Failed { step, class: "unavailable".to_owned(), jitter: u32::from(choice) * 300 },
+        3 => Event::TimerFired { step, timer: [Timer::Retry, Timer::StateDeadline, Timer::Deadline][usize::from(choice % 3)] },
+        4 | 5 => {
+            let outcome = EndOutcome::ALL[usize::from(choice % 3)];
+            let result = match outcome {
+                EndOutcome::Success => Map::from_iter([("certificate".to_owned(), json!({ "id": "c1" }))]),
+                _ => Map::new(),
+            };
+            Event::ChildEnded { step, index: usize::from(choice % 3), end: ChildEnd { outcome, result } }
+        }
+        6 => Event::Cancelled,
+        7 => Event::Resumed { step },
+        _ => Event::Acted {
+            step,
+            action: "go-on".to_owned(),
+            actor: Actor { person: Person::new("alice"), role: "user".to_owned() },
+            fields: Map::new(),
+        },
+    }
+}
+
+/// A running instance waits for something that can still come.
+fn has_a_way_on(instance: &Instance) -> bool {
+    match &instance.waiting {
+        Waiting::Nothing => !instance.is_open(),
+        Waiting::Children(children) => instance.is_open() && children.running() > 0,
+        _ => instance.is_open(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_instance_always_has_a_way_on_and_stale_events_change_nothing(events in proptest::collection::vec(any_event(), 1..40)) {
+        let library = library();
+        for definition in library.all() {
+            let mut instance = started(definition);
+            prop_assert!(has_a_way_on(&instance));
+            for raw in &events {
+                let event = event(&instance, *raw);
+                match step(definition, instance.clone(), event.clone(), OffsetDateTime::UNIX_EPOCH) {
+                    Ok(next) => {
+                        prop_assert!(next.instance.step >= instance.step);
+                        prop_assert!(has_a_way_on(&next.instance), "{:?} after {event:?}", next.instance);
+                        instance = next.instance;
+                    }
+                    Err(Rejection::Definition(why)) => prop_assert!(false, "{why}"),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_instance(events in proptest::collection::vec(any_event(), 1..40)) {
+        let library = library();
+        for definition in library.all() {
+            let play = || events.iter().fold(started(definition), |instance, raw| {
+                let event = event(&instance, *raw);
+                step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH).map(|next| next.instance).unwrap_or(instance)
+            });
+            prop_assert_eq!(play(), play());
+        }
+    }
+
+    #[test]
+    fn reading_never_panics(source in ".{0,400}") {
+        drop(crate::parse::parse("any.yaml", &source));
+        drop(crate::guard::read(&source));
+        drop(crate::scenario::run(&source, |_| None));
+    }
+
+    #[test]
+    fn reading_a_damaged_file_never_panics(cut in 0_usize..2000, put in "[\\[\\]{}:,\\-\n \"'a-z]{0,8}") {
+        let mut damaged: Vec<char> = SOURCE.chars().collect();
+        let at = cut % damaged.len();
+        damaged.splice(at..at, put.chars());
+        let damaged: String = damaged.into_iter().collect();
+        drop(Library::load([("damaged.yaml", damaged.as_str())], &catalog()));
+    }
+
+    #[test]
+    fn a_guard_over_any_data_has_a_value_or_none(text in "[a-z.&|!=<> ()\\[\\]0-9\"]{0,60}", value in any::<i64>()) {
+        if let Ok(guard) = crate::guard::read(&text) {
+            let data = Map::from_iter([("a".to_owned(), Value::from(value))]);
+            let _: Option<bool> = crate::guard::evaluate(&guard, &data, &mut crate::guard::Budget::default());
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! A PIV card for vpcd: APDUs in, APDUs out, state in a folder.
+//!
+//! Every power cycle drops and rebuilds the trussed service, its volatile store and the
+//! authenticator, as cutting the power of a chip does: PIN, management key authentication and
+//! session keys are all gone. (piv-authenticator has no way to clear `administrator_verified`,
+//! VERIFY P1=FF only logs the PIN out.)
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use iso7816::command::{CommandView, FromSliceError};
+use piv_authenticator::{Authenticator, Options, constants::PIV_AID};
+use trussed::{
+    ClientImplementation,
+    pipe::TrussedChannel,
+    virt::{self, Runner, StorageConfig, StoreConfig},
+};
+use vpicc::{Connection, VSmartCard};
+
+use crate::chip::{BACKENDS, CardDispatch, HostPlatform};
+
+
+type Piv<'a> = Authenticator<virt::Client<'a, CardDispatch>>;
+
+/// Largest command after chaining and largest answer before GET RESPONSE.
+const BUFFER: usize = 7609;
+const NIST_RID: &[u8] = &[0xA0, 0x00, 0x00, 0x03, 0x08];
+const VERSION: [u8; 3] = [5, 4, 3];
+
+const INS_VERIFY: u8 = 0x20;
+const INS_SELECT: u8 = 0xA4;
+const INS_GET_RESPONSE: u8 = 0xC0;
+const INS_GET_SERIAL: u8 = 0xF8;
+const INS_FACTORY_RESET: u8 = 0xFB;
+const INS_GET_VERSION: u8 = 0xFD;
+
+struct Card<'a> {
+    piv: Piv<'a>,
+    serial: u32,
+    ready: &'a Path,
+    /// Header (without the chaining bit) and data of an unfinished command chain.
+    chain: Option<([u8; 4], Vec<u8>)>,
+    /// Answer data still to be fetched with GET RESPONSE.
+    pending: Vec<u8>,
+    /// A command ran since the last power cycle.
+    used: bool,
+    /// The chip must be rebuilt before the next message.
+    restart: bool,
+}
+
+impl Card<'_> {
+    fn piv(&mut self, header: [u8; 4], data: &[u8]) -> (Vec<u8>, u16) {
+        let mut apdu = header.to_vec();
+        if !data.is_empty() {
+            // BUFFER fits in 16 bits
+            let length = (data.len() as u16).to_be_bytes();
+            apdu.extend_from_slice(&[0, length[0], length[1]]);
+            apdu.extend_from_slice(data);
+        }
+        let Ok(command) = CommandView::try_from(apdu.as_slice()) else {
+            return (Vec::new(), 0x6700);
+        };
+        let mut reply: heapless::Vec<u8, BUFFER> = heapless::Vec::new();
+        match self.piv.respond(command, reply.as_mut_view()) {
+            Ok(()) => (reply.as_slice().to_vec(), 0x9000),
+            Err(status) => (Vec::new(), status.to_u16()),
+        }
+    }
+
+    /// Creates PINs, keys and files of a new card; false if the card's state is broken.
+    fn warm_up(&mut self) -> bool {
+        let (_, status) = self.piv([0x00, INS_VERIFY, 0x00, 0x80], &[]);
+        status == 0x9000 || status & 0xFFF0 == 0x63C0
+    }
+
+    fn run(&mut self, header: [u8; 4], data: &[u8]) -> (Vec<u8>, u16) {
+        match header {
+            [0x00, INS_GET_SERIAL, ..] => (self.serial.to_be_bytes().to_vec(), 0x9000),
+            [0x00, INS_GET_VERSION, ..] => (VERSION.to_vec(), 0x9000),
+            [0x00, INS_SELECT, 0x04, 0x00] if data == NIST_RID => {
+                self.piv(header, PIV_AID.as_bytes())
+            }
+            [0x00, INS_FACTORY_RESET, ..] => {
+                let answer = self.piv(header, data);
+                if answer.1 == 0x9000 {
+                    // Until the new state is complete, a restart begins with an empty card.
+                    let _ = fs::remove_file(self.ready);
+                    self.restart = true;
+                }
+                answer
+            }
+            _ => self.piv(header, data),
+        }
+    }
+
+    /// At most `limit` bytes of the pending answer and its status.
+    fn take(&mut self, limit: usize) -> Vec<u8> {
+        let mut out: Vec<u8> = self
+            .pending
+            .drain(..limit.min(self.pending.len()))
+            .collect();
+        let status = match self.pending.len() {
+            0 => 0x9000,
+            n @ 1..=255 => 0x6100 | n as u16,
+            _ => 0x6100,
+        };
+        out.extend_from_slice(&u16::to_be_bytes(status));
+        out
+    }
+
+    fn power_cycle(&mut self) {
+        self.chain = None;
+        self.pending.clear();
+        self.restart |= self.used;
+    }
+}
+
+impl VSmartCard for Card<'_> {
+    fn power_off(&mut self) {
+        self.power_cycle();
+    }
+
+    fn reset(&mut self) {
+        self.power_cycle();
+    }
+
+    fn execute(&mut self, msg: &[u8]) -> Vec<u8> {
+        self.used = true;
+        let command = match CommandView::try_from(msg) {
+            Ok(command) => command,
+            Err(FromSliceError::InvalidClass) => return vec![0x6E, 0x00],
+            Err(_) => return vec![0x67, 0x00],
+        };
+        // Without Le a T=1 card still returns its data; clients then have room for 256 bytes.
+        let limit = match (command.expected(), command.extended) {
+            (0, false) => 256,
+            (0, true) => 65536,
+            (le, _) => le,
+        };
+
+        if msg[1] == INS_GET_RESPONSE {
+            if self.pending.is_empty() {
+                return vec![0x69, 0x85];
+            }
+            return self.take(limit);
+        }
+        self.pending.clear();
+
+        // CLA 000x xxxx: bit 5 says that more of the command follows
+        let chained = msg[0] & 0xF0 == 0x10;
+        let header = [
+            if chained { msg[0] & 0x0F } else { msg[0] },
+            msg[1],
+            msg[2],
+            msg[3],
+        ];
+        let mut data = match self.chain.take() {
+            Some((first, data)) if first == header => data,
+            _ => Vec::new(),
+        };
+        data.extend_from_slice(command.data());
+        if data.len() > BUFFER {
+            return vec![0x67, 0x00];
+        }
+        if chained {
+            self.chain = Some((header, data));
+            return vec![0x90, 0x00];
+        }
+
+        let (answer, status) = self.run(header, &data);
+        if status != 0x9000 {
+            return status.to_be_bytes().to_vec();
+        }
+        self.pending = answer;
+        self.take(limit)
+    }
+}
+
+
+/// Runs the card from power-on until it must be rebuilt (Ok) or vpcd goes away (Err).
+fn session(
+    store: &mut StoreConfig<'_>,
+    vpcd: &mut Option<Connection>,
+    address: &str,
+    serial: u32,
+    ready: &Path,
+) -> io::Result<()> {
+    let mut guid = *b"virtual-card\0\0\0\0";
+    guid[12..].copy_from_slice(&serial.to_be_bytes());
+    guid[6] = (guid[6] & 0x0F) | 0x40; // UUID version 4
+    guid[8] = (guid[8] & 0x3F) | 0x80;
+    let options = Options::new().uuid(Some(guid));
+
+    store.with_store(|store| {
+        let platform = HostPlatform::new(store);
+        let channel = TrussedChannel::new();
+        let (requester, responder) = channel.split().expect("a new channel can be split");
+        let mut runner = Runner::new();
+        runner.add_endpoint(responder, "piv", BACKENDS);
+        let client: virt::Client<'_, CardDispatch> =
+            ClientImplementation::new(requester, runner.syscall(), None);
+        runner.run(platform, CardDispatch::new(), move || {
+            let mut card = Card {
+                piv: Authenticator::new(client, options),
+                serial,
+                ready,
+                chain: None,
+                pending: Vec::new(),
+                used: false,
+                restart: false,
+            };
+            if !card.warm_up() {
+                return Err(io::Error::other("the card's state cannot be loaded"));
+            }
+            File::create(ready)?;
+            // Only a finished card is put into the reader.
+            if vpcd.is_none() {
+                *vpcd = Some(connect(address)?);
+            }
+            let vpcd = vpcd.as_mut().expect("connected above");
+            while !card.restart {
+                vpcd.poll(&mut card)?;
+            }
+            Ok(())
+        })
+    })
+}
+
+fn connect(address: &str) -> io::Result<Connection> {
+    let start = Instant::now();
+    loop {
+        match vpicc::connect_socket(address) {
+            Err(_) if start.elapsed() < Duration::from_secs(30) => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Runs the card until its reader goes away.
+pub fn run(address: &str, serial: u32, dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let lock = File::create(dir.join("lock"))?;
+    lock.try_lock()
+        .map_err(|_| io::Error::other("another virtual card uses this state directory"))?;
+
+    let (internal, external) = (dir.join("internal.lfs"), dir.join("external.lfs"));
+    let ready = dir.join("ready");
+    if !ready.exists() {
+        // new card, or a process that died while it made one
+        for image in [&internal, &external] {
+            match fs::remove_file(image) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    let mut store = StoreConfig {
+        internal: StorageConfig::filesystem(internal), // format = true if the file is new
+        external: StorageConfig::filesystem(external),
+        volatile: StorageConfig::ram(), // format = true: empty again in each session
+    };
+
+    let mut vpcd = None;
+    loop {
+        match session(&mut store, &mut vpcd, address, serial, &ready) {
+            Ok(()) => {}
+            Err(error) => {
+                return match error.kind() {
+                    // pcscd has gone
+                    io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe => Ok(()),
+                    _ => Err(error),
+                };
+            }
+        }
+        store.internal.format = false;
+        store.external.format = false;
+    }
+}
+

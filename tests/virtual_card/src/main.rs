@@ -1,0 +1,55 @@
+//! Smart cards in software, for tests and the demo: `readers` starts a private pcscd, `card` puts a card into one of its readers.
+
+mod card;
+mod chip;
+mod readers;
+
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(version, about)]
+enum Arguments {
+    /// A factory-fresh PIV card, inserted for as long as this process runs; its state stays in a folder.
+    Card {
+        /// Where the reader's driver listens.
+        #[arg(long)]
+        reader: String,
+        /// The number that GET SERIAL answers.
+        #[arg(long)]
+        serial: u32,
+        #[arg(long)]
+        state: PathBuf,
+    },
+    /// A pcscd of one's own with empty readers, until standard input ends. Prints one line of JSON when it is ready.
+    Readers {
+        /// A folder of one's own for socket, drivers and configuration.
+        #[arg(long)]
+        directory: PathBuf,
+        /// How many readers.
+        #[arg(long, default_value_t = 2)]
+        count: u16,
+    },
+}
+
+fn main() -> ExitCode {
+    // A panic in the card's service thread would leave its client waiting for ever.
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        default_hook(info);
+        process::exit(101);
+    }));
+    let result = match Arguments::parse() {
+        Arguments::Card { reader, serial, state } => card::run(&reader, serial, &state),
+        Arguments::Readers { directory, count } => readers::run(&directory, count),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("virtual-card: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A private pcscd: a mount namespace of its own, so that its socket does not meet another's.
+//!
+//! One copy of the vpcd driver serves two readers on two neighbouring ports; pcscd keeps one state per driver file.
+//! Programs find this pcscd by `PCSCLITE_CSOCK_NAME`.
+
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Runs until standard input ends.
+pub fn run(directory: &Path, count: u16) -> io::Result<()> {
+    let socket_folder = directory.join("run");
+    let readers_folder = directory.join("readers");
+    fs::create_dir_all(&socket_folder)?;
+    fs::create_dir_all(&readers_folder)?;
+    let mut ports = Vec::new();
+    let mut configuration = String::new();
+    for pair in 0..count.div_ceil(2) {
+        let port = free_pair()?;
+        let driver = directory.join(format!("driver-{pair}.so"));
+        fs::copy(DRIVER, &driver)
+            .map_err(|error| io::Error::other(format!("{DRIVER} (Debian package vsmartcard-vpcd): {error}")))?;
+        configuration += &format!(
+            "FRIENDLYNAME \"Virtual reader {pair}\"\nDEVICENAME /dev/null:0x{port:X}\nLIBPATH {}\nCHANNELID 0x{port:X}\n\n",
+            driver.display()
+        );
+        ports.extend([port, port + 1]);
+    }
+    ports.truncate(usize::from(count));
+    fs::write(readers_folder.join("virtual"), configuration)?;
+    let socket = socket_folder.join("pcscd.comm");
+    let mut pcscd = start(&socket_folder, &readers_folder)?;
+    wait_until_ready(&mut pcscd, &socket, &ports)?;
+    println!("{{\"socket\":\"{}\",\"ports\":{ports:?}}}", socket.display());
+    io::stdout().flush()?;
+    for line in io::stdin().lock().lines() {
+        line?;
+    }
+    pcscd.kill()?;
+    pcscd.wait()?;
+    Ok(())
+}
+
+fn start(socket_folder: &Path, readers_folder: &Path) -> io::Result<Child> {
+    // setpriv: pcscd ends with this process, however that ends.
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c"])
+        .arg("mkdir -p /run/pcscd && mount --bind \"$1\" /run/pcscd && exec pcscd --foreground --critical --config \"$2\"")
+        .arg("pcscd")
+        .arg(socket_folder)
+        .arg(readers_folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|error| io::Error::other(format!("setpriv and unshare (Debian package util-linux): {error}")))
+}
+
+/// Ready means: the socket is there and every reader's driver listens.
+fn wait_until_ready(pcscd: &mut Child, socket: &Path, ports: &[u16]) -> io::Result<()> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = pcscd.try_wait()? {
+            return Err(io::Error::other(format!(
+                "a private pcscd does not start here ({status}): it needs root or a mount namespace, and the Debian package pcscd"
+            )));
+        }
+        // A bind that fails shows the driver's listener without disturbing it.
+        let listening = ports.iter().all(|port| TcpListener::bind(("0.0.0.0", *port)).is_err());
+        if socket.exists() && listening {
+            return Ok(());
+        }
+        if start.elapsed() > START_LIMIT {
+            return Err(io::Error::other("pcscd did not start within 30 seconds"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Two neighbouring free ports.
+fn free_pair() -> io::Result<u16> {
+    for _ in 0..100 {
+        let first = TcpListener::bind(("0.0.0.0", 0))?;
+        let port = first.local_addr()?.port();
+        if port < u16::MAX && TcpListener::bind(("0.0.0.0", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("no two neighbouring ports are free"))
+}
