@@ -1,0 +1,28 @@
+//! The schema, one change a file. A released migration is never edited; a new one follows it.
+//!
+//! Every table carries the tenant. Moments are milliseconds since 1970 in UTC, so that both databases compare them alike.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_workflow;
+mod m20261121_000002_people;
+mod m20261121_000003_cards;
+mod m20261121_000004_pki;
+mod m20261121_000005_audit;
+
+/// All migrations, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_workflow::Migration),
+            Box::new(m20261121_000002_people::Migration),
+            Box::new(m20261121_000003_cards::Migration),
+            Box::new(m20261121_000004_pki::Migration),
+            Box::new(m20261121_000005_audit::Migration),
+        ]
+    }
+}

@@ -1,0 +1,72 @@
+//! Certificates from the intent on, and revocation lists.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = Table::create()
+            .table("certificate")
+            .col(string("tenant"))
+            .col(pk_uuid("id"))
+            .col(string("authority"))
+            .col(string("serial"))
+            .col(string("status"))
+            .col(string("profile"))
+            .col(string("person"))
+            .col(string("owner_login"))
+            .col(uuid_null("card"))
+            .col(string_null("slot"))
+            .col(string("subject"))
+            .col(big_integer("not_before"))
+            .col(big_integer("not_after"))
+            .col(string("public_key_digest"))
+            .col(blob("to_be_signed"))
+            .col(ColumnDef::new("certificate").blob())
+            .col(string_null("fingerprint"))
+            .col(uuid("instance"))
+            .col(big_integer("step"))
+            .col(big_integer("created_at"))
+            .col(big_integer_null("revoked_at"))
+            .col(string_null("reason"))
+            .to_owned();
+        manager.create_table(table).await?;
+        let index = Index::create().name("certificate_by_serial").table("certificate").col("tenant").col("authority").col("serial").unique().to_owned();
+        manager.create_index(index).await?;
+        let index = Index::create().name("certificate_by_owner").table("certificate").col("tenant").col("owner_login").to_owned();
+        manager.create_index(index).await?;
+        let index = Index::create().name("certificate_by_key").table("certificate").col("tenant").col("public_key_digest").to_owned();
+        manager.create_index(index).await?;
+        let index = Index::create().name("certificate_by_step").table("certificate").col("instance").col("step").unique().to_owned();
+        manager.create_index(index).await?;
+        let index = Index::create().name("certificate_by_card").table("certificate").col("card").to_owned();
+        manager.create_index(index).await?;
+        let table = Table::create()
+            .table("revocation_list")
+            .col(string("tenant"))
+            .col(string("authority"))
+            .col(big_integer("number"))
+            .col(blob("der"))
+            .col(big_integer("this_update"))
+            .col(big_integer("next_update"))
+            .primary_key(Index::create().col("tenant").col("authority").col("number"))
+            .to_owned();
+        manager.create_table(table).await?;
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["revocation_list", "certificate"] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,399 @@
+//! One event, one transaction: the instance, its history, and everything its effects ask for.
+
+use std::pin::Pin;
+
+use sealwright_workflow::definition::Definition;
+use sealwright_workflow::instance::{Cancelling, ChildEnd, Effect, Event, Instance, Parent, Person, Status, Timer};
+use sealwright_workflow::step::{self, Begin, Step};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::contract::{Call, Failure, Planned};
+use super::{Engine, EngineError};
+use crate::audit::{self, Origin};
+use crate::clock::milliseconds;
+use crate::fail_point;
+use crate::random;
+use crate::store::instances::{HistoryRow, Stored};
+use crate::store::jobs::JobRow;
+use crate::store::waits::InboxRow;
+use crate::store::work::WorkRow;
+use crate::store::{Access, Tx, instances, jobs, waits, work};
+
+/// How long a lease lasts, in milliseconds of the database's clock.
+pub(super) const LEASE: i64 = 30_000;
+/// Automatic steps in one transaction at most; a verified definition has far fewer.
+const MAXIMUM_STEPS: usize = 100;
+
+/// An event as it lies in an inbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Arrival {
+    ChildEnded { step: u64, index: usize, end: ChildEnd },
+    Cancelled,
+}
+
+impl From<Arrival> for Event {
+    fn from(arrival: Arrival) -> Self {
+        match arrival {
+            Arrival::ChildEnded { step, index, end } => Event::ChildEnded { step, index, end },
+            Arrival::Cancelled => Event::Cancelled,
+        }
+    }
+}
+
+/// What is to be done once the transaction is committed.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    pub roots: Vec<Uuid>,
+    pub work: Vec<WorkRow>,
+    pub inboxes: Vec<Uuid>,
+    pub look: bool,
+}
+
+/// The transaction's view of the engine.
+pub(super) struct Commit<'a> {
+    pub engine: &'a Engine,
+    pub tx: &'a Tx,
+    pub origin: &'a Origin,
+    pub after: After,
+}
+
+type Boxed<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+
+impl<'a> Commit<'a> {
+    pub fn new(engine: &'a Engine, tx: &'a Tx, origin: &'a Origin) -> Self {
+        Self { engine, tx, origin, after: After::default() }
+    }
+
+    /// Begins an instance and takes its first automatic steps.
+    pub async fn begin(&mut self, definition: &Definition, start: Begin, root: Uuid) -> Result<(), EngineError> {
+        let now = self.engine.clock().now();
+        let Step { instance, effects } = step::begin(definition, start, now)?;
+        let at = milliseconds(now);
+        let stored = Stored { instance, root, revision: 1, started_at: at, changed_at: at, ended_at: None };
+        if stored.instance.parent.is_none() {
+            let event = audit::Event::WorkflowStarted {
+                workflow: stored.instance.workflow.clone(),
+                version: stored.instance.version,
+                owner: stored.instance.owner.login.clone(),
+            };
+            audit::record(self.tx, self.origin, Some(stored.instance.id), at, &event).await?;
+        }
+        instances::insert(self.tx, &stored).await?;
+        self.add_history(&stored, "started", None).await?;
+        self.settle(definition, stored, effects).await
+    }
+
+    /// Applies an event to a locked instance.
+    pub async fn apply(&mut self, mut stored: Stored, event: Event) -> Result<(), EngineError> {
+        let definition = self.engine.definitions().of(&stored.instance.workflow, stored.instance.version)?;
+        let (name, detail) = described(&event);
+        let effects = self.advance(&definition, &mut stored, event, name, detail).await?;
+        self.settle(&definition, stored, effects).await
+    }
+
+    /// One step: the instance row and its history.
+    async fn advance(
+        &mut self,
+        definition: &Definition,
+        stored: &mut Stored,
+        event: Event,
+        name: &str,
+        detail: Option<String>,
+    ) -> Result<Vec<Effect>, EngineError> {
+        let now = self.engine.clock().now();
+        let Step { instance, effects } = step::step(definition, stored.instance.clone(), event, now)?;
+        stored.instance = instance;
+        stored.changed_at = milliseconds(now);
+        if !stored.instance.is_open() {
+            stored.ended_at = Some(stored.changed_at);
+        }
+        instances::update(self.tx, stored).await?;
+        stored.revision += 1;
+        self.add_history(stored, name, detail).await?;
+        if stored.instance.status == Status::Stuck {
+            self.audit_stuck(stored).await?;
+        }
+        Ok(effects)
+    }
+
+    async fn audit_stuck(&self, stored: &Stored) -> Result<(), EngineError> {
+        let class = match &stored.instance.waiting {
+            sealwright_workflow::instance::Waiting::Operator { class } => class.clone(),
+            _ => String::new(),
+        };
+        let event = audit::Event::WorkflowStuck {
+            workflow: stored.instance.workflow.clone(),
+            state: stored.instance.state.clone(),
+            class,
+        };
+        audit::record(self.tx, self.origin, Some(stored.instance.id), stored.changed_at, &event).await?;
+        Ok(())
+    }
+
+    async fn add_history(&self, stored: &Stored, event: &str, detail: Option<String>) -> Result<(), EngineError> {
+        let row = HistoryRow {
+            tenant: self.tx.tenant().to_owned(),
+            instance: stored.instance.id,
+            revision: stored.revision,
+            at: stored.changed_at,
+            event: event.to_owned(),
+            state: stored.instance.state.clone(),
+            step: i64::try_from(stored.instance.step).unwrap_or(i64::MAX),
+            actor: self.origin.login.clone(),
+            role: self.origin.role.clone(),
+            detail,
+        };
+        Ok(instances::add_history(self.tx, row).await?)
+    }
+
+    /// Carries out effects; what completes at once is the next event of the same transaction.
+    fn settle<'f>(
+        &'f mut self,
+        definition: &'f Definition,
+        mut stored: Stored,
+        mut effects: Vec<Effect>,
+    ) -> Boxed<'f, Result<(), EngineError>> {
+        Box::pin(async move {
+            for _ in 0..MAXIMUM_STEPS {
+                self.after.roots.push(stored.root);
+                let mut completed = None;
+                for effect in effects {
+                    completed = self.effect(&stored, effect).await?.or(completed);
+                }
+                let Some(event) = completed else { return Ok(()) };
+                let (name, detail) = described(&event);
+                effects = self.advance(definition, &mut stored, event, name, detail).await?;
+            }
+            Err(EngineError::Activity("loop"))
+        })
+    }
+
+    async fn effect(&mut self, stored: &Stored, effect: Effect) -> Result<Option<Event>, EngineError> {
+        let instance = &stored.instance;
+        let step = i64::try_from(instance.step).unwrap_or(i64::MAX);
+        match effect {
+            Effect::Perform { activity, parameters } => return self.perform(stored, activity, parameters).await,
+            Effect::Queue { job, parameters } => self.queue(stored, job, parameters).await?,
+            Effect::Withdraw { .. } => jobs::withdraw(self.tx, instance.id, stored.changed_at).await?,
+            Effect::Start { index, workflow, arguments, role } => {
+                self.start_child(stored, index, &workflow, arguments, role).await?;
+            }
+            Effect::CancelChildren => {
+                for child in instances::open_children(self.tx, instance.id).await? {
+                    self.post(child, &Arrival::Cancelled, stored.changed_at).await?;
+                }
+            }
+            Effect::Arm { timer, at } => {
+                waits::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at)).await?;
+                self.after.look = true;
+            }
+            Effect::Watch { condition } => {
+                waits::watch(self.tx, instance.id, step, &condition).await?;
+                self.after.look = true;
+            }
+            Effect::Hold { what, key } => {
+                if let Some(holder) = instances::hold(self.tx, &what, &key, stored.root).await? {
+                    return Err(EngineError::Held(holder));
+                }
+            }
+            Effect::End { outcome } => {
+                waits::forget(self.tx, instance.id).await?;
+                work::remove(self.tx, instance.id).await?;
+                jobs::withdraw(self.tx, instance.id, stored.changed_at).await?;
+                if instance.id == stored.root {
+                    instances::release_holds(self.tx, stored.root).await?;
+                    let event = audit::Event::WorkflowEnded {
+                        workflow: instance.workflow.clone(),
+                        outcome: outcome.as_str(),
+                        state: instance.state.clone(),
+                    };
+                    audit::record(self.tx, self.origin, Some(instance.id), stored.changed_at, &event).await?;
+                }
+                if let Some(parent) = &instance.parent {
+                    let end = ChildEnd { outcome, result: instance.result.clone().unwrap_or_default() };
+                    let arrival = Arrival::ChildEnded { step: parent.step, index: parent.index, end };
+                    self.post(parent.id, &arrival, stored.changed_at).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn perform(
+        &mut self,
+        stored: &Stored,
+        activity: String,
+        parameters: Map<String, Value>,
+    ) -> Result<Option<Event>, EngineError> {
+        let instance = &stored.instance;
+        let step = instance.step;
+        let implementation =
+            self.engine.inner.registry.activity(&activity).ok_or(EngineError::Activity("unknown activity"))?;
+        let call = self.call(stored);
+        let parameters = Value::Object(parameters);
+        match implementation.plan(self.tx, &call, parameters.clone()).await {
+            Ok(Planned::Done((outcome, result))) => Ok(Some(Event::Completed { step, outcome, result })),
+            Ok(Planned::Perform(plan)) => {
+                // Leased to this node from the start: it performs what it planned without another commit.
+                let until = self.tx.database_time().await? + LEASE;
+                let row = WorkRow {
+                    tenant: self.tx.tenant().to_owned(),
+                    id: random::id(),
+                    instance: instance.id,
+                    step: i64::try_from(step).unwrap_or(i64::MAX),
+                    activity,
+                    parameters,
+                    plan,
+                    attempt: 1,
+                    lease_owner: Some(self.engine.node().to_owned()),
+                    lease_epoch: 1,
+                    lease_until: Some(until),
+                    created_at: stored.changed_at,
+                };
+                work::insert(self.tx, row.clone()).await?;
+                self.after.work.push(row);
+                Ok(None)
+            }
+            Err(failure) => failed(step, failure).map(Some),
+        }
+    }
+
+    async fn queue(&mut self, stored: &Stored, name: String, parameters: Map<String, Value>) -> Result<(), EngineError> {
+        let job = self.engine.inner.registry.job(&name).ok_or(EngineError::Activity("unknown job"))?;
+        let call = self.call(stored);
+        let parameters = Value::Object(parameters);
+        let (card, plan) = job.plan(self.tx, &call, parameters.clone()).await?;
+        let row = JobRow {
+            tenant: self.tx.tenant().to_owned(),
+            id: random::id(),
+            root: stored.root,
+            instance: stored.instance.id,
+            step: call.step(),
+            name,
+            card,
+            parameters,
+            plan,
+            state: "queued".to_owned(),
+            created_at: stored.changed_at,
+            ended_at: None,
+        };
+        Ok(jobs::insert(self.tx, row).await?)
+    }
+
+    async fn start_child(
+        &mut self,
+        stored: &Stored,
+        index: usize,
+        workflow: &str,
+        arguments: Map<String, Value>,
+        role: Option<String>,
+    ) -> Result<(), EngineError> {
+        let definition = self.engine.definitions().current(workflow).cloned();
+        let definition =
+            definition.ok_or_else(|| EngineError::Definition { name: workflow.to_owned(), version: 0 })?;
+        let parent = &stored.instance;
+        let start = Begin {
+            id: random::id(),
+            owner: parent.owner.clone(),
+            requester: parent.requester.clone(),
+            role: role.unwrap_or_else(|| parent.role.clone()),
+            parent: Some(Parent { id: parent.id, step: parent.step, index }),
+            arguments,
+            policy: self.engine.inner.policy.clone(),
+        };
+        let root = stored.root;
+        let begun: Boxed<'_, Result<(), EngineError>> = Box::pin(self.begin(&definition, start, root));
+        begun.await
+    }
+
+    async fn post(&mut self, instance: Uuid, arrival: &Arrival, at: i64) -> Result<(), EngineError> {
+        let event = serde_json::to_value(arrival).map_err(|_| EngineError::Activity("inbox"))?;
+        let row = InboxRow { tenant: self.tx.tenant().to_owned(), id: random::id(), instance, event, arrived_at: at };
+        waits::post(self.tx, row).await?;
+        self.after.inboxes.push(instance);
+        Ok(())
+    }
+
+    /// Reads the inbox of an instance: all arrivals in one go.
+    pub async fn read_inbox(&mut self, id: Uuid) -> Result<(), EngineError> {
+        let arrivals = waits::arrivals(self.tx, id).await?;
+        waits::remove(self.tx, arrivals.iter().map(|row| row.id).collect()).await?;
+        for row in arrivals {
+            let Ok(arrival) = serde_json::from_value::<Arrival>(row.event) else {
+                return Err(EngineError::Activity("inbox"));
+            };
+            let Some(stored) = instances::lock(self.tx, id).await? else { return Ok(()) };
+            match self.apply(stored, arrival.into()).await {
+                // What comes too late changes nothing.
+                Ok(()) | Err(EngineError::Rejected(step::Rejection::Stale)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// On a database with one writer the steps of others that follow share the transaction.
+    pub async fn chain(&mut self) -> Result<(), EngineError> {
+        if !self.tx.is_alone() {
+            return Ok(());
+        }
+        for _ in 0..MAXIMUM_STEPS {
+            let Some(instance) = self.after.inboxes.pop() else { return Ok(()) };
+            fail_point!("engine.inbox");
+            self.read_inbox(instance).await?;
+        }
+        Ok(())
+    }
+
+    pub fn call(&self, stored: &Stored) -> Call {
+        Call {
+            instance: stored.instance.clone(),
+            root: stored.root,
+            now: self.engine.clock().now(),
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+/// A failed plan or performance as an event.
+pub(super) fn failed(step: u64, failure: Failure) -> Result<Event, EngineError> {
+    let jitter = || u32::from_be_bytes(random::bytes::<4>().unwrap_or_default()) % 1000;
+    match failure {
+        Failure::Retry { class } | Failure::Fail { class } => {
+            Ok(Event::Failed { step, class: class.to_owned(), jitter: jitter() })
+        }
+        Failure::Store(error) => Err(EngineError::Store(error)),
+    }
+}
+
+/// An event's name and what the history says of it. Never a value.
+fn described(event: &Event) -> (&'static str, Option<String>) {
+    match event {
+        Event::Acted { action, .. } => ("acted", Some(action.clone())),
+        Event::Completed { outcome, .. } => ("completed", Some(outcome.clone())),
+        Event::Failed { class, .. } => ("failed", Some(class.clone())),
+        Event::TimerFired { timer, .. } => ("timer", Some(timer.as_str().to_owned())),
+        Event::ChildEnded { end, .. } => ("child-ended", Some(end.outcome.as_str().to_owned())),
+        Event::ConditionHeld { .. } => ("condition-held", None),
+        Event::Cancelled => ("cancelled", None),
+        Event::Resumed { .. } => ("resumed", None),
+    }
+}
+
+/// The person that an instance is for, as `owner` and `requester` name it.
+pub(super) fn person(login: &str) -> Person {
+    Person::new(login)
+}
+
+/// Whether an instance is on its way out.
+pub fn is_leaving(instance: &Instance) -> bool {
+    matches!(instance.cancelling, Some(Cancelling::Asked { .. } | Cancelling::Leaving { .. }))
+}
+
+/// The timer of a name.
+pub(super) fn timer(name: &str) -> Option<Timer> {
+    [Timer::Retry, Timer::StateDeadline, Timer::Deadline].into_iter().find(|timer| timer.as_str() == name)
+}

@@ -1,0 +1,261 @@
+//! What an activity and a card job are to the engine.
+//!
+//! An activity has three parts. `plan` runs in the transaction of the step that wants it and stores what is about to happen; `perform`
+//! runs without a transaction, at least once; `record` runs in the transaction of the next step and turns what happened into
+//! an outcome. A card job has `plan` and `record`; the agent performs it.
+//!
+//! To add an activity: one file in `activities/` with its parameters, outcomes and the three parts, and one line in `activities/mod.rs`.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use sealwright_protocol::{Instruction, Report};
+use sealwright_workflow::catalog::{Catalog, CertificateEffect};
+use sealwright_workflow::instance::Instance;
+use sealwright_workflow::types::UnknownSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::audit::Origin;
+use crate::store::{StoreError, Tx};
+
+/// Which call it is. Instance and step are the idempotency key: the same for every attempt.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub instance: Instance,
+    pub root: Uuid,
+    pub now: OffsetDateTime,
+    pub origin: Origin,
+}
+
+impl Call {
+    pub fn step(&self) -> i64 {
+        i64::try_from(self.instance.step).unwrap_or(i64::MAX)
+    }
+}
+
+/// Why a part of an activity came to no outcome. The caller of the failing operation decides which.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It may succeed later; the class is what `retry` names.
+    #[error("{class}")]
+    Retry { class: &'static str },
+    /// It will not succeed without an operator.
+    #[error("{class}")]
+    Fail { class: &'static str },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl crate::store::WriteError for Failure {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What a plan came to.
+#[derive(Debug)]
+pub enum Planned<P, O> {
+    /// Nothing outside is needed.
+    Done(O),
+    Perform(P),
+}
+
+#[async_trait]
+pub trait Activity: Send + Sync + 'static {
+    const NAME: &'static str;
+    /// Classes of [`Failure::Retry`].
+    const FAILURES: &'static [&'static str] = &[];
+    const CERTIFICATE: CertificateEffect = CertificateEffect::None;
+
+    type Parameters: DeserializeOwned + JsonSchema + Send + Sync;
+    type Plan: Serialize + DeserializeOwned + Send + Sync;
+    type Performed: Send + Sync;
+    type Outcome: Serialize + JsonSchema + Send;
+
+    /// # Errors
+    /// [`Failure`].
+    async fn plan(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        parameters: Self::Parameters,
+    ) -> Result<Planned<Self::Plan, Self::Outcome>, Failure>;
+
+    /// # Errors
+    /// [`Failure`].
+    async fn perform(&self, call: &Call, plan: &Self::Plan) -> Result<Self::Performed, Failure>;
+
+    /// # Errors
+    /// [`Failure`].
+    async fn record(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        plan: Self::Plan,
+        performed: &Self::Performed,
+    ) -> Result<Self::Outcome, Failure>;
+}
+
+#[async_trait]
+pub trait CardJob: Send + Sync + 'static {
+    const NAME: &'static str;
+    const CERTIFICATE: CertificateEffect = CertificateEffect::None;
+
+    type Parameters: DeserializeOwned + JsonSchema + Send + Sync;
+    type Plan: Serialize + DeserializeOwned + Send + Sync;
+    type Outcome: Serialize + JsonSchema + Send;
+
+    /// Which card it is for, and what is kept until the report. Secrets are sealed here, before they are sent.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    async fn plan(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        parameters: Self::Parameters,
+    ) -> Result<(Option<Uuid>, Self::Plan), Failure>;
+
+    /// What the agent is told. Made when it is sent, so that opened secrets are in no table.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    async fn instruction(&self, plan: &Self::Plan) -> Result<Instruction, Failure>;
+
+    /// `None` for a report that does not answer this job.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    async fn record(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        plan: Self::Plan,
+        report: Report,
+    ) -> Result<Option<Self::Outcome>, Failure>;
+}
+
+/// A condition of the world that a `wait` state names.
+#[async_trait]
+pub trait Condition: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    async fn holds(&self) -> bool;
+}
+
+/// An outcome's name and its result.
+pub type Outcome = (String, Value);
+
+/// An activity without its types: JSON in, JSON out.
+#[async_trait]
+pub(super) trait ErasedActivity: Send + Sync {
+    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema>;
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<Planned<Value, Outcome>, Failure>;
+    async fn perform(&self, call: &Call, plan: &Value) -> Result<Box<dyn Recording>, Failure>;
+}
+
+/// What was performed, ready to be recorded; a transaction that is run again records it again.
+#[async_trait]
+pub(super) trait Recording: Send + Sync {
+    async fn record(&self, tx: &Tx, call: &Call) -> Result<Outcome, Failure>;
+}
+
+#[async_trait]
+pub(super) trait ErasedJob: Send + Sync {
+    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema>;
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<(Option<Uuid>, Value), Failure>;
+    async fn instruction(&self, plan: &Value) -> Result<Instruction, Failure>;
+    async fn record(&self, tx: &Tx, call: &Call, plan: Value, report: Report) -> Result<Option<Outcome>, Failure>;
+}
+
+pub(super) struct Typed<A>(Arc<A>, PhantomData<A>);
+
+impl<A> Typed<A> {
+    pub(super) fn new(inner: A) -> Self {
+        Self(Arc::new(inner), PhantomData)
+    }
+}
+
+/// The definition was verified against these very types: a mismatch is a row of another release.
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    serde_json::from_value(value).map_err(|error| {
+        tracing::error!(%error, "a call does not have the types of its activity");
+        Failure::Fail { class: "types" }
+    })
+}
+
+fn outcome<O: Serialize>(outcome: &O) -> Result<Outcome, Failure> {
+    match serde_json::to_value(outcome) {
+        Ok(Value::String(name)) => Ok((name, Value::Null)),
+        Ok(Value::Object(named)) => named.into_iter().next().ok_or(Failure::Fail { class: "types" }),
+        _ => Err(Failure::Fail { class: "types" }),
+    }
+}
+
+fn write<T: Serialize>(value: &T) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|_| Failure::Fail { class: "types" })
+}
+
+#[async_trait]
+impl<A: Activity> ErasedActivity for Typed<A> {
+    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema> {
+        catalog.add_activity::<A::Parameters, A::Outcome>(A::NAME, A::FAILURES, A::CERTIFICATE)
+    }
+
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<Planned<Value, Outcome>, Failure> {
+        match self.0.plan(tx, call, read(parameters)?).await? {
+            Planned::Done(done) => Ok(Planned::Done(outcome(&done)?)),
+            Planned::Perform(plan) => Ok(Planned::Perform(write(&plan)?)),
+        }
+    }
+
+    async fn perform(&self, call: &Call, plan: &Value) -> Result<Box<dyn Recording>, Failure> {
+        let performed = self.0.perform(call, &read::<A::Plan>(plan.clone())?).await?;
+        Ok(Box::new(Performed { activity: self.0.clone(), plan: plan.clone(), performed }))
+    }
+}
+
+struct Performed<A: Activity> {
+    activity: Arc<A>,
+    plan: Value,
+    performed: A::Performed,
+}
+
+#[async_trait]
+impl<A: Activity> Recording for Performed<A> {
+    async fn record(&self, tx: &Tx, call: &Call) -> Result<Outcome, Failure> {
+        outcome(&self.activity.record(tx, call, read(self.plan.clone())?, &self.performed).await?)
+    }
+}
+
+#[async_trait]
+impl<J: CardJob> ErasedJob for Typed<J> {
+    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema> {
+        catalog.add_job::<J::Parameters, J::Outcome>(J::NAME, J::CERTIFICATE)
+    }
+
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<(Option<Uuid>, Value), Failure> {
+        let (card, plan) = self.0.plan(tx, call, read(parameters)?).await?;
+        Ok((card, write(&plan)?))
+    }
+
+    async fn instruction(&self, plan: &Value) -> Result<Instruction, Failure> {
+        self.0.instruction(&read::<J::Plan>(plan.clone())?).await
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Value, report: Report) -> Result<Option<Outcome>, Failure> {
+        match self.0.record(tx, call, read(plan)?, report).await? {
+            Some(found) => outcome(&found).map(Some),
+            None => Ok(None),
+        }
+    }
+}

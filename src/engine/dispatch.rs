@@ -1,0 +1,276 @@
+//! What a node does by itself: performs planned activities, fires timers, reads inboxes, looks at conditions.
+
+use std::time::Duration;
+
+use sealwright_workflow::instance::Event;
+use sealwright_workflow::step::Rejection;
+use uuid::Uuid;
+
+use super::commit::{After, Commit, LEASE, failed, timer};
+use super::contract::{Call, Failure};
+use super::{Engine, EngineError};
+use crate::audit::Origin;
+use crate::fail_point;
+use crate::store::work::WorkRow;
+use crate::store::{Tx, instances, waits, work};
+
+/// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
+const POLL: Duration = Duration::from_secs(1);
+const BATCH: u64 = 32;
+
+/// Runs until the engine is stopped.
+pub(super) async fn run(engine: &Engine) {
+    while !engine.inner.stop.is_cancelled() {
+        if let Err(error) = look(engine).await {
+            tracing::error!(%error, "the engine could not look for work");
+        }
+        let wait = wait(engine).await;
+        tokio::select! {
+            () = engine.inner.stop.cancelled() => {}
+            () = engine.inner.look.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn wait(engine: &Engine) -> Duration {
+    let next = waits::next_due(engine.store().read()).await.ok().flatten();
+    let until = next.map(|due| due - engine.clock().now_ms());
+    match until {
+        Some(until) => Duration::from_millis(u64::try_from(until).unwrap_or(0)).min(POLL),
+        None => POLL,
+    }
+}
+
+async fn look(engine: &Engine) -> Result<(), EngineError> {
+    for instance in waits::with_arrivals(engine.store().read(), BATCH).await? {
+        report(read_inbox(engine, instance).await, instance);
+    }
+    for row in waits::due(engine.store().read(), engine.clock().now_ms(), BATCH).await? {
+        let Some(name) = timer(&row.timer) else { continue };
+        let step = u64::try_from(row.step).unwrap_or_default();
+        let event = Event::TimerFired { step, timer: name };
+        report(fire(engine, row.instance, row.timer, event).await, row.instance);
+    }
+    for row in waits::watched(engine.store().read(), BATCH).await? {
+        let condition = engine.inner.registry.condition(&row.condition);
+        if let Some(condition) = condition
+            && condition.holds().await
+        {
+            let step = u64::try_from(row.step).unwrap_or_default();
+            let delivered = deliver(engine, row.instance, Event::ConditionHeld { step }, true).await;
+            report(delivered, row.instance);
+        }
+    }
+    if work::is_pending(engine.store().read()).await? {
+        for row in claim(engine).await? {
+            spawn(engine, row);
+        }
+    }
+    Ok(())
+}
+
+fn report(result: Result<(), EngineError>, instance: Uuid) {
+    match result {
+        Ok(()) | Err(EngineError::Rejected(Rejection::Stale)) => {}
+        // Another node may have the release that this instance began under.
+        Err(EngineError::Definition { name, version }) => {
+            tracing::debug!(%instance, name, version, "left to another release");
+        }
+        Err(error) => tracing::error!(%instance, %error, "an event could not be applied"),
+    }
+}
+
+async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
+    let (node, names) = (engine.node().to_owned(), engine.inner.registry.activity_names());
+    let claimed = engine
+        .store()
+        .write(move |tx| {
+            let (node, names) = (node.clone(), names.clone());
+            async move {
+                let rows = work::claim(&tx, &node, &names, LEASE, BATCH).await?;
+                // Nothing to claim is nothing to commit.
+                if rows.is_empty() { Err(EngineError::NotFound) } else { Ok(rows) }
+            }
+        })
+        .await;
+    match claimed {
+        Err(EngineError::NotFound) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Tells an instance of an event, in a transaction of its own.
+pub(super) async fn deliver(engine: &Engine, id: Uuid, event: Event, unwatch: bool) -> Result<(), EngineError> {
+    write(engine, Origin::system("engine"), move |engine, tx, origin| {
+        let event = event.clone();
+        Box::pin(async move {
+            let mut commit = Commit::new(&engine, &tx, &origin);
+            if unwatch {
+                waits::unwatch(&tx, id).await?;
+            }
+            let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
+            commit.apply(stored, event).await?;
+            commit.chain().await?;
+            Ok(((), commit.after))
+        })
+    })
+    .await
+}
+
+async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
+    fail_point!("engine.inbox");
+    write(engine, Origin::system("engine"), move |engine, tx, origin| {
+        Box::pin(async move {
+            let mut commit = Commit::new(&engine, &tx, &origin);
+            commit.read_inbox(id).await?;
+            commit.chain().await?;
+            Ok(((), commit.after))
+        })
+    })
+    .await
+}
+
+async fn fire(engine: &Engine, id: Uuid, name: String, event: Event) -> Result<(), EngineError> {
+    fail_point!("engine.timer");
+    write(engine, Origin::system("engine"), move |engine, tx, origin| {
+        let (name, event) = (name.clone(), event.clone());
+        Box::pin(async move {
+            waits::disarm(&tx, id, &name).await?;
+            let mut commit = Commit::new(&engine, &tx, &origin);
+            let Some(stored) = instances::lock(&tx, id).await? else { return Ok(((), After::default())) };
+            match commit.apply(stored, event).await {
+                // The timer is gone either way.
+                Ok(()) | Err(EngineError::Rejected(Rejection::Stale)) => {}
+                Err(other) => return Err(other),
+            }
+            commit.chain().await?;
+            Ok(((), commit.after))
+        })
+    })
+    .await
+}
+
+type Boxed<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A transaction of the engine: what follows from it is done once it is committed.
+pub(super) async fn write<T, F>(engine: &Engine, origin: Origin, work: F) -> Result<T, EngineError>
+where
+    T: Send + 'static,
+    F: Fn(Engine, Tx, Origin) -> Boxed<Result<(T, After), EngineError>> + Send + Sync + 'static,
+{
+    let inner = engine.clone();
+    let (value, after) =
+        engine.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await?;
+    follow(engine, after);
+    Ok(value)
+}
+
+fn follow(engine: &Engine, after: After) {
+    for row in after.work {
+        spawn(engine, row);
+    }
+    let mut roots = after.roots;
+    roots.sort_unstable();
+    roots.dedup();
+    for root in roots {
+        engine.announce(root);
+    }
+    if after.look || !after.inboxes.is_empty() {
+        engine.inner.look.notify_one();
+    }
+}
+
+fn spawn(engine: &Engine, row: WorkRow) {
+    let engine = engine.clone();
+    let tasks = engine.inner.tasks.clone();
+    tasks.spawn(async move {
+        let (instance, activity) = (row.instance, row.activity.clone());
+        let started = engine.clock().now();
+        let result = perform(&engine, row).await;
+        let duration = (engine.clock().now() - started).whole_milliseconds();
+        match result {
+            Ok(outcome) => tracing::info!(%instance, activity, outcome, duration, "activity"),
+            Err(error) => tracing::warn!(%instance, activity, %error, duration, "activity was not recorded"),
+        }
+    });
+}
+
+/// Performs and records one claimed activity; gives its outcome's name for the log.
+async fn perform(engine: &Engine, row: WorkRow) -> Result<String, EngineError> {
+    let stored = instances::find(engine.store().read(), row.instance).await?.ok_or(EngineError::NotFound)?;
+    let step = u64::try_from(row.step).unwrap_or_default();
+    let registry = &engine.inner.registry;
+    let activity = registry.activity(&row.activity).ok_or(EngineError::Activity("unknown activity"))?;
+    let call = Call {
+        instance: stored.instance,
+        root: stored.root,
+        now: engine.clock().now(),
+        origin: Origin::system(&row.activity),
+    };
+    fail_point!("engine.perform.before");
+    let performed = tokio::select! {
+        performed = activity.perform(&call, &row.plan) => performed,
+        lost = keep_lease(engine, &row) => return Err(lost),
+    };
+    fail_point!("engine.perform.after");
+    let performed: std::sync::Arc<_> = match performed {
+        Ok(recording) => Ok(recording),
+        Err(Failure::Store(error)) => return Err(EngineError::Store(error)),
+        Err(failure) => {
+            tracing::warn!(instance = %row.instance, activity = row.activity, class = %failure, "activity failed");
+            Err(failed(step, failure)?)
+        }
+    }
+    .into();
+    let origin = Origin::system(&row.activity);
+    write(engine, origin, move |engine, tx, origin| {
+        let (performed, row) = (performed.clone(), row.clone());
+        Box::pin(async move {
+            // The fence: an older holder of the lease records nothing.
+            if !work::finish(&tx, row.id, row.lease_epoch).await? {
+                return Err(EngineError::Fenced);
+            }
+            let stored = instances::lock(&tx, row.instance).await?.ok_or(EngineError::NotFound)?;
+            let mut commit = Commit::new(&engine, &tx, &origin);
+            let event = match performed.as_ref() {
+                Ok(recording) => match recording.record(&tx, &commit.call(&stored)).await {
+                    Ok((outcome, result)) => Event::Completed { step, outcome, result },
+                    Err(failure) => failed(step, failure)?,
+                },
+                Err(event) => event.clone(),
+            };
+            let name = match &event {
+                Event::Completed { outcome, .. } => outcome.clone(),
+                _ => "failed".to_owned(),
+            };
+            commit.apply(stored, event).await?;
+            commit.chain().await?;
+            Ok((name, commit.after))
+        })
+    })
+    .await
+}
+
+/// Ends only when the lease is lost.
+async fn keep_lease(engine: &Engine, row: &WorkRow) -> EngineError {
+    let third = Duration::from_millis(u64::try_from(LEASE / 3).unwrap_or(10_000));
+    loop {
+        tokio::time::sleep(third).await;
+        let (node, held) = (engine.node().to_owned(), [(row.id, row.lease_epoch)]);
+        let kept = engine
+            .store()
+            .write::<_, EngineError, _, _>(move |tx| {
+                let node = node.clone();
+                async move { Ok(work::heartbeat(&tx, &node, &held, LEASE).await?) }
+            })
+            .await;
+        match kept {
+            Ok(0) => return EngineError::Fenced,
+            Ok(_) => {}
+            // The lease may still be ours; the fence decides.
+            Err(error) => tracing::warn!(%error, "a lease could not be extended"),
+        }
+    }
+}
+

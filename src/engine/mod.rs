@@ -1,0 +1,182 @@
+//! Makes the workflow language durable: one transaction a step, leases, timers, children, jobs for the agent.
+//!
+//! - [`verbs`] is the door for pages and API: start, act, view, list.
+//! - `commit` applies one event and everything that follows from it inside one transaction.
+//! - `dispatch` runs planned activities, fires timers, reads inboxes and looks at conditions.
+//! - [`contract`] is what an activity or a card job implements.
+//! - [`reports`] takes what the agent says about jobs.
+
+mod commit;
+pub mod contract;
+mod definitions;
+mod dispatch;
+pub mod registry;
+pub mod reports;
+pub mod verbs;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sealwright_workflow::library::Library;
+use sealwright_workflow::step::Rejection;
+use serde_json::Value;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::engine::contract::Failure;
+use crate::store::{Store, StoreError, WriteError};
+
+pub use definitions::Definitions;
+pub use registry::Registry;
+
+/// Why the engine did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// There is no such instance, or this person may not see it: the two look alike from outside.
+    #[error("there is no such instance")]
+    NotFound,
+    #[error("this role may not start this")]
+    Forbidden,
+    /// Another open instance holds the same person or card.
+    #[error("another instance holds the same")]
+    Held(Uuid),
+    /// A lease or an agent's session is over; somebody else has the work.
+    #[error("the work belongs to somebody else now")]
+    Fenced,
+    #[error("an activity failed: {0}")]
+    Activity(&'static str),
+    #[error("the definition {name} version {version} is not there")]
+    Definition { name: String, version: u32 },
+}
+
+impl WriteError for EngineError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<Failure> for EngineError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => Self::Store(error),
+            Failure::Retry { class } | Failure::Fail { class } => Self::Activity(class),
+        }
+    }
+}
+
+/// Something changed in the tree of this root: pages and agents look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub root: Uuid,
+}
+
+/// The engine of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    definitions: Definitions,
+    registry: Registry,
+    policy: BTreeMap<String, Value>,
+    clock: Arc<dyn Clock>,
+    /// This node, as leases name it.
+    node: String,
+    changes: broadcast::Sender<Change>,
+    look: Notify,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    pub store: Store,
+    pub library: Library,
+    /// The text of each file of the library, by workflow.
+    pub sources: BTreeMap<String, String>,
+    pub registry: Registry,
+    pub policy: BTreeMap<String, Value>,
+    pub clock: Arc<dyn Clock>,
+    pub node: String,
+}
+
+impl Engine {
+    /// Stores the definitions and starts nothing yet; [`Engine::run`] does.
+    ///
+    /// # Errors
+    /// [`EngineError::Definition`] when a released version was changed.
+    pub async fn new(parts: Parts) -> Result<Self, EngineError> {
+        let now = parts.clock.now_ms();
+        let definitions = Definitions::release(&parts.store, parts.library, parts.sources, now).await?;
+        let (changes, _) = broadcast::channel(1024);
+        let inner = Inner {
+            store: parts.store,
+            definitions,
+            registry: parts.registry,
+            policy: parts.policy,
+            clock: parts.clock,
+            node: parts.node,
+            changes,
+            look: Notify::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    pub fn definitions(&self) -> &Definitions {
+        &self.inner.definitions
+    }
+
+    pub fn node(&self) -> &str {
+        &self.inner.node
+    }
+
+    /// Told of every change on this node.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Tells pages and agents of a change that is no step: a pairing was redeemed or confirmed.
+    pub fn announce(&self, root: Uuid) {
+        // Nobody listening is no error.
+        let _listeners = self.inner.changes.send(Change { root });
+    }
+
+    /// Runs until [`Engine::stop`]; then waits for the activities under way.
+    pub async fn run(&self) {
+        dispatch::run(self).await;
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    pub fn stop(&self) {
+        self.inner.stop.cancel();
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Engine").field("node", &self.inner.node).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! The activities, jobs and conditions of this release, and the catalog they make.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sealwright_workflow::catalog::Catalog;
+use sealwright_workflow::types::UnknownSchema;
+
+use super::contract::{Activity, CardJob, Condition, ErasedActivity, ErasedJob, Typed};
+
+/// What a node can run.
+#[derive(Default)]
+pub struct Registry {
+    activities: BTreeMap<&'static str, Arc<dyn ErasedActivity>>,
+    jobs: BTreeMap<&'static str, Arc<dyn ErasedJob>>,
+    conditions: BTreeMap<&'static str, Arc<dyn Condition>>,
+}
+
+impl Registry {
+    pub fn add_activity<A: Activity>(&mut self, activity: A) {
+        self.activities.insert(A::NAME, Arc::new(Typed::new(activity)));
+    }
+
+    pub fn add_job<J: CardJob>(&mut self, job: J) {
+        self.jobs.insert(J::NAME, Arc::new(Typed::new(job)));
+    }
+
+    pub fn add_condition(&mut self, condition: impl Condition + 'static) {
+        self.conditions.insert(condition.name(), Arc::new(condition));
+    }
+
+    /// Declares everything to the workflow language.
+    ///
+    /// # Errors
+    /// [`UnknownSchema`] when a type cannot be carried.
+    pub fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema> {
+        for activity in self.activities.values() {
+            activity.declare(catalog)?;
+        }
+        for job in self.jobs.values() {
+            job.declare(catalog)?;
+        }
+        for name in self.conditions.keys() {
+            catalog.add_condition(name);
+        }
+        Ok(())
+    }
+
+    pub(super) fn activity(&self, name: &str) -> Option<&Arc<dyn ErasedActivity>> {
+        self.activities.get(name)
+    }
+
+    pub(super) fn job(&self, name: &str) -> Option<&Arc<dyn ErasedJob>> {
+        self.jobs.get(name)
+    }
+
+    pub(super) fn condition(&self, name: &str) -> Option<&Arc<dyn Condition>> {
+        self.conditions.get(name)
+    }
+
+    pub(super) fn activity_names(&self) -> Vec<String> {
+        self.activities.keys().map(|&name| name.to_owned()).collect()
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Registry").field("activities", &self.activities.keys()).field("jobs", &self.jobs.keys()).finish()
+    }
+}

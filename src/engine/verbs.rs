@@ -1,0 +1,225 @@
+//! The four verbs of pages and API: start, act, view, list. Nothing else changes an instance from outside.
+
+use std::sync::Arc;
+
+use sealwright_workflow::definition::{Action, Definition, Kind, Party};
+use sealwright_workflow::instance::{Actor, Event};
+use sealwright_workflow::step::{Begin, may_act};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::commit::{Commit, person};
+use super::{Engine, EngineError, dispatch};
+use crate::audit::{self, Origin};
+use crate::random;
+use crate::store::instances::{Filter, HistoryRow, Stored};
+use crate::store::waits::TimerRow;
+use crate::store::{Access, instances, waits};
+
+/// Who asks, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub actor: Actor,
+    pub request: String,
+}
+
+impl Caller {
+    pub fn new(login: &str, role: &str, request: &str) -> Self {
+        let actor = Actor { person: person(login), role: role.to_owned() };
+        Self { actor, request: request.to_owned() }
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            request: self.request.clone(),
+            login: Some(self.actor.person.login.clone()),
+            role: Some(self.actor.role.clone()),
+            peer: None,
+        }
+    }
+}
+
+/// An instance as a caller may see it.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub stored: Stored,
+    pub definition: Arc<Definition>,
+    /// The tree it belongs to, itself included, oldest first.
+    pub tree: Vec<Stored>,
+    pub history: Vec<HistoryRow>,
+    pub timers: Vec<TimerRow>,
+    /// The actions that the caller may take now.
+    pub actions: Vec<Action>,
+}
+
+impl Engine {
+    /// Starts a workflow for the caller. A second start of what is held gives the first.
+    ///
+    /// # Errors
+    /// [`EngineError::Forbidden`] when the role may not, [`EngineError::Rejected`] for wrong arguments.
+    pub async fn start(
+        &self,
+        caller: &Caller,
+        workflow: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Uuid, EngineError> {
+        let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
+        if !may_start(&definition, &caller.actor) {
+            return Err(EngineError::Forbidden);
+        }
+        checked_arguments(&definition, &arguments)?;
+        let id = random::id();
+        let start = Begin {
+            id,
+            owner: caller.actor.person.clone(),
+            requester: caller.actor.person.clone(),
+            role: caller.actor.role.clone(),
+            parent: None,
+            arguments,
+            policy: self.inner.policy.clone(),
+        };
+        let started = dispatch::write(self, caller.origin(), move |engine, tx, origin| {
+            let (definition, start) = (definition.clone(), start.clone());
+            Box::pin(async move {
+                let mut commit = Commit::new(&engine, &tx, &origin);
+                commit.begin(&definition, start, id).await?;
+                commit.chain().await?;
+                Ok((id, commit.after))
+            })
+        })
+        .await;
+        match started {
+            Err(EngineError::Held(first)) => Ok(first),
+            other => other,
+        }
+    }
+
+    /// The open instance that a start would give instead of a new one.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn held(&self, caller: &Caller, workflow: &str) -> Result<Option<Uuid>, EngineError> {
+        let Some(definition) = self.definitions().current(workflow) else { return Ok(None) };
+        if !definition.holds.iter().any(|held| held.text == "owner") {
+            return Ok(None);
+        }
+        Ok(instances::holder(self.store().read(), "owner", &caller.actor.person.login).await?)
+    }
+
+    /// Takes an action of the current state.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] for what the caller may not see, [`EngineError::Rejected`] for what may not be done.
+    pub async fn act(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        step: u64,
+        action: &str,
+        fields: Map<String, Value>,
+    ) -> Result<(), EngineError> {
+        self.view(caller, id).await?;
+        let (actor, action) = (caller.actor.clone(), action.to_owned());
+        dispatch::write(self, caller.origin(), move |engine, tx, origin| {
+            let (actor, action, fields) = (actor.clone(), action.clone(), fields.clone());
+            Box::pin(async move {
+                let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
+                let mut commit = Commit::new(&engine, &tx, &origin);
+                let event = audit::Event::WorkflowActed {
+                    workflow: stored.instance.workflow.clone(),
+                    state: stored.instance.state.clone(),
+                    action: action.clone(),
+                };
+                audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &event).await?;
+                commit.apply(stored, Event::Acted { step, action, actor, fields }).await?;
+                commit.chain().await?;
+                Ok(((), commit.after))
+            })
+        })
+        .await
+    }
+
+    /// One instance with its history.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] for what is not there or not this caller's to see.
+    pub async fn view(&self, caller: &Caller, id: Uuid) -> Result<View, EngineError> {
+        let reader = self.store().read();
+        let stored = instances::find(reader, id).await?.ok_or(EngineError::NotFound)?;
+        let definition = self.definitions().of(&stored.instance.workflow, stored.instance.version)?;
+        let tree = instances::tree(reader, stored.root).await?;
+        let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
+        let root_definition = self.definitions().of(&root.instance.workflow, root.instance.version)?;
+        if !may_see(&definition, &stored, &caller.actor) && !may_see(&root_definition, root, &caller.actor) {
+            return Err(EngineError::NotFound);
+        }
+        let history = instances::history(reader, id).await?;
+        let timers = waits::timers(reader, id).await?;
+        let actions = possible_actions(&definition, &stored, &caller.actor);
+        Ok(View { stored, definition, tree, history, timers, actions })
+    }
+
+    /// Roots that the caller may see, the newest first.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn list(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Vec<Stored>, EngineError> {
+        filter.only_roots = true;
+        // Somebody without an operator's role sees only what is theirs: asked of the database, not filtered afterwards.
+        let sees_more = self.definitions().all().any(|definition| sees_others(definition, &caller.actor));
+        if !sees_more {
+            filter.owner = Some(caller.actor.person.login.clone());
+        }
+        let found = instances::list(self.store().read(), &filter, limit).await?;
+        Ok(found
+            .into_iter()
+            .filter(|stored| {
+                self.definitions()
+                    .of(&stored.instance.workflow, stored.instance.version)
+                    .is_ok_and(|definition| may_see(&definition, stored, &caller.actor))
+            })
+            .collect())
+    }
+}
+
+pub fn may_start(definition: &Definition, actor: &Actor) -> bool {
+    definition.start.by.iter().any(|role| role.text == actor.role)
+}
+
+fn may_see(definition: &Definition, stored: &Stored, actor: &Actor) -> bool {
+    definition.see.iter().any(|party| match party {
+        Party::Owner => actor.person == stored.instance.owner,
+        Party::Requester => actor.person == stored.instance.requester,
+        Party::Role(role) => actor.role == role.text,
+    })
+}
+
+fn sees_others(definition: &Definition, actor: &Actor) -> bool {
+    definition.see.iter().any(|party| matches!(party, Party::Role(role) if role.text == actor.role))
+}
+
+fn possible_actions(definition: &Definition, stored: &Stored, actor: &Actor) -> Vec<Action> {
+    match definition.state(&stored.instance.state).map(|state| &state.kind) {
+        Some(Kind::Ask(ask)) if stored.instance.is_open() => {
+            ask.actions.iter().filter(|action| may_act(action, actor, &stored.instance)).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A start from outside gives only fields that have no first value of their own, and every one that is required.
+fn checked_arguments(definition: &Definition, given: &Map<String, Value>) -> Result<(), EngineError> {
+    use sealwright_workflow::step::Rejection;
+    for name in given.keys() {
+        let known = definition.data.get(name).is_some_and(|field| field.default.is_none());
+        if !known {
+            return Err(Rejection::Field { field: name.clone() }.into());
+        }
+    }
+    for (name, field) in &definition.data {
+        if field.default.is_none() && !field.field_type.is_optional() && !given.contains_key(name) {
+            return Err(Rejection::Field { field: name.clone() }.into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Cards, the keys on them, and their sealed secrets.
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use super::entities::{card, card_key, sealed_secret};
+use super::{Access, StoreError, Tx};
+
+pub use super::entities::card::Model as CardRow;
+pub use super::entities::card_key::Model as CardKeyRow;
+pub use super::entities::sealed_secret::Model as SealedSecretRow;
+
+pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRow>, StoreError> {
+    let row = card::Entity::find_by_id(id)
+        .filter(card::Column::Tenant.eq(access.tenant()))
+        .one(access.connection())
+        .await?;
+    Ok(row)
+}
+
+pub async fn find_by_serial(access: &impl Access, serial: &str) -> Result<Option<CardRow>, StoreError> {
+    let row = card::Entity::find()
+        .filter(card::Column::Tenant.eq(access.tenant()))
+        .filter(card::Column::Serial.eq(serial))
+        .one(access.connection())
+        .await?;
+    Ok(row)
+}
+
+pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CardRow>, StoreError> {
+    let rows = card::Entity::find()
+        .filter(card::Column::Tenant.eq(access.tenant()))
+        .filter(card::Column::OwnerLogin.eq(login))
+        .order_by_asc(card::Column::Serial)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+pub async fn insert(tx: &Tx, row: CardRow) -> Result<(), StoreError> {
+    match card::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await {
+        Err(error) if StoreError::is_unique_violation(&error) => Err(StoreError::Exists("card")),
+        other => Ok(other.map(drop)?),
+    }
+}
+
+pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
+    card::Entity::update_many()
+        .col_expr(card::Column::State, Expr::value(row.state.clone()))
+        .col_expr(card::Column::Owner, Expr::value(row.owner.clone()))
+        .col_expr(card::Column::OwnerLogin, Expr::value(row.owner_login.clone()))
+        .col_expr(card::Column::ManagementKeyAlgorithm, Expr::value(row.management_key_algorithm.clone()))
+        .col_expr(card::Column::Reader, Expr::value(row.reader.clone()))
+        .col_expr(card::Column::ChangedAt, Expr::value(row.changed_at))
+        .filter(card::Column::Tenant.eq(tx.tenant()))
+        .filter(card::Column::Id.eq(row.id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Remembers which key was made in a slot, and its certificate once there is one.
+pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
+    card_key::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
+                .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRow>, StoreError> {
+    let rows = card_key::Entity::find()
+        .filter(card_key::Column::Tenant.eq(access.tenant()))
+        .filter(card_key::Column::Card.eq(card))
+        .order_by_asc(card_key::Column::Slot)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+pub async fn insert_secret(tx: &Tx, row: SealedSecretRow) -> Result<(), StoreError> {
+    sealed_secret::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// The secrets of a card for one purpose, the newest first.
+pub async fn secrets(access: &impl Access, card: Uuid, purpose: &str) -> Result<Vec<SealedSecretRow>, StoreError> {
+    let rows = sealed_secret::Entity::find()
+        .filter(sealed_secret::Column::Tenant.eq(access.tenant()))
+        .filter(sealed_secret::Column::Card.eq(card))
+        .filter(sealed_secret::Column::Purpose.eq(purpose))
+        .order_by_desc(sealed_secret::Column::CreatedAt)
+        .order_by_desc(sealed_secret::Column::Id)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// Moves the secrets of a card that are in one state to another.
+pub async fn move_secrets(tx: &Tx, card: Uuid, from: &str, to: &str) -> Result<u64, StoreError> {
+    let moved = sealed_secret::Entity::update_many()
+        .col_expr(sealed_secret::Column::State, Expr::value(to))
+        .filter(sealed_secret::Column::Tenant.eq(tx.tenant()))
+        .filter(sealed_secret::Column::Card.eq(card))
+        .filter(sealed_secret::Column::State.eq(from))
+        .exec(tx.connection())
+        .await?;
+    Ok(moved.rows_affected)
+}

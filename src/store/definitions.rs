@@ -1,0 +1,18 @@
+//! Released definitions.
+
+use sea_orm::{EntityTrait, IntoActiveModel};
+
+use super::entities::definition;
+use super::{Access, StoreError, Tx};
+
+pub use super::entities::definition::Model as DefinitionRow;
+
+pub async fn find(access: &impl Access, name: &str, version: u32) -> Result<Option<DefinitionRow>, StoreError> {
+    let id = (access.tenant().to_owned(), name.to_owned(), i64::from(version));
+    Ok(definition::Entity::find_by_id(id).one(access.connection()).await?)
+}
+
+pub async fn insert(tx: &Tx, row: DefinitionRow) -> Result<(), StoreError> {
+    definition::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! Instances, their history, and what they hold.
+
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, TryInsertResult,
+    sea_query::{Expr, LockType},
+};
+use sealwright_workflow::instance::Instance;
+use uuid::Uuid;
+
+use super::entities::{history, hold, instance};
+use super::{Access, StoreError, Tx};
+
+pub use super::entities::history::Model as HistoryRow;
+
+/// An instance with what the database adds to it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub instance: Instance,
+    pub root: Uuid,
+    pub revision: i64,
+    pub started_at: i64,
+    pub changed_at: i64,
+    pub ended_at: Option<i64>,
+}
+
+fn read(row: instance::Model) -> Result<Stored, StoreError> {
+    let instance = serde_json::from_value(row.document)
+        .map_err(|error| StoreError::Inconsistent { table: "instance", why: error.to_string() })?;
+    Ok(Stored {
+        instance,
+        root: row.root,
+        revision: row.revision,
+        started_at: row.started_at,
+        changed_at: row.changed_at,
+        ended_at: row.ended_at,
+    })
+}
+
+fn document(instance: &Instance) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(instance).map_err(|error| StoreError::Inconsistent { table: "instance", why: error.to_string() })
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Stores a new instance.
+pub async fn insert(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
+    let instance = &stored.instance;
+    let row = instance::Model {
+        tenant: tx.tenant().to_owned(),
+        id: instance.id,
+        workflow: instance.workflow.clone(),
+        version: i64::from(instance.version),
+        root: stored.root,
+        parent: instance.parent.as_ref().map(|parent| parent.id),
+        owner: instance.owner.login.clone(),
+        requester: instance.requester.login.clone(),
+        role: instance.role.clone(),
+        state: instance.state.clone(),
+        step: number(instance.step),
+        status: instance.status.as_str().to_owned(),
+        revision: stored.revision,
+        document: document(instance)?,
+        started_at: stored.started_at,
+        changed_at: stored.changed_at,
+        ended_at: stored.ended_at,
+    };
+    instance::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// Writes an instance if nobody else did since it was read.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when somebody did.
+pub async fn update(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
+    let instance = &stored.instance;
+    let updated = instance::Entity::update_many()
+        .col_expr(instance::Column::State, Expr::value(instance.state.clone()))
+        .col_expr(instance::Column::Step, Expr::value(number(instance.step)))
+        .col_expr(instance::Column::Status, Expr::value(instance.status.as_str()))
+        .col_expr(instance::Column::Revision, Expr::value(stored.revision + 1))
+        .col_expr(instance::Column::Document, Expr::value(document(instance)?))
+        .col_expr(instance::Column::ChangedAt, Expr::value(stored.changed_at))
+        .col_expr(instance::Column::EndedAt, Expr::value(stored.ended_at))
+        .filter(instance::Column::Tenant.eq(tx.tenant()))
+        .filter(instance::Column::Id.eq(instance.id))
+        .filter(instance::Column::Revision.eq(stored.revision))
+        .exec(tx.connection())
+        .await?;
+    if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// Reads and locks one instance for a step.
+pub async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
+    let row = instance::Entity::find_by_id(id)
+        .filter(instance::Column::Tenant.eq(tx.tenant()))
+        .lock(LockType::Update)
+        .one(tx.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<Stored>, StoreError> {
+    let row = instance::Entity::find_by_id(id)
+        .filter(instance::Column::Tenant.eq(access.tenant()))
+        .one(access.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Which instances a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub owner: Option<String>,
+    pub workflow: Option<String>,
+    pub only_open: bool,
+    pub only_roots: bool,
+    pub only_stuck: bool,
+}
+
+/// The newest first, at most `limit`.
+pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<Vec<Stored>, StoreError> {
+    let mut query = instance::Entity::find().filter(instance::Column::Tenant.eq(access.tenant()));
+    if let Some(owner) = &filter.owner {
+        query = query.filter(instance::Column::Owner.eq(owner));
+    }
+    if let Some(workflow) = &filter.workflow {
+        query = query.filter(instance::Column::Workflow.eq(workflow));
+    }
+    if filter.only_open {
+        query = query.filter(instance::Column::Status.is_in(["running", "stuck"]));
+    }
+    if filter.only_stuck {
+        query = query.filter(instance::Column::Status.eq("stuck"));
+    }
+    if filter.only_roots {
+        query = query.filter(instance::Column::Parent.is_null());
+    }
+    let rows = query
+        .order_by_desc(instance::Column::StartedAt)
+        .order_by_desc(instance::Column::Id)
+        .limit(limit)
+        .all(access.connection())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The whole tree of a root, oldest first.
+pub async fn tree(access: &impl Access, root: Uuid) -> Result<Vec<Stored>, StoreError> {
+    let rows = instance::Entity::find()
+        .filter(instance::Column::Tenant.eq(access.tenant()))
+        .filter(instance::Column::Root.eq(root))
+        .order_by_asc(instance::Column::StartedAt)
+        .order_by_asc(instance::Column::Id)
+        .limit(1000)
+        .all(access.connection())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Children that have not ended, of one parent.
+pub async fn open_children(tx: &Tx, parent: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    let rows = instance::Entity::find()
+        .select_only()
+        .column(instance::Column::Id)
+        .filter(instance::Column::Tenant.eq(tx.tenant()))
+        .filter(instance::Column::Parent.eq(parent))
+        .filter(instance::Column::Status.is_in(["running", "stuck"]))
+        .into_tuple::<Uuid>()
+        .all(tx.connection())
+        .await?;
+    Ok(rows)
+}
+
+pub async fn add_history(tx: &Tx, row: HistoryRow) -> Result<(), StoreError> {
+    history::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+pub async fn history(access: &impl Access, instance: Uuid) -> Result<Vec<HistoryRow>, StoreError> {
+    let rows = history::Entity::find()
+        .filter(history::Column::Tenant.eq(access.tenant()))
+        .filter(history::Column::Instance.eq(instance))
+        .order_by_asc(history::Column::Revision)
+        .limit(10_000)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// Holds `key` for an instance; gives the instance that holds it already, if another one does.
+pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Option<Uuid>, StoreError> {
+    let row = hold::Model {
+        tenant: tx.tenant().to_owned(),
+        what: what.to_owned(),
+        key: key.to_owned(),
+        instance,
+    };
+    let inserted = hold::Entity::insert(row.into_active_model())
+        .on_conflict_do_nothing_on([hold::Column::Tenant, hold::Column::What, hold::Column::Key])
+        .exec_without_returning(tx.connection())
+        .await?;
+    if matches!(inserted, TryInsertResult::Inserted(1)) {
+        return Ok(None);
+    }
+    let holder = holder(tx, what, key).await?;
+    Ok(holder.filter(|holder| *holder != instance))
+}
+
+/// Who holds `key`.
+pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Option<Uuid>, StoreError> {
+    let found = hold::Entity::find_by_id((access.tenant().to_owned(), what.to_owned(), key.to_owned()))
+        .one(access.connection())
+        .await?;
+    Ok(found.map(|row| row.instance))
+}
+
+pub async fn release_holds(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+    hold::Entity::delete_many()
+        .filter(hold::Column::Tenant.eq(tx.tenant()))
+        .filter(hold::Column::Instance.eq(instance))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}

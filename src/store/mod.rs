@@ -1,0 +1,301 @@
+//! The database: the only room that knows sea-orm. SQLite and PostgreSQL, one transaction a step.
+//!
+//! All changes go through [`Store::write`]: a closure that may run again. On PostgreSQL each call is a transaction that is
+//! repeated after a serialization failure or a deadlock; on SQLite one writer task runs several calls per `BEGIN IMMEDIATE`, each in a
+//! savepoint, and answers after the commit. Reads have their own pool and never wait for the writer.
+//!
+//! To add a table: a migration, `entities/<table>.rs`, `<tables>.rs` with its queries. Every query names the tenant.
+
+pub mod audits;
+pub mod cards;
+pub mod certificates;
+pub mod definitions;
+mod entities;
+pub mod instances;
+pub mod jobs;
+pub mod pairings;
+pub mod sessions;
+pub mod waits;
+pub mod work;
+mod writer;
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    SqlErr, Statement, TransactionTrait, sqlx,
+};
+use sea_orm_migration::MigratorTrait;
+
+use crate::fail_point;
+
+/// Why the database did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database failed")]
+    Database(#[from] DbErr),
+    #[error("the row was changed by somebody else")]
+    Conflict,
+    #[error("`{0}` exists already")]
+    Exists(&'static str),
+    /// A row that the program never writes: somebody else did, or a migration is wrong.
+    #[error("the table `{table}` holds a row that cannot be read: {why}")]
+    Inconsistent { table: &'static str, why: String },
+    #[error("the database is shutting down")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether the same transaction may succeed when it is run again.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(error) => is_passing(error),
+            _ => false,
+        }
+    }
+
+    fn is_unique_violation(error: &DbErr) -> bool {
+        matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+    }
+}
+
+fn is_passing(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(inner))
+    | DbErr::Query(RuntimeErr::SqlxError(inner))
+    | DbErr::Conn(RuntimeErr::SqlxError(inner))) = error
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(database) = inner.as_ref() else { return false };
+    let code = database.code().unwrap_or_default();
+    if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+        // Serialization failure, deadlock, lock timeout.
+        return matches!(code.as_ref(), "40001" | "40P01" | "55P03");
+    }
+    // SQLITE_BUSY and SQLITE_LOCKED, whatever their extension.
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// An error that a transaction may end with: the store's own, or the caller's reason to roll back.
+pub trait WriteError: From<StoreError> + Send + 'static {
+    fn store_error(&self) -> Option<&StoreError>;
+}
+
+impl WriteError for StoreError {
+    fn store_error(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
+/// Something that queries run on: a transaction or the reading pool.
+pub trait Access: Send + Sync {
+    type Connection: ConnectionTrait;
+
+    fn connection(&self) -> &Self::Connection;
+
+    fn tenant(&self) -> &str;
+}
+
+/// An open transaction.
+#[derive(Clone, Debug)]
+pub struct Tx {
+    transaction: Arc<DatabaseTransaction>,
+    tenant: Arc<str>,
+}
+
+impl Access for Tx {
+    type Connection = DatabaseTransaction;
+
+    fn connection(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
+
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl Tx {
+    /// Whether the transaction is alone in the database: then the steps of several instances may share it.
+    pub fn is_alone(&self) -> bool {
+        self.transaction.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// The database's own clock, in milliseconds: leases of several nodes are measured by it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn database_time(&self) -> Result<i64, StoreError> {
+        let backend = self.transaction.get_database_backend();
+        let sql = match backend {
+            DbBackend::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
+            _ => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now",
+        };
+        let row = self.transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
+        let row = row.ok_or(StoreError::Inconsistent { table: "clock", why: "no row".to_owned() })?;
+        Ok(row.try_get("", "now")?)
+    }
+}
+
+/// The reading pool.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    connection: DatabaseConnection,
+    tenant: Arc<str>,
+}
+
+impl Access for Reader {
+    type Connection = DatabaseConnection;
+
+    fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    reader: Reader,
+    writer: Writer,
+}
+
+#[derive(Clone, Debug)]
+enum Writer {
+    Single(writer::Handle),
+    Many(DatabaseConnection),
+}
+
+/// How often a transaction is run again before its error is given to the caller.
+const ATTEMPTS: u32 = 20;
+
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Store {
+    /// Opens `sqlite:<path>` or `postgres://…` and brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be opened or migrated.
+    pub async fn open(url: &str, tenant: &str) -> Result<Self, StoreError> {
+        let tenant: Arc<str> = Arc::from(tenant);
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let writing = sqlite(Path::new(path), 1).await?;
+            sealwright_migrations::Migrator::up(&writing, None).await?;
+            let reading = sqlite(Path::new(path), 4).await?;
+            let writer = Writer::Single(writer::start(writing, tenant.clone()));
+            return Ok(Self { reader: Reader { connection: reading, tenant }, writer });
+        }
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(16)
+            .acquire_timeout(Duration::from_secs(10))
+            .set_application_name("sealwright")
+            .statement_timeout(Duration::from_secs(30))
+            .sqlx_logging(false);
+        let connection = Database::connect(options).await?;
+        migrate_alone(&connection).await?;
+        Ok(Self { reader: Reader { connection: connection.clone(), tenant }, writer: Writer::Many(connection) })
+    }
+
+    pub fn read(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Runs `work` in a transaction of its own, again if the database asks for it.
+    ///
+    /// # Errors
+    /// What `work` ends with; then nothing of it is in the database.
+    pub async fn write<T, E, F, Fut>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: WriteError,
+        F: Fn(Tx) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        fail_point!("store.write.before");
+        let result = match &self.writer {
+            Writer::Single(handle) => handle.run(work).await,
+            Writer::Many(connection) => self.repeat(connection, &work).await,
+        };
+        fail_point!("store.write.after");
+        result
+    }
+
+    async fn repeat<T, E, F, Fut>(&self, connection: &DatabaseConnection, work: &F) -> Result<T, E>
+    where
+        E: WriteError,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let result = self.attempt(connection, work).await;
+            match result {
+                Err(error) if attempt < ATTEMPTS && error.store_error().is_some_and(StoreError::is_passing) => {
+                    tracing::debug!(attempt, "transaction is run again");
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn attempt<T, E, F, Fut>(&self, connection: &DatabaseConnection, work: &F) -> Result<T, E>
+    where
+        E: WriteError,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let transaction = Arc::new(connection.begin().await.map_err(StoreError::from)?);
+        let tx = Tx { transaction: transaction.clone(), tenant: self.reader.tenant.clone() };
+        let value = work(tx).await?;
+        fail_point!("store.commit");
+        let transaction = Arc::into_inner(transaction).ok_or(StoreError::Closed)?;
+        transaction.commit().await.map_err(StoreError::from)?;
+        Ok(value)
+    }
+
+    /// Whether the database answers.
+    pub async fn is_alive(&self) -> bool {
+        self.reader.connection.ping().await.is_ok()
+    }
+}
+
+async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, StoreError> {
+    let path = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .filename(&path)
+                .in_memory(false)
+                .shared_cache(false)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(5))
+                .foreign_keys(true)
+        });
+    Ok(Database::connect(options).await?)
+}
+
+/// Two nodes that start together must not migrate together: the second one waits for the first.
+async fn migrate_alone(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    let transaction = connection.begin().await?;
+    transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7325)").await?;
+    sealwright_migrations::Migrator::up(connection, None).await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Browser sessions.
+
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
+
+use super::entities::session;
+use super::{Access, StoreError, Tx};
+
+pub use super::entities::session::Model as SessionRow;
+
+pub async fn insert(tx: &Tx, row: SessionRow) -> Result<(), StoreError> {
+    session::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+pub async fn find(access: &impl Access, id: &str) -> Result<Option<SessionRow>, StoreError> {
+    let row = session::Entity::find_by_id(id)
+        .filter(session::Column::Tenant.eq(access.tenant()))
+        .one(access.connection())
+        .await?;
+    Ok(row)
+}
+
+/// Sets the role and when it was checked.
+pub async fn set_role(tx: &Tx, id: &str, role: Option<&str>, checked_at: Option<i64>) -> Result<(), StoreError> {
+    session::Entity::update_many()
+        .col_expr(session::Column::Role, Expr::value(role.map(str::to_owned)))
+        .col_expr(session::Column::RoleCheckedAt, Expr::value(checked_at))
+        .filter(session::Column::Tenant.eq(tx.tenant()))
+        .filter(session::Column::Id.eq(id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn touch(tx: &Tx, id: &str, seen_at: i64) -> Result<(), StoreError> {
+    session::Entity::update_many()
+        .col_expr(session::Column::SeenAt, Expr::value(seen_at))
+        .filter(session::Column::Tenant.eq(tx.tenant()))
+        .filter(session::Column::Id.eq(id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn remove(tx: &Tx, id: &str) -> Result<(), StoreError> {
+    session::Entity::delete_many()
+        .filter(session::Column::Tenant.eq(tx.tenant()))
+        .filter(session::Column::Id.eq(id))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Forgets sessions that were not seen since `before`.
+pub async fn expire(tx: &Tx, before: i64) -> Result<u64, StoreError> {
+    let deleted = session::Entity::delete_many()
+        .filter(session::Column::Tenant.eq(tx.tenant()))
+        .filter(session::Column::SeenAt.lt(before))
+        .exec(tx.connection())
+        .await?;
+    Ok(deleted.rows_affected)
+}

@@ -1,0 +1,154 @@
+//! What wakes an instance: timers, inbox rows, conditions.
+
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict};
+use uuid::Uuid;
+
+use super::entities::{inbox, timer, watch};
+use super::{Access, StoreError, Tx};
+
+pub use super::entities::inbox::Model as InboxRow;
+pub use super::entities::timer::Model as TimerRow;
+pub use super::entities::watch::Model as WatchRow;
+
+/// Arms a timer, in place of an older one of the same name.
+pub async fn arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) -> Result<(), StoreError> {
+    let row = TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at };
+    timer::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::columns([timer::Column::Instance, timer::Column::Timer])
+                .update_columns([timer::Column::Step, timer::Column::DueAt])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn disarm(tx: &Tx, instance: Uuid, name: &str) -> Result<(), StoreError> {
+    timer::Entity::delete_many()
+        .filter(timer::Column::Tenant.eq(tx.tenant()))
+        .filter(timer::Column::Instance.eq(instance))
+        .filter(timer::Column::Timer.eq(name))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Timers that are due, the most overdue first.
+pub async fn due(access: &impl Access, now: i64, limit: u64) -> Result<Vec<TimerRow>, StoreError> {
+    let rows = timer::Entity::find()
+        .filter(timer::Column::Tenant.eq(access.tenant()))
+        .filter(timer::Column::DueAt.lte(now))
+        .order_by_asc(timer::Column::DueAt)
+        .limit(limit)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// When the next timer is due.
+pub async fn next_due(access: &impl Access) -> Result<Option<i64>, StoreError> {
+    let row = timer::Entity::find()
+        .filter(timer::Column::Tenant.eq(access.tenant()))
+        .order_by_asc(timer::Column::DueAt)
+        .one(access.connection())
+        .await?;
+    Ok(row.map(|row| row.due_at))
+}
+
+/// The timers of one instance.
+pub async fn timers(access: &impl Access, instance: Uuid) -> Result<Vec<TimerRow>, StoreError> {
+    let rows = timer::Entity::find()
+        .filter(timer::Column::Tenant.eq(access.tenant()))
+        .filter(timer::Column::Instance.eq(instance))
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// Leaves an event for an instance.
+pub async fn post(tx: &Tx, row: InboxRow) -> Result<(), StoreError> {
+    inbox::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// The events of an instance, in the order of their arrival.
+pub async fn arrivals(tx: &Tx, instance: Uuid) -> Result<Vec<InboxRow>, StoreError> {
+    let rows = inbox::Entity::find()
+        .filter(inbox::Column::Tenant.eq(tx.tenant()))
+        .filter(inbox::Column::Instance.eq(instance))
+        .order_by_asc(inbox::Column::Id)
+        .limit(100)
+        .all(tx.connection())
+        .await?;
+    Ok(rows)
+}
+
+pub async fn remove(tx: &Tx, ids: Vec<Uuid>) -> Result<(), StoreError> {
+    inbox::Entity::delete_many()
+        .filter(inbox::Column::Tenant.eq(tx.tenant()))
+        .filter(inbox::Column::Id.is_in(ids))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Instances that have arrivals to read.
+pub async fn with_arrivals(access: &impl Access, limit: u64) -> Result<Vec<Uuid>, StoreError> {
+    let rows = inbox::Entity::find()
+        .select_only()
+        .column(inbox::Column::Instance)
+        .distinct()
+        .filter(inbox::Column::Tenant.eq(access.tenant()))
+        .limit(limit)
+        .into_tuple::<Uuid>()
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+pub async fn watch(tx: &Tx, instance: Uuid, step: i64, condition: &str) -> Result<(), StoreError> {
+    let row = WatchRow { tenant: tx.tenant().to_owned(), instance, step, condition: condition.to_owned() };
+    watch::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::column(watch::Column::Instance)
+                .update_columns([watch::Column::Step, watch::Column::Condition])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn unwatch(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+    watch::Entity::delete_many()
+        .filter(watch::Column::Tenant.eq(tx.tenant()))
+        .filter(watch::Column::Instance.eq(instance))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn watched(access: &impl Access, limit: u64) -> Result<Vec<WatchRow>, StoreError> {
+    let rows = watch::Entity::find()
+        .filter(watch::Column::Tenant.eq(access.tenant()))
+        .limit(limit)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// Forgets everything that would wake an ended instance.
+pub async fn forget(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+    timer::Entity::delete_many()
+        .filter(timer::Column::Tenant.eq(tx.tenant()))
+        .filter(timer::Column::Instance.eq(instance))
+        .exec(tx.connection())
+        .await?;
+    inbox::Entity::delete_many()
+        .filter(inbox::Column::Tenant.eq(tx.tenant()))
+        .filter(inbox::Column::Instance.eq(instance))
+        .exec(tx.connection())
+        .await?;
+    unwatch(tx, instance).await
+}

@@ -1,0 +1,97 @@
+//! Planned activities and their leases.
+
+use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::entities::work;
+use super::{Access, StoreError, Tx};
+
+pub use super::entities::work::Model as WorkRow;
+
+pub async fn insert(tx: &Tx, row: WorkRow) -> Result<(), StoreError> {
+    work::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
+/// Claims up to `limit` planned activities whose lease is free or has run out. Each gets the next epoch: what an older holder still
+/// reports is refused.
+pub async fn claim(
+    tx: &Tx,
+    owner: &str,
+    activities: &[String],
+    lease: i64,
+    limit: u64,
+) -> Result<Vec<WorkRow>, StoreError> {
+    let now = tx.database_time().await?;
+    let free = Condition::any().add(work::Column::LeaseUntil.is_null()).add(work::Column::LeaseUntil.lt(now));
+    let rows = work::Entity::find()
+        .filter(work::Column::Tenant.eq(tx.tenant()))
+        .filter(free)
+        .filter(work::Column::Activity.is_in(activities))
+        .order_by_asc(work::Column::Id)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(tx.connection())
+        .await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        row.lease_owner = Some(owner.to_owned());
+        row.lease_epoch += 1;
+        row.lease_until = Some(now + lease);
+        work::Entity::update_many()
+            .col_expr(work::Column::LeaseOwner, Expr::value(owner))
+            .col_expr(work::Column::LeaseEpoch, Expr::value(row.lease_epoch))
+            .col_expr(work::Column::LeaseUntil, Expr::value(now + lease))
+            .filter(work::Column::Tenant.eq(tx.tenant()))
+            .filter(work::Column::Id.eq(row.id))
+            .exec(tx.connection())
+            .await?;
+        claimed.push(row);
+    }
+    Ok(claimed)
+}
+
+/// Extends the leases that `owner` still has; gives how many they are.
+pub async fn heartbeat(tx: &Tx, owner: &str, held: &[(Uuid, i64)], lease: i64) -> Result<u64, StoreError> {
+    let now = tx.database_time().await?;
+    let mut kept = 0;
+    for (id, epoch) in held {
+        let updated = work::Entity::update_many()
+            .col_expr(work::Column::LeaseUntil, Expr::value(now + lease))
+            .filter(work::Column::Tenant.eq(tx.tenant()))
+            .filter(work::Column::Id.eq(*id))
+            .filter(work::Column::LeaseOwner.eq(owner))
+            .filter(work::Column::LeaseEpoch.eq(*epoch))
+            .exec(tx.connection())
+            .await?;
+        kept += updated.rows_affected;
+    }
+    Ok(kept)
+}
+
+/// Takes a finished activity away; `false` when the epoch is no longer the holder's.
+pub async fn finish(tx: &Tx, id: Uuid, epoch: i64) -> Result<bool, StoreError> {
+    let deleted = work::Entity::delete_many()
+        .filter(work::Column::Tenant.eq(tx.tenant()))
+        .filter(work::Column::Id.eq(id))
+        .filter(work::Column::LeaseEpoch.eq(epoch))
+        .exec(tx.connection())
+        .await?;
+    Ok(deleted.rows_affected == 1)
+}
+
+pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+    work::Entity::delete_many()
+        .filter(work::Column::Tenant.eq(tx.tenant()))
+        .filter(work::Column::Instance.eq(instance))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Whether anything can be claimed or is leased: the engine's heartbeat asks without writing.
+pub async fn is_pending(access: &impl Access) -> Result<bool, StoreError> {
+    let row = work::Entity::find().filter(work::Column::Tenant.eq(access.tenant())).one(access.connection()).await?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,127 @@
+//! SQLite's one writer: several calls per transaction, each in a savepoint, answers after the commit.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Boxed, StoreError, Tx, WriteError};
+use crate::fail_point;
+
+/// How many calls share one transaction at most.
+const BATCH: usize = 32;
+
+/// A call: runs in the savepoint it is given; afterwards it is told whether the transaction was committed.
+type Call = Box<dyn FnOnce(Tx) -> Boxed<Finish> + Send>;
+
+/// What is left of a call once it has run: whether its savepoint is kept, and how to answer.
+struct Finish {
+    keep: bool,
+    answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    calls: mpsc::Sender<Call>,
+}
+
+pub(super) fn start(connection: DatabaseConnection, tenant: Arc<str>) -> Handle {
+    let (calls, receiver) = mpsc::channel(256);
+    tokio::spawn(run(connection, tenant, receiver));
+    Handle { calls }
+}
+
+impl Handle {
+    pub(super) async fn run<T, E, F, Fut>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: WriteError,
+        F: Fn(Tx) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let call: Call = Box::new(move |tx| {
+            Box::pin(async move {
+                let result = work(tx).await;
+                let keep = result.is_ok();
+                let answer = move |committed: Result<(), StoreError>| {
+                    let result = match committed {
+                        Ok(()) => result,
+                        // An error of the call itself stands; a success was not committed after all.
+                        Err(error) => result.and(Err(E::from(error))),
+                    };
+                    // The caller may have gone; what was committed stays.
+                    drop(answer.send(result));
+                };
+                Finish { keep, answer: Box::new(answer) }
+            })
+        });
+        self.calls.send(call).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+async fn run(connection: DatabaseConnection, tenant: Arc<str>, mut calls: mpsc::Receiver<Call>) {
+    while let Some(first) = calls.recv().await {
+        let mut answers = Vec::new();
+        let committed = batch(&connection, &tenant, first, &mut calls, &mut answers).await;
+        let failed = committed.err();
+        for answer in answers {
+            answer(match &failed {
+                None => Ok(()),
+                Some(StoreError::Database(error)) => Err(StoreError::Database(error.clone())),
+                Some(_) => Err(StoreError::Closed),
+            });
+        }
+    }
+}
+
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+async fn batch(
+    connection: &DatabaseConnection,
+    tenant: &Arc<str>,
+    first: Call,
+    calls: &mut mpsc::Receiver<Call>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    let options = TransactionOptions {
+        isolation_level: None,
+        access_mode: None,
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+    };
+    let outer = connection.begin_with_options(options).await?;
+    let mut next = Some(first);
+    let mut kept = false;
+    while let Some(call) = next {
+        kept |= one(&outer, tenant, call, answers).await?;
+        next = if answers.len() < BATCH { calls.try_recv().ok() } else { None };
+    }
+    // A call that only looked, or failed, is no write transaction.
+    if !kept {
+        outer.rollback().await?;
+        return Ok(());
+    }
+    fail_point!("store.commit");
+    outer.commit().await?;
+    Ok(())
+}
+
+async fn one(
+    outer: &DatabaseTransaction,
+    tenant: &Arc<str>,
+    call: Call,
+    answers: &mut Vec<Answer>,
+) -> Result<bool, StoreError> {
+    let savepoint = Arc::new(outer.begin().await?);
+    let Finish { keep, answer } = call(Tx { transaction: savepoint.clone(), tenant: tenant.clone() }).await;
+    answers.push(answer);
+    let savepoint = Arc::into_inner(savepoint).ok_or(StoreError::Closed)?;
+    if keep {
+        savepoint.commit().await?;
+    } else {
+        savepoint.rollback().await?;
+    }
+    Ok(keep)
+}
