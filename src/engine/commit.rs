@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use sealwright_workflow::definition::Definition;
-use sealwright_workflow::instance::{Cancelling, ChildEnd, Effect, Event, Instance, Parent, Person, Status, Timer};
+use sealwright_workflow::instance::{ChildEnd, Effect, Event, Parent, Person, Status, Timer};
 use sealwright_workflow::step::{self, Begin, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -386,11 +386,6 @@ fn described(event: &Event) -> (&'static str, Option<String>) {
 /// The person that an instance is for, as `owner` and `requester` name it.
 pub(super) fn person(login: &str) -> Person {
     Person::new(login)
-}
-
-/// Whether an instance is on its way out.
-pub fn is_leaving(instance: &Instance) -> bool {
-    matches!(instance.cancelling, Some(Cancelling::Asked { .. } | Cancelling::Leaving { .. }))
 }
 
 /// The timer of a name.

@@ -14,7 +14,7 @@ use crate::audit::{self, Origin};
 use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Stored};
 use crate::store::waits::TimerRow;
-use crate::store::{Access, instances, waits};
+use crate::store::{instances, waits};
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ mod encoding;
 pub mod extension;
 pub mod key;
 pub mod key_file;
+pub mod key_proof;
 pub mod lint;
 pub mod name;
 pub mod profile;

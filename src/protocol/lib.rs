@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 mod bytes;
+pub mod comparison;
 pub use bytes::{Bytes, Secret};
 
 /// The version of this protocol; a portal refuses another one and says which it speaks.
@@ -47,9 +48,7 @@ pub enum FromAgent {
     Proof { signature: Bytes },
     Report { job: String, report: Report },
     /// Asks the portal to answer the card's management key witness. The card waits in a transaction.
-    Relay { job: String, key: ManagementKey, algorithm: ManagementKeyAlgorithm, witness: Bytes },
-    /// The card's answer to the portal's challenge: the portal checks that it is the card it knows.
-    RelayProof { job: String, response: Bytes },
+    Relay { job: String, serial: String, key: ManagementKey, algorithm: ManagementKeyAlgorithm, witness: Bytes },
 }
 
 /// From the portal to the agent.
@@ -246,6 +245,8 @@ pub struct CardFacts {
     pub version: Option<String>,
     pub management_key_algorithm: ManagementKeyAlgorithm,
     pub has_factory_management_key: bool,
+    /// The card's answer to the portal's challenge under its own management key, if the portal has that key.
+    pub authentication: Option<Bytes>,
     /// Remaining tries, if the card tells them.
     pub pin_tries: Option<u8>,
     /// Certificates found, by slot (DER).

@@ -1,0 +1,113 @@
+//! The card job `generate-key-and-csr`: a key is made on the card and signs its own request.
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use sealwright_pki::request::Request;
+use sealwright_protocol::{Bytes, Instruction, Report};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{id, log_refusal};
+use crate::audit;
+use crate::cards::Card;
+use crate::clock::milliseconds;
+use crate::engine::contract::{CardJob, Call, Failure};
+use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
+use crate::random;
+use crate::store::cards::CardKeyRow;
+use crate::store::{Access, Tx, cards, certificates};
+
+pub struct GenerateKeyAndCsr;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Parameters {
+    card: Card,
+    slot: SlotName,
+    algorithm: KeyAlgorithmName,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plan {
+    card: Uuid,
+    slot: SlotName,
+    algorithm: KeyAlgorithmName,
+    nonce: Bytes,
+    /// The slot holds a certificate that is still valid: it is not overwritten.
+    occupied: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Made(Csr),
+    Refused,
+}
+
+#[async_trait]
+impl CardJob for GenerateKeyAndCsr {
+    const NAME: &'static str = "generate-key-and-csr";
+
+    type Parameters = Parameters;
+    type Plan = Plan;
+    type Outcome = Outcome;
+
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
+        let card = id(&parameters.card.id)?;
+        let slot = parameters.slot.to_protocol().as_str();
+        let now = milliseconds(call.now);
+        let occupied = certificates::of_card(tx, card)
+            .await?
+            .iter()
+            .any(|row| row.slot.as_deref() == Some(slot) && row.status == "issued" && row.not_after > now);
+        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
+        let nonce = Bytes(nonce.to_vec());
+        let plan = Plan { card, slot: parameters.slot, algorithm: parameters.algorithm, nonce, occupied };
+        Ok((Some(card), plan))
+    }
+
+    async fn instruction(&self, plan: &Plan) -> Result<Instruction, Failure> {
+        if plan.occupied {
+            return Err(Failure::Fail { class: "occupied" });
+        }
+        Ok(Instruction::GenerateKeyAndCsr { slot: plan.slot.to_protocol(), algorithm: plan.algorithm.to_protocol() })
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
+        let csr = match report {
+            Report::Made { csr } => csr,
+            Report::Refused { reason } => {
+                log_refusal(Self::NAME, reason);
+                return Ok(Some(Outcome::Refused));
+            }
+            _ => return Ok(None),
+        };
+        let at = milliseconds(call.now);
+        let slot = plan.slot.to_protocol().as_str().to_owned();
+        // The signature proves that the key is the one in the request; its kind must be the one that was asked for.
+        let refused = match Request::read(&csr.0) {
+            Ok(request) if request.algorithm().as_str() == plan.algorithm.as_str() => None,
+            Ok(_) => Some("another kind of key than asked for".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = refused {
+            let event = audit::Event::RequestRefused { why };
+            audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+            return Ok(Some(Outcome::Refused));
+        }
+        let algorithm = plan.algorithm.as_str().to_owned();
+        let row = CardKeyRow {
+            tenant: tx.tenant().to_owned(),
+            card: plan.card,
+            slot: slot.clone(),
+            algorithm: algorithm.clone(),
+            certificate: None,
+            changed_at: at,
+        };
+        cards::put_key(tx, row).await?;
+        let event = audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm: algorithm.clone() };
+        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        Ok(Some(Outcome::Made(Csr { der: STANDARD.encode(&csr.0), algorithm })))
+    }
+}

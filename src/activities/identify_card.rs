@@ -1,0 +1,193 @@
+//! The card job `identify`: which card it is, whether it is the one that it says it is, and whether it may be written.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use sealwright_protocol::{Bytes, CardFacts, Instruction, ManagementKeyAlgorithm, Report};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Rooms, Stock, log_refusal};
+use crate::audit;
+use crate::cards::sealing::{Purpose, Sealed, SealingKey};
+use crate::cards::{Card, CardState, algorithm_word, management_key};
+use crate::clock::milliseconds;
+use crate::directory::Person;
+use crate::engine::contract::{CardJob, Call, Failure};
+use crate::random;
+use crate::store::cards::CardRow;
+use crate::store::{Access, Tx, cards, certificates, instances};
+
+pub struct IdentifyCard {
+    stock: Stock,
+    sealing: Arc<SealingKey>,
+}
+
+impl IdentifyCard {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { stock: rooms.stock.clone(), sealing: rooms.sealing.clone() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Parameters {
+    person: Person,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plan {
+    person: Person,
+    /// The portal's challenge to the card is the beginning of this.
+    nonce: Bytes,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Identified(Card),
+    Unsupported,
+    /// Another open workflow has this card.
+    InUse,
+}
+
+#[async_trait]
+impl CardJob for IdentifyCard {
+    const NAME: &'static str = "identify";
+
+    type Parameters = Parameters;
+    type Plan = Plan;
+    type Outcome = Outcome;
+
+    async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
+        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
+        Ok((None, Plan { person: parameters.person, nonce: Bytes(nonce.to_vec()) }))
+    }
+
+    async fn instruction(&self, _: &Plan) -> Result<Instruction, Failure> {
+        Ok(Instruction::Identify)
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
+        let facts = match report {
+            Report::Identified(facts) => facts,
+            Report::Refused { reason } => {
+                log_refusal(Self::NAME, reason);
+                return Ok(Some(Outcome::Unsupported));
+            }
+            _ => return Ok(None),
+        };
+        let at = milliseconds(call.now);
+        let known = cards::find_by_serial(tx, &facts.serial).await?;
+        let card = match known {
+            Some(row) => self.known(tx, &plan, &facts, row, at).await?,
+            None => match self.register(tx, call, &plan, &facts, at).await? {
+                Some(card) => card,
+                None => {
+                    // Nothing is remembered of a card that is not ours.
+                    return Ok(Some(Outcome::Identified(Card {
+                        id: Uuid::nil().to_string(),
+                        serial: facts.serial,
+                        state: CardState::Foreign,
+                        owner: None,
+                        has_factory_secrets: facts.has_factory_management_key,
+                    })));
+                }
+            },
+        };
+        let holder = instances::holder(tx, "card", &card.id).await?;
+        if holder.is_some_and(|holder| holder != call.root) {
+            return Ok(Some(Outcome::InUse));
+        }
+        Ok(Some(Outcome::Identified(card)))
+    }
+}
+
+impl IdentifyCard {
+    /// A card of the inventory: it must prove that it is that card, unless it still has the factory's key, as the portal expects.
+    async fn known(&self, tx: &Tx, plan: &Plan, facts: &CardFacts, mut row: CardRow, at: i64) -> Result<Card, Failure> {
+        let secrets = cards::secrets(tx, row.id, Purpose::ManagementKey.as_str()).await?;
+        let algorithm = facts.management_key_algorithm;
+        let proved = secrets.iter().any(|secret| {
+            let sealed = Sealed {
+                key_id: secret.key_id.clone(),
+                nonce: secret.nonce.clone(),
+                ciphertext: secret.ciphertext.clone(),
+            };
+            let key = self.sealing.open(row.id, Purpose::ManagementKey, &sealed);
+            key.is_ok_and(|key| authentic(algorithm, &key, &plan.nonce, facts.authentication.as_ref()))
+        });
+        let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
+        let mut card = Card::from_row(&row, facts.has_factory_management_key);
+        if !proved && !(expects_factory && facts.has_factory_management_key) {
+            tracing::warn!(serial = facts.serial, "a card does not prove that it is the one it says it is");
+            card.state = CardState::Foreign;
+            return Ok(card);
+        }
+        if facts.has_factory_management_key && !self.is_blank_but_ours(tx, &row, facts).await? {
+            card.state = CardState::Foreign;
+            return Ok(card);
+        }
+        // Blank and never finished by the person before: it may become somebody else's.
+        if row.owner.is_none() && row.state == "stock" {
+            row.owner = Some(plan.person.id.clone());
+            row.owner_login = Some(plan.person.login.clone());
+            row.state = CardState::Assigned.as_str().to_owned();
+            card.owner.clone_from(&row.owner);
+            card.state = CardState::Assigned;
+        }
+        row.reader = Some(facts.reader.clone());
+        row.changed_at = at;
+        cards::update(tx, &row).await?;
+        Ok(card)
+    }
+
+    /// Certificates on the card are ones that the portal put there.
+    async fn is_blank_but_ours(&self, tx: &Tx, row: &CardRow, facts: &CardFacts) -> Result<bool, Failure> {
+        let ours = certificates::of_card(tx, row.id).await?;
+        Ok(facts
+            .certificates
+            .iter()
+            .all(|(_, found)| ours.iter().any(|known| known.certificate.as_ref() == Some(&found.0))))
+    }
+
+    /// An unknown card: blank, in stock and with the factory's key, or nothing.
+    async fn register(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        plan: &Plan,
+        facts: &CardFacts,
+        at: i64,
+    ) -> Result<Option<Card>, Failure> {
+        let blank = facts.certificates.is_empty() && facts.has_factory_management_key;
+        if !blank || !self.stock.has(&facts.serial) {
+            return Ok(None);
+        }
+        let row = CardRow {
+            tenant: tx.tenant().to_owned(),
+            id: random::id(),
+            serial: facts.serial.clone(),
+            state: CardState::Assigned.as_str().to_owned(),
+            owner: Some(plan.person.id.clone()),
+            owner_login: Some(plan.person.login.clone()),
+            management_key_algorithm: algorithm_word(facts.management_key_algorithm).to_owned(),
+            reader: Some(facts.reader.clone()),
+            created_at: at,
+            changed_at: at,
+        };
+        let event = audit::Event::CardRegistered {
+            card: row.id.to_string(),
+            serial: row.serial.clone(),
+            owner: plan.person.login.clone(),
+        };
+        let card = Card::from_row(&row, true);
+        cards::insert(tx, row).await?;
+        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        Ok(Some(card))
+    }
+}
+
+fn authentic(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &Bytes, response: Option<&Bytes>) -> bool {
+    response.is_some_and(|response| management_key::is_authentic(algorithm, key, &nonce.0, &response.0))
+}

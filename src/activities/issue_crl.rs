@@ -1,0 +1,113 @@
+//! `pki.issue-crl`: signs a revocation list with everything that is revoked now, under the next number.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use sealwright_pki::revocation::{self, Revoked};
+use serde::{Deserialize, Serialize};
+use time::Duration;
+
+use super::Rooms;
+use crate::audit;
+use crate::clock::{milliseconds, moment};
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::fail_point;
+use crate::issuance::{Issuance, revocation_reason, serial_bytes};
+use crate::store::certificates::RevocationListRow;
+use crate::store::{Access, Store, Tx, certificates};
+
+/// How long a list may be used; a new one is made long before.
+pub const VALIDITY: Duration = Duration::days(7);
+
+pub struct IssueCrl {
+    issuance: Issuance,
+    store: Store,
+}
+
+impl IssueCrl {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Parameters {}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plan {
+    authority: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Performed {
+    der: Vec<u8>,
+    number: i64,
+    this_update: i64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Issued,
+}
+
+#[async_trait]
+impl Activity for IssueCrl {
+    const NAME: &'static str = "pki.issue-crl";
+    const FAILURES: &'static [&'static str] = &["signer", "overtaken"];
+
+    type Parameters = Parameters;
+    type Plan = Plan;
+    type Performed = Performed;
+    type Outcome = Outcome;
+
+    async fn plan(&self, _: &Tx, _: &Call, _: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
+        let issuer = self.issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
+        Ok(Planned::Perform(Plan { authority: issuer.authority.name().to_owned() }))
+    }
+
+    async fn perform(&self, call: &Call, plan: &Plan) -> Result<Performed, Failure> {
+        fail_point!("pki.issue-crl");
+        let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
+        let at = milliseconds(call.now);
+        let number = certificates::latest_list(self.store.read(), &plan.authority).await?.map_or(1, |list| list.number + 1);
+        let revoked: Vec<Revoked> = certificates::revoked(self.store.read(), &plan.authority, at)
+            .await?
+            .iter()
+            .map(|row| Revoked {
+                serial: serial_bytes(&row.serial),
+                at: moment(row.revoked_at.unwrap_or(at)),
+                reason: revocation_reason(row.reason.as_deref().unwrap_or_default()),
+            })
+            .collect();
+        let now = call.now;
+        let unsigned = u64::try_from(number).unwrap_or_default();
+        let signed = tokio::task::spawn_blocking(move || {
+            revocation::list(&issuer.authority, &revoked, unsigned, now, VALIDITY, issuer.signer.as_ref())
+        })
+        .await;
+        match signed {
+            Ok(Ok(der)) => Ok(Performed { der, number, this_update: at }),
+            _ => Err(Failure::Retry { class: "signer" }),
+        }
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
+        // Two lists made at once: the later one is made again, with what the first one did not know.
+        let latest = certificates::latest_list(tx, &plan.authority).await?.map_or(0, |list| list.number);
+        if latest >= performed.number {
+            return Err(Failure::Retry { class: "overtaken" });
+        }
+        let row = RevocationListRow {
+            tenant: tx.tenant().to_owned(),
+            authority: plan.authority.clone(),
+            number: performed.number,
+            der: performed.der.clone(),
+            this_update: performed.this_update,
+            next_update: performed.this_update + milliseconds(time::OffsetDateTime::UNIX_EPOCH + VALIDITY),
+        };
+        certificates::insert_list(tx, row).await?;
+        let event = audit::Event::RevocationListIssued { authority: plan.authority, number: performed.number };
+        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+        Ok(Outcome::Issued)
+    }
+}

@@ -1,0 +1,31 @@
+//! The condition `ca.key-online`: the issuing authority's key signs.
+
+use async_trait::async_trait;
+
+use super::Rooms;
+use crate::engine::contract::Condition;
+use crate::issuance::Issuance;
+
+pub struct KeyOnline {
+    issuance: Issuance,
+}
+
+impl KeyOnline {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { issuance: rooms.issuance.clone() }
+    }
+}
+
+#[async_trait]
+impl Condition for KeyOnline {
+    fn name(&self) -> &'static str {
+        "ca.key-online"
+    }
+
+    async fn holds(&self) -> bool {
+        let Some(issuer) = self.issuance.issuing().cloned() else { return false };
+        // A signature over a text that is no certificate and no list.
+        let tried = tokio::task::spawn_blocking(move || issuer.signer.sign(b"sealwright: is the key online?")).await;
+        matches!(tried, Ok(Ok(_)))
+    }
+}

@@ -1,0 +1,78 @@
+//! The glue between workflows and the rooms: one activity or card job a file, one line each in [`register`].
+
+mod find_person;
+mod generate_key;
+mod identify_card;
+mod install_certificate;
+mod issue_crl;
+mod key_online;
+mod prepare_certificate;
+mod prove_key;
+mod publish_certificates;
+mod replace_factory_secrets;
+mod revoke_certificate;
+mod sign_certificate;
+
+use std::sync::Arc;
+
+use sealwright_protocol::Refusal;
+
+use crate::cards::sealing::SealingKey;
+use crate::directory::Directory;
+use crate::engine::Registry;
+use crate::engine::contract::Failure;
+use crate::issuance::Issuance;
+use crate::store::Store;
+
+/// What activities work with.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    pub store: Store,
+    pub directory: Directory,
+    pub issuance: Issuance,
+    pub sealing: Arc<SealingKey>,
+    pub stock: Stock,
+    /// How the portal names itself to people and cards.
+    pub portal: String,
+}
+
+/// Which blank cards may be personalized.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    pub any_blank: bool,
+    pub serials: Arc<[String]>,
+}
+
+impl Stock {
+    fn has(&self, serial: &str) -> bool {
+        self.any_blank || self.serials.iter().any(|known| known == serial)
+    }
+}
+
+/// Everything that workflows of this release may name.
+pub fn register(rooms: &Rooms) -> Registry {
+    let mut registry = Registry::default();
+    registry.add_activity(find_person::FindPerson::new(rooms));
+    registry.add_activity(publish_certificates::PublishCertificates::new(rooms));
+    registry.add_activity(prepare_certificate::PrepareCertificate::new(rooms));
+    registry.add_activity(sign_certificate::SignCertificate::new(rooms));
+    registry.add_activity(revoke_certificate::RevokeCertificate);
+    registry.add_activity(issue_crl::IssueCrl::new(rooms));
+    registry.add_job(identify_card::IdentifyCard::new(rooms));
+    registry.add_job(replace_factory_secrets::ReplaceFactorySecrets::new(rooms));
+    registry.add_job(generate_key::GenerateKeyAndCsr);
+    registry.add_job(install_certificate::InstallCertificate::new(rooms));
+    registry.add_job(prove_key::ProveKey::new(rooms));
+    registry.add_condition(key_online::KeyOnline::new(rooms));
+    registry
+}
+
+/// An id that a workflow carries as text.
+fn id(text: &str) -> Result<uuid::Uuid, Failure> {
+    text.parse().map_err(|_| Failure::Fail { class: "types" })
+}
+
+/// A refusal of the agent, for the log.
+fn log_refusal(job: &str, reason: Refusal) {
+    tracing::info!(job, ?reason, "the agent refused");
+}

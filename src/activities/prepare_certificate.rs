@@ -1,0 +1,140 @@
+//! `pki.prepare`: what a certificate would say, checked and linted before anybody decides and before the key is touched.
+
+use std::convert::Infallible;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use sealwright_pki::authority::{self, Draft};
+use sealwright_pki::request::Request;
+use serde::{Deserialize, Serialize};
+
+use super::Rooms;
+use crate::audit;
+use crate::clock::milliseconds;
+use crate::directory::Person;
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::issuance::{Csr, DraftCertificate, Finding, Issuance};
+use crate::random;
+use crate::store::{Tx, certificates};
+
+pub struct PrepareCertificate {
+    issuance: Issuance,
+}
+
+impl PrepareCertificate {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { issuance: rooms.issuance.clone() }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Parameters {
+    pub person: Person,
+    pub csr: Csr,
+    pub profile: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Refused {
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Prepared(DraftCertificate),
+    Refused(Refused),
+}
+
+/// Prepared bytes and what to say of them.
+pub(super) struct Prepared {
+    pub to_be_signed: Vec<u8>,
+    pub draft: DraftCertificate,
+    pub public_key_digest: String,
+}
+
+/// Prepares and lints. The same for a draft and for the signature: what is signed is made again then.
+///
+/// # Errors
+/// The findings in the inner result; [`Failure`] when there is no authority.
+pub(super) async fn prepare(
+    issuance: &Issuance,
+    tx: &Tx,
+    call: &Call,
+    parameters: &Parameters,
+) -> Result<Result<Prepared, Vec<Finding>>, Failure> {
+    let issuer = issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
+    let Some(profile) = issuance.profile(&parameters.profile) else {
+        return Ok(refuse("profile", &format!("there is no profile `{}`", parameters.profile)));
+    };
+    let der = STANDARD.decode(&parameters.csr.der).unwrap_or_default();
+    let request = match Request::read(&der) {
+        Ok(request) => request,
+        Err(error) => return Ok(refuse("request", &error.to_string())),
+    };
+    let public_key_digest = random::digest(request.subject_public_key_info());
+    for other in certificates::of_key(tx, &public_key_digest).await? {
+        // The same step's repeat finds its own intent.
+        let same_step = other.instance == call.instance.id;
+        if other.person != parameters.person.id || (!same_step && other.status == "revoked") {
+            return Ok(refuse("key-reuse", "the key was certified before, for somebody else or until it was revoked"));
+        }
+    }
+    let serial = random::bytes::<16>().map_err(|_| Failure::Fail { class: "randomness" })?;
+    let attributes = parameters.person.attributes();
+    let draft = Draft { profile, attributes: &attributes, request: &request, serial, now: call.now };
+    let to_be_signed = match issuer.authority.prepare(&draft, issuer.signer.algorithm()) {
+        Ok(bytes) => bytes,
+        Err(error) => return Ok(refuse("profile", &error.to_string())),
+    };
+    if let Err(findings) = issuer.authority.admit(&to_be_signed, profile) {
+        let findings =
+            findings.into_iter().map(|found| Finding { rule: found.rule.to_owned(), message: found.message }).collect();
+        return Ok(Err(findings));
+    }
+    let digest = authority::digest(&to_be_signed).map_err(|_| Failure::Fail { class: "encoding" })?;
+    let subject = profile.subject().fill(&attributes).unwrap_or_default();
+    let draft = DraftCertificate {
+        subject: sealwright_pki::name::to_text(&subject),
+        profile: parameters.profile.clone(),
+        digest: digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
+    };
+    Ok(Ok(Prepared { to_be_signed, draft, public_key_digest }))
+}
+
+fn refuse(rule: &str, message: &str) -> Result<Prepared, Vec<Finding>> {
+    Err(vec![Finding { rule: rule.to_owned(), message: message.to_owned() }])
+}
+
+#[async_trait]
+impl Activity for PrepareCertificate {
+    const NAME: &'static str = "pki.prepare";
+
+    type Parameters = Parameters;
+    type Plan = ();
+    type Performed = Infallible;
+    type Outcome = Outcome;
+
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
+        match prepare(&self.issuance, tx, call, &parameters).await? {
+            Ok(prepared) => Ok(Planned::Done(Outcome::Prepared(prepared.draft))),
+            Err(findings) => {
+                let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
+                let event = audit::Event::RequestRefused { why };
+                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+                Ok(Planned::Done(Outcome::Refused(Refused { findings })))
+            }
+        }
+    }
+
+    async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
+        // `plan` always comes to an outcome.
+        Err(Failure::Fail { class: "plan" })
+    }
+
+    async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<Outcome, Failure> {
+        match *performed {}
+    }
+}

@@ -1,0 +1,78 @@
+//! `directory.publish-certificates`: adds certificates to `userCertificate;binary`. A repeat finds them there.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Rooms, id};
+use crate::audit;
+use crate::clock::milliseconds;
+use crate::directory::{Directory, Person, Published};
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::fail_point;
+use crate::issuance::Certificate;
+use crate::store::{Store, Tx, certificates};
+
+pub struct PublishCertificates {
+    directory: Directory,
+    store: Store,
+}
+
+impl PublishCertificates {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Parameters {
+    person: Person,
+    certificates: Vec<Certificate>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Published,
+    AlreadyThere,
+    Refused,
+}
+
+#[async_trait]
+impl Activity for PublishCertificates {
+    const NAME: &'static str = "directory.publish-certificates";
+    const FAILURES: &'static [&'static str] = &["unavailable", "timeout"];
+
+    type Parameters = Parameters;
+    type Plan = Parameters;
+    type Performed = Published;
+    type Outcome = Outcome;
+
+    async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Parameters, Outcome>, Failure> {
+        Ok(Planned::Perform(parameters))
+    }
+
+    async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Published, Failure> {
+        fail_point!("directory.publish-certificates");
+        let mut ders = Vec::with_capacity(plan.certificates.len());
+        for certificate in &plan.certificates {
+            let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;
+            let der = row.and_then(|row| row.certificate).ok_or(Failure::Fail { class: "certificate" })?;
+            ders.push(der);
+        }
+        let published = self.directory.publish(&plan.person, &ders).await;
+        published.map_err(|error| Failure::Retry { class: error.class() })
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Parameters, published: &Published) -> Result<Outcome, Failure> {
+        match published {
+            Published::Added => {
+                let event = audit::Event::CertificatesPublished { count: plan.certificates.len() };
+                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+                Ok(Outcome::Published)
+            }
+            Published::AlreadyThere => Ok(Outcome::AlreadyThere),
+            Published::Refused => Ok(Outcome::Refused),
+        }
+    }
+}

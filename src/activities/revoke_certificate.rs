@@ -1,0 +1,67 @@
+//! `pki.revoke`: records a revocation. The first date and reason stay.
+
+use std::convert::Infallible;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use sealwright_workflow::catalog::CertificateEffect;
+use serde::{Deserialize, Serialize};
+
+use super::id;
+use crate::audit;
+use crate::clock::milliseconds;
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::issuance::{Certificate, Reason};
+use crate::store::{Tx, certificates};
+
+pub struct RevokeCertificate;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Parameters {
+    certificate: Certificate,
+    reason: Reason,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Revoked,
+    AlreadyRevoked,
+}
+
+#[async_trait]
+impl Activity for RevokeCertificate {
+    const NAME: &'static str = "pki.revoke";
+    const CERTIFICATE: CertificateEffect = CertificateEffect::Revokes;
+
+    type Parameters = Parameters;
+    type Plan = ();
+    type Performed = Infallible;
+    type Outcome = Outcome;
+
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
+        let at = milliseconds(call.now);
+        let reason = parameters.reason.as_str();
+        let certificate = id(&parameters.certificate.id)?;
+        if !certificates::revoke(tx, certificate, reason, at).await? {
+            return Ok(Planned::Done(Outcome::AlreadyRevoked));
+        }
+        let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
+        let event = audit::Event::CertificateRevoked {
+            authority: row.authority,
+            serial: row.serial,
+            reason: reason.to_owned(),
+        };
+        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        Ok(Planned::Done(Outcome::Revoked))
+    }
+
+    async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
+        // `plan` always comes to an outcome.
+        Err(Failure::Fail { class: "plan" })
+    }
+
+    async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<Outcome, Failure> {
+        match *performed {}
+    }
+}

@@ -1,0 +1,166 @@
+//! `pki.sign`: prepares again, compares with what was shown, stores serial number and bytes, and only then touches the key.
+//!
+//! A repeat signs the same stored bytes; one signature is recorded, and only that one leaves the portal.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use sealwright_pki::certificate;
+use sealwright_pki::signer::SignError;
+use sealwright_workflow::catalog::CertificateEffect;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Rooms, id, prepare_certificate};
+use crate::audit;
+use crate::cards::Card;
+use crate::clock::milliseconds;
+use crate::directory::Person;
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::fail_point;
+use crate::issuance::{Certificate, Csr, DraftCertificate, Issuance, SlotName};
+use crate::random;
+use crate::store::certificates::CertificateRow;
+use crate::store::{Access, Store, Tx, certificates};
+
+pub struct SignCertificate {
+    issuance: Issuance,
+    store: Store,
+}
+
+impl SignCertificate {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Parameters {
+    person: Person,
+    csr: Csr,
+    profile: String,
+    draft: DraftCertificate,
+    card: Option<Card>,
+    slot: Option<SlotName>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plan {
+    certificate: Uuid,
+}
+
+#[derive(Debug)]
+pub enum Performed {
+    Signed(Vec<u8>),
+    KeyOffline,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Signed(Certificate),
+    /// The certificate would not be the one that was shown.
+    Changed,
+    KeyOffline,
+}
+
+#[async_trait]
+impl Activity for SignCertificate {
+    const NAME: &'static str = "pki.sign";
+    const CERTIFICATE: CertificateEffect = CertificateEffect::Issues("signed");
+
+    type Parameters = Parameters;
+    type Plan = Plan;
+    type Performed = Performed;
+    type Outcome = Outcome;
+
+    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
+        if let Some(row) = certificates::of_step(tx, call.instance.id, call.step()).await? {
+            return Ok(Planned::Perform(Plan { certificate: row.id }));
+        }
+        let issuer = self.issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
+        let again = prepare_certificate::Parameters {
+            person: parameters.person,
+            csr: parameters.csr,
+            profile: parameters.profile,
+        };
+        let prepared = match prepare_certificate::prepare(&self.issuance, tx, call, &again).await? {
+            Ok(prepared) if prepared.draft.digest == parameters.draft.digest => prepared,
+            _ => return Ok(Planned::Done(Outcome::Changed)),
+        };
+        let parsed = x509_parser::prelude::FromDer::from_der(&prepared.to_be_signed);
+        let (_, parsed): (_, x509_parser::certificate::TbsCertificate<'_>) =
+            parsed.map_err(|_| Failure::Fail { class: "encoding" })?;
+        let serial = parsed.raw_serial().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let serial = serial.trim_start_matches('0').to_owned();
+        let at = milliseconds(call.now);
+        let row = CertificateRow {
+            tenant: tx.tenant().to_owned(),
+            id: random::id(),
+            authority: issuer.authority.name().to_owned(),
+            serial,
+            status: "intended".to_owned(),
+            profile: again.profile,
+            person: again.person.id,
+            owner_login: call.instance.owner.login.clone(),
+            card: parameters.card.map(|card| id(&card.id)).transpose()?,
+            slot: parameters.slot.map(|slot| slot.to_protocol().as_str().to_owned()),
+            subject: prepared.draft.subject,
+            not_before: parsed.validity().not_before.timestamp() * 1000,
+            not_after: parsed.validity().not_after.timestamp() * 1000,
+            public_key_digest: prepared.public_key_digest,
+            to_be_signed: prepared.to_be_signed.clone(),
+            certificate: None,
+            fingerprint: None,
+            instance: call.instance.id,
+            step: call.step(),
+            created_at: at,
+            revoked_at: None,
+            reason: None,
+        };
+        let event = audit::Event::CertificateIntended {
+            authority: row.authority.clone(),
+            serial: row.serial.clone(),
+            profile: row.profile.clone(),
+            subject: row.subject.clone(),
+        };
+        let plan = Plan { certificate: row.id };
+        certificates::insert(tx, row).await?;
+        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        Ok(Planned::Perform(plan))
+    }
+
+    async fn perform(&self, _: &Call, plan: &Plan) -> Result<Performed, Failure> {
+        let row = certificates::find(self.store.read(), plan.certificate).await?;
+        let row = row.ok_or(Failure::Fail { class: "certificate" })?;
+        let issuer = self.issuance.issuer(&row.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
+        let profile = self.issuance.profile(&row.profile).ok_or(Failure::Fail { class: "profile" })?;
+        let ticket = issuer.authority.admit(&row.to_be_signed, profile).map_err(|findings| {
+            tracing::error!(?findings, "stored bytes are not admitted any more");
+            Failure::Fail { class: "lint" }
+        })?;
+        fail_point!("pki.sign.before");
+        let signed = tokio::task::spawn_blocking(move || ticket.sign(issuer.signer.as_ref())).await;
+        fail_point!("pki.sign.after");
+        match signed {
+            Ok(Ok(der)) => Ok(Performed::Signed(der)),
+            Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),
+            Ok(Err(SignError::Refused)) | Err(_) => Err(Failure::Fail { class: "signer" }),
+        }
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
+        let Performed::Signed(der) = performed else { return Ok(Outcome::KeyOffline) };
+        let summary = certificate::summary(der).ok_or(Failure::Fail { class: "encoding" })?;
+        let recorded = certificates::issue(tx, plan.certificate, der.clone(), &summary.fingerprint).await?;
+        let row = certificates::find(tx, plan.certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
+        if recorded {
+            let event = audit::Event::CertificateIssued {
+                authority: row.authority.clone(),
+                serial: row.serial.clone(),
+                fingerprint: summary.fingerprint,
+            };
+            audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+        }
+        Ok(Outcome::Signed(Certificate::from_row(&row)))
+    }
+}

@@ -1,0 +1,83 @@
+//! The server's view of a card: who has it, what state it is in, the secrets it carries, and how it is paired with a page.
+
+pub mod management_key;
+pub mod objects;
+pub mod pairing;
+pub mod sealing;
+
+use schemars::JsonSchema;
+use sealwright_protocol::ManagementKeyAlgorithm;
+use serde::{Deserialize, Serialize};
+
+use crate::store::cards::CardRow;
+
+/// A card as workflows see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Card {
+    pub id: String,
+    pub serial: String,
+    pub state: CardState,
+    /// The id of the person who has it.
+    pub owner: Option<String>,
+    pub has_factory_secrets: bool,
+}
+
+/// Where a card is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardState {
+    /// Blank and nobody's yet.
+    Stock,
+    /// Somebody's.
+    Assigned,
+    Lost,
+    Stolen,
+    Damaged,
+    Terminated,
+    /// Not known here, and not to be written: it carries somebody's certificates or is not in stock.
+    Foreign,
+}
+
+impl CardState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Assigned => "assigned",
+            Self::Lost => "lost",
+            Self::Stolen => "stolen",
+            Self::Damaged => "damaged",
+            Self::Terminated => "terminated",
+            Self::Foreign => "foreign",
+        }
+    }
+
+    /// The state of a database value; what is not known is not to be written.
+    pub fn from_word(word: &str) -> Self {
+        [Self::Stock, Self::Assigned, Self::Lost, Self::Stolen, Self::Damaged, Self::Terminated]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .unwrap_or(Self::Foreign)
+    }
+}
+
+impl Card {
+    pub fn from_row(row: &CardRow, has_factory_secrets: bool) -> Self {
+        Self {
+            id: row.id.to_string(),
+            serial: row.serial.clone(),
+            state: CardState::from_word(&row.state),
+            owner: row.owner.clone(),
+            has_factory_secrets,
+        }
+    }
+}
+
+/// The words that the database keeps for management key algorithms.
+pub fn algorithm_word(algorithm: ManagementKeyAlgorithm) -> &'static str {
+    match algorithm {
+        ManagementKeyAlgorithm::TripleDes => "tdes",
+        ManagementKeyAlgorithm::Aes128 => "aes-128",
+        ManagementKeyAlgorithm::Aes192 => "aes-192",
+        ManagementKeyAlgorithm::Aes256 => "aes-256",
+    }
+}

@@ -1,0 +1,211 @@
+//! Connections: encrypted, bound, pooled, and tried before they are used again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::person::Mapping;
+use super::{DirectoryError, classify};
+
+pub(super) const OPERATION_LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// The section `[directory]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DirectoryOptions {
+    /// `ldap://host:port` or `ldaps://host:port`.
+    pub url: String,
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// PEM file of the CA that the server's certificate chains to.
+    pub ca_file: Option<PathBuf>,
+    pub bind_dn: String,
+    pub bind_password_file: PathBuf,
+    pub base: String,
+    /// The filter that finds one person; `{login}` is replaced by the escaped login.
+    #[serde(default = "default_filter")]
+    pub filter: String,
+    #[serde(default)]
+    pub attributes: Mapping,
+    #[serde(default = "default_connections")]
+    pub connections: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    #[default]
+    StartTls,
+    /// `ldaps://` in the URL.
+    Tls,
+    /// Only for a directory on the loopback address.
+    None,
+}
+
+fn default_filter() -> String {
+    "(&(objectClass=person)(uid={login}))".to_owned()
+}
+
+fn default_connections() -> usize {
+    4
+}
+
+/// Why the directory's options cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    #[error("directory: `filter` must contain {{login}}")]
+    Filter,
+    #[error("directory: `url` must be ldap://host or ldaps://host")]
+    Url,
+    #[error("directory: without encryption only a loopback address is allowed")]
+    Plain,
+    #[error("directory: {path} cannot be read")]
+    File { path: PathBuf },
+    #[error("directory: {path} holds no CA certificate")]
+    Certificate { path: PathBuf },
+    #[error("directory: the password must not be empty")]
+    Password,
+    #[error("directory: TLS cannot be set up")]
+    Tls,
+}
+
+struct Manager {
+    url: String,
+    settings: LdapConnSettings,
+    bind_dn: String,
+    password: Zeroizing<String>,
+}
+
+impl managed::Manager for Manager {
+    type Type = Ldap;
+    type Error = LdapError;
+
+    async fn create(&self) -> Result<Ldap, LdapError> {
+        let (connection, mut ldap) = LdapConnAsync::with_settings(self.settings.clone(), &self.url).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.drive().await {
+                tracing::debug!(%error, "a directory connection ended");
+            }
+        });
+        ldap.with_timeout(OPERATION_LIMIT).simple_bind(&self.bind_dn, &self.password).await?.success()?;
+        Ok(ldap)
+    }
+
+    async fn recycle(&self, ldap: &mut Ldap, _: &Metrics) -> RecycleResult<LdapError> {
+        if ldap.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Pool {
+    connections: managed::Pool<Manager>,
+}
+
+impl Pool {
+    pub(super) fn new(options: &DirectoryOptions) -> Result<Self, OptionsError> {
+        let password = std::fs::read_to_string(&options.bind_password_file)
+            .map_err(|_| OptionsError::File { path: options.bind_password_file.clone() })?;
+        let password = Zeroizing::new(password.trim_end_matches(['\r', '\n']).to_owned());
+        // A server takes an empty password for an anonymous bind and says yes.
+        if password.is_empty() {
+            return Err(OptionsError::Password);
+        }
+        let host = options
+            .url
+            .strip_prefix("ldap://")
+            .or_else(|| options.url.strip_prefix("ldaps://"))
+            .filter(|host| !host.is_empty() && !host.starts_with([':', '/']))
+            .ok_or(OptionsError::Url)?;
+        let mut settings = LdapConnSettings::new().set_conn_timeout(CONNECT_LIMIT);
+        match options.encryption {
+            Encryption::StartTls => settings = settings.set_starttls(true).set_config(tls(options)?),
+            Encryption::Tls if options.url.starts_with("ldaps://") => settings = settings.set_config(tls(options)?),
+            Encryption::Tls => return Err(OptionsError::Url),
+            Encryption::None if host.starts_with("127.0.0.1") => {}
+            Encryption::None => return Err(OptionsError::Plain),
+        }
+        let manager =
+            Manager { url: options.url.clone(), settings, bind_dn: options.bind_dn.clone(), password };
+        let connections = managed::Pool::builder(manager)
+            .max_size(options.connections.max(1))
+            .runtime(deadpool::Runtime::Tokio1)
+            .wait_timeout(Some(OPERATION_LIMIT))
+            .create_timeout(Some(CONNECT_LIMIT + OPERATION_LIMIT))
+            .build()
+            .map_err(|_| OptionsError::Tls)?;
+        Ok(Self { connections })
+    }
+
+    /// Runs one operation; a connection that turns out to be lost is replaced once.
+    pub(super) async fn run<T, Fut>(&self, operation: impl Fn(Ldap) -> Fut + Send) -> Result<T, DirectoryError>
+    where
+        Fut: Future<Output = Result<T, LdapError>> + Send,
+    {
+        let mut first = true;
+        loop {
+            let ldap = self.connections.get().await.map_err(|error| {
+                tracing::warn!(%error, "the directory cannot be reached");
+                match error {
+                    managed::PoolError::Timeout(_) => DirectoryError::Timeout,
+                    managed::PoolError::Backend(error) => classify(&error),
+                    _ => DirectoryError::Unavailable,
+                }
+            })?;
+            let result = tokio::time::timeout(OPERATION_LIMIT, operation(ldap.clone())).await;
+            let error = match result {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    // The server may still answer: nobody else must read that.
+                    drop(managed::Object::take(ldap));
+                    return Err(DirectoryError::Timeout);
+                }
+            };
+            drop(managed::Object::take(ldap));
+            tracing::warn!(%error, "a directory operation failed");
+            let lost = matches!(
+                error,
+                LdapError::Io { .. }
+                    | LdapError::OpSend { .. }
+                    | LdapError::ResultRecv { .. }
+                    | LdapError::MiscSend { .. }
+                    | LdapError::IdScrubSend { .. }
+                    | LdapError::EndOfStream
+            );
+            if !(lost && first) {
+                return Err(classify(&error));
+            }
+            // The others of the pool were lost with it.
+            self.connections.retain(|_, _| false);
+            first = false;
+        }
+    }
+}
+
+fn tls(options: &DirectoryOptions) -> Result<Arc<rustls::ClientConfig>, OptionsError> {
+    let path = options.ca_file.clone().ok_or(OptionsError::Tls)?;
+    let pem = std::fs::read(&path).map_err(|_| OptionsError::File { path: path.clone() })?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| OptionsError::Certificate { path: path.clone() })?;
+        roots.add(certificate).map_err(|_| OptionsError::Certificate { path: path.clone() })?;
+    }
+    if roots.is_empty() {
+        return Err(OptionsError::Certificate { path });
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| OptionsError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,185 @@
+//! Who a person is: the LDAP directory, by ldap3 over StartTLS or ldaps.
+//!
+//! Answers are complete or an error: a partial answer never means that somebody is gone. Values go into filters escaped, referrals
+//! are not followed, every operation has a time limit.
+
+mod connection;
+mod person;
+mod sid;
+
+use std::collections::HashSet;
+
+use ldap3::{Ldap, LdapError, Mod, Scope, SearchEntry, SearchOptions, SearchResult, ldap_escape};
+
+pub use connection::{DirectoryOptions, Encryption, OptionsError};
+pub use person::{Attribute, Mapping, Person};
+
+use connection::{OPERATION_LIMIT, Pool};
+
+/// The directory of one tenant. Cheap to clone.
+#[derive(Clone)]
+pub struct Directory {
+    pool: Pool,
+    base: String,
+    filter: String,
+    mapping: Mapping,
+}
+
+/// What a search for one person found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    Found(Person),
+    NotFound,
+    /// More than one entry.
+    Ambiguous,
+    /// One entry that lacks what was required.
+    Incomplete { missing: Vec<Attribute> },
+}
+
+/// Why the directory did not answer. Both may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    #[error("unavailable")]
+    Unavailable,
+    #[error("timeout")]
+    Timeout,
+}
+
+impl DirectoryError {
+    /// The failure class that a workflow's `retry` names.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// What became of publishing certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    Added,
+    AlreadyThere,
+    /// The directory does not allow it.
+    Refused,
+}
+
+impl Directory {
+    /// Reads the options; connects when first asked.
+    ///
+    /// # Errors
+    /// [`OptionsError`].
+    pub fn new(options: &DirectoryOptions) -> Result<Self, OptionsError> {
+        if !options.filter.contains("{login}") {
+            return Err(OptionsError::Filter);
+        }
+        Ok(Self {
+            pool: Pool::new(options)?,
+            base: options.base.clone(),
+            filter: options.filter.clone(),
+            mapping: options.attributes.clone(),
+        })
+    }
+
+    /// Looks one person up.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub async fn find(&self, login: &str, require: &[Attribute]) -> Result<Lookup, DirectoryError> {
+        let filter = self.filter.replace("{login}", &ldap_escape(login));
+        let attributes = self.mapping.names();
+        let SearchResult(mut entries, result) = self
+            .pool
+            .run(|mut ldap: Ldap| {
+                let (filter, attributes) = (filter.clone(), attributes.clone());
+                async move {
+                    ldap.with_timeout(OPERATION_LIMIT)
+                        .with_search_options(SearchOptions::new().sizelimit(2).timelimit(5))
+                        .search(&self.base, Scope::Subtree, &filter, attributes)
+                        .await
+                }
+            })
+            .await?;
+        match result.rc {
+            0 | 4 if entries.len() > 1 => Ok(Lookup::Ambiguous),
+            0 => match entries.pop() {
+                None => Ok(Lookup::NotFound),
+                Some(entry) => {
+                    let (person, missing) = self.mapping.read(login, &SearchEntry::construct(entry), require);
+                    Ok(match person {
+                        Some(person) if missing.is_empty() => Lookup::Found(person),
+                        _ => Lookup::Incomplete { missing },
+                    })
+                }
+            },
+            // The base is not there: the directory is not the one that was configured.
+            _ => Err(DirectoryError::Unavailable),
+        }
+    }
+
+    /// Whether a person's entry is a member of a group (by `member`, `uniqueMember` or `memberUid`).
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub async fn is_member(&self, group: &str, person: &Person) -> Result<bool, DirectoryError> {
+        let (dn, login) = (ldap_escape(&person.dn), ldap_escape(&person.login));
+        let filter = format!("(|(member={dn})(uniqueMember={dn})(memberUid={login}))");
+        let SearchResult(entries, result) = self
+            .pool
+            .run(|mut ldap: Ldap| {
+                let filter = filter.clone();
+                async move { ldap.with_timeout(OPERATION_LIMIT).search(group, Scope::Base, &filter, vec!["1.1"]).await }
+            })
+            .await?;
+        match result.rc {
+            0 => Ok(!entries.is_empty()),
+            // No such group: nobody is in it.
+            32 => Ok(false),
+            _ => Err(DirectoryError::Unavailable),
+        }
+    }
+
+    /// Adds certificates (DER) to a person's `userCertificate;binary`.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub async fn publish(&self, person: &Person, certificates: &[Vec<u8>]) -> Result<Published, DirectoryError> {
+        let mut added = false;
+        // One by one: a value that is there already must not keep the others out.
+        for certificate in certificates {
+            let values = HashSet::from([certificate.clone()]);
+            let changes = vec![Mod::Add(b"userCertificate;binary".to_vec(), values)];
+            let result = self
+                .pool
+                .run(|mut ldap: Ldap| {
+                    let changes = changes.clone();
+                    async move { ldap.with_timeout(OPERATION_LIMIT).modify(&person.dn, changes).await }
+                })
+                .await?;
+            match result.rc {
+                0 => added = true,
+                20 => {}
+                // busy, unavailable
+                51 | 52 => return Err(DirectoryError::Unavailable),
+                code => {
+                    tracing::warn!(code, "the directory refused a certificate");
+                    return Ok(Published::Refused);
+                }
+            }
+        }
+        Ok(if added { Published::Added } else { Published::AlreadyThere })
+    }
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Directory").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+fn classify(error: &LdapError) -> DirectoryError {
+    match error {
+        LdapError::Timeout { .. } => DirectoryError::Timeout,
+        _ => DirectoryError::Unavailable,
+    }
+}

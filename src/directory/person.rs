@@ -1,0 +1,152 @@
+//! A person as the portal knows one, and which attributes of the directory that comes from.
+
+use std::collections::BTreeMap;
+
+use ldap3::SearchEntry;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::sid;
+
+/// A person of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Person {
+    /// What stays when the login or the name changes.
+    pub id: String,
+    pub login: String,
+    pub dn: String,
+    pub name: String,
+    pub mail: Option<String>,
+    pub employee_number: Option<String>,
+    /// User principal name, for Windows logon.
+    pub upn: Option<String>,
+    /// `objectSid` in its textual form.
+    pub object_sid: Option<String>,
+}
+
+impl Person {
+    /// The attributes that a certificate profile may ask for.
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        let optional = [
+            ("mail", &self.mail),
+            ("employee_number", &self.employee_number),
+            ("upn", &self.upn),
+            ("object_sid", &self.object_sid),
+        ];
+        let mut attributes = BTreeMap::from([
+            ("id".to_owned(), self.id.clone()),
+            ("login".to_owned(), self.login.clone()),
+            ("name".to_owned(), self.name.clone()),
+        ]);
+        for (name, value) in optional {
+            if let Some(value) = value {
+                attributes.insert(name.to_owned(), value.clone());
+            }
+        }
+        attributes
+    }
+}
+
+/// An attribute that a workflow may require.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Attribute {
+    Mail,
+    EmployeeNumber,
+    Upn,
+    ObjectSid,
+}
+
+/// Names of the directory's attributes, `[directory.attributes]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Mapping {
+    pub id: String,
+    pub name: String,
+    pub mail: String,
+    pub employee_number: String,
+    pub upn: String,
+    pub object_sid: String,
+}
+
+impl Default for Mapping {
+    fn default() -> Self {
+        Self {
+            id: "entryUUID".to_owned(),
+            name: "cn".to_owned(),
+            mail: "mail".to_owned(),
+            employee_number: "employeeNumber".to_owned(),
+            upn: "userPrincipalName".to_owned(),
+            object_sid: "objectSid".to_owned(),
+        }
+    }
+}
+
+impl Mapping {
+    pub(super) fn names(&self) -> Vec<String> {
+        [&self.id, &self.name, &self.mail, &self.employee_number, &self.upn, &self.object_sid]
+            .into_iter()
+            .cloned()
+            .collect()
+    }
+
+    /// Reads an entry: the person, unless id or name is missing, and the required attributes that are not there.
+    pub(super) fn read(
+        &self,
+        login: &str,
+        entry: &SearchEntry,
+        require: &[Attribute],
+    ) -> (Option<Person>, Vec<Attribute>) {
+        let id = identifier(entry, &self.id);
+        let name = text(entry, &self.name);
+        let mail = text(entry, &self.mail);
+        let employee_number = text(entry, &self.employee_number);
+        let upn = text(entry, &self.upn);
+        let object_sid = values(entry, &self.object_sid).first().and_then(|value| sid::to_text(value));
+        let missing = require
+            .iter()
+            .copied()
+            .filter(|attribute| match attribute {
+                Attribute::Mail => mail.is_none(),
+                Attribute::EmployeeNumber => employee_number.is_none(),
+                Attribute::Upn => upn.is_none(),
+                Attribute::ObjectSid => object_sid.is_none(),
+            })
+            .collect();
+        let person = id.zip(name).map(|(id, name)| Person {
+            id,
+            login: login.to_owned(),
+            dn: entry.dn.clone(),
+            name,
+            mail,
+            employee_number,
+            upn,
+            object_sid,
+        });
+        (person, missing)
+    }
+}
+
+/// All values of an attribute, whatever its spelling and whether they are text or not.
+fn values(entry: &SearchEntry, name: &str) -> Vec<Vec<u8>> {
+    let is_it = |found: &str| found.split(';').next().is_some_and(|base| base.eq_ignore_ascii_case(name));
+    let texts = entry.attrs.iter().filter(|(found, _)| is_it(found)).flat_map(|(_, values)| values);
+    let binaries = entry.bin_attrs.iter().filter(|(found, _)| is_it(found)).flat_map(|(_, values)| values);
+    texts.map(|value| value.clone().into_bytes()).chain(binaries.cloned()).collect()
+}
+
+/// The first value as text; control characters make it unusable rather than altered.
+fn text(entry: &SearchEntry, name: &str) -> Option<String> {
+    let value = values(entry, name).into_iter().next()?;
+    let value = String::from_utf8(value).ok()?;
+    let clean = !value.trim().is_empty() && value.chars().count() <= 500 && !value.chars().any(char::is_control);
+    clean.then_some(value)
+}
+
+/// Active Directory's `objectGUID` is binary: hexadecimal then.
+fn identifier(entry: &SearchEntry, name: &str) -> Option<String> {
+    text(entry, name).or_else(|| {
+        let value = values(entry, name).into_iter().next().filter(|value| value.len() == 16)?;
+        uuid::Uuid::from_slice_le(&value).ok().map(|id| id.to_string())
+    })
+}

@@ -1,0 +1,225 @@
+//! The certification authorities of a tenant: their certificates, their signers and the profiles.
+
+mod options;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use sealwright_pki::authority::Authority;
+use sealwright_pki::profile::Profile;
+use sealwright_pki::revocation::RevocationReason;
+use sealwright_pki::signer::Signer;
+use serde::{Deserialize, Serialize};
+
+use crate::store::certificates::CertificateRow;
+
+pub use options::{AuthorityOptions, IssuanceError, SlotOptions, load};
+
+/// An authority that can sign.
+#[derive(Clone)]
+pub struct Issuer {
+    pub authority: Arc<Authority>,
+    pub signer: Arc<dyn Signer>,
+}
+
+/// Everything that issuing needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Issuance {
+    issuers: Arc<BTreeMap<String, Issuer>>,
+    profiles: Arc<BTreeMap<String, Profile>>,
+    /// The certificates above the issuers, DER, for `/pki/ca/`.
+    roots: Arc<BTreeMap<String, Vec<u8>>>,
+    issuing: Arc<str>,
+}
+
+impl Issuance {
+    pub fn profile(&self, name: &str) -> Option<&Profile> {
+        self.profiles.get(name)
+    }
+
+    /// The authority that issues people's certificates.
+    pub fn issuing(&self) -> Option<&Issuer> {
+        self.issuers.get(self.issuing.as_ref())
+    }
+
+    pub fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.get(name)
+    }
+
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.issuers.values()
+    }
+
+    /// An authority's certificate (DER) by its name.
+    pub fn certificate(&self, name: &str) -> Option<&[u8]> {
+        let issuing = self.issuers.get(name).map(|issuer| issuer.authority.certificate());
+        issuing.or_else(|| self.roots.get(name).map(Vec::as_slice))
+    }
+
+    /// The issuing authority's chain, itself first.
+    pub fn chain(&self) -> Vec<&[u8]> {
+        let own = self.issuing().map(|issuer| issuer.authority.certificate());
+        own.into_iter().chain(self.roots.values().map(Vec::as_slice)).collect()
+    }
+}
+
+impl std::fmt::Debug for Issuance {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Issuance").field("issuers", &self.issuers.keys()).finish_non_exhaustive()
+    }
+}
+
+/// A certificate as workflows see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Certificate {
+    pub id: String,
+    pub serial: String,
+    pub subject: String,
+    pub profile: String,
+}
+
+impl Certificate {
+    pub fn from_row(row: &CertificateRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            serial: row.serial.clone(),
+            subject: row.subject.clone(),
+            profile: row.profile.clone(),
+        }
+    }
+}
+
+/// A checked certification request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Csr {
+    /// DER, base64.
+    pub der: String,
+    pub algorithm: String,
+}
+
+/// A certificate as it would be signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DraftCertificate {
+    pub subject: String,
+    pub profile: String,
+    /// What an approval binds to: everything but serial number and times, SHA-256, hexadecimal.
+    pub digest: String,
+}
+
+/// Something that a rule found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    pub rule: String,
+    pub message: String,
+}
+
+/// A slot of the card and what goes into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Slot {
+    pub name: SlotName,
+    pub title: String,
+    pub algorithm: KeyAlgorithmName,
+    pub profile: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SlotName {
+    #[serde(rename = "9a")]
+    Authentication,
+    #[serde(rename = "9c")]
+    Signature,
+    #[serde(rename = "9d")]
+    KeyManagement,
+    #[serde(rename = "9e")]
+    CardAuthentication,
+}
+
+impl SlotName {
+    pub fn to_protocol(self) -> sealwright_protocol::Slot {
+        match self {
+            Self::Authentication => sealwright_protocol::Slot::Authentication,
+            Self::Signature => sealwright_protocol::Slot::Signature,
+            Self::KeyManagement => sealwright_protocol::Slot::KeyManagement,
+            Self::CardAuthentication => sealwright_protocol::Slot::CardAuthentication,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum KeyAlgorithmName {
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
+    #[serde(rename = "rsa-3072")]
+    Rsa3072,
+    #[serde(rename = "p-256")]
+    P256,
+    #[serde(rename = "p-384")]
+    P384,
+}
+
+impl KeyAlgorithmName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "rsa-2048",
+            Self::Rsa3072 => "rsa-3072",
+            Self::P256 => "p-256",
+            Self::P384 => "p-384",
+        }
+    }
+
+    pub fn to_protocol(self) -> sealwright_protocol::KeyAlgorithm {
+        match self {
+            Self::Rsa2048 => sealwright_protocol::KeyAlgorithm::Rsa2048,
+            Self::Rsa3072 => sealwright_protocol::KeyAlgorithm::Rsa3072,
+            Self::P256 => sealwright_protocol::KeyAlgorithm::P256,
+            Self::P384 => sealwright_protocol::KeyAlgorithm::P384,
+        }
+    }
+}
+
+/// Why a certificate is revoked (RFC 5280 section 5.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    Unspecified,
+    KeyCompromise,
+    AffiliationChanged,
+    Superseded,
+    CessationOfOperation,
+    PrivilegeWithdrawn,
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::AffiliationChanged => "affiliation-changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+            Self::PrivilegeWithdrawn => "privilege-withdrawn",
+        }
+    }
+}
+
+/// The reason of a database value.
+pub fn revocation_reason(word: &str) -> RevocationReason {
+    match word {
+        "key-compromise" => RevocationReason::KeyCompromise,
+        "affiliation-changed" => RevocationReason::AffiliationChanged,
+        "superseded" => RevocationReason::Superseded,
+        "cessation-of-operation" => RevocationReason::CessationOfOperation,
+        "privilege-withdrawn" => RevocationReason::PrivilegeWithdrawn,
+        _ => RevocationReason::Unspecified,
+    }
+}
+
+/// A hexadecimal serial number as big-endian bytes.
+pub fn serial_bytes(serial: &str) -> Vec<u8> {
+    let even = if serial.len() % 2 == 0 { serial.to_owned() } else { format!("0{serial}") };
+    (0..even.len())
+        .step_by(2)
+        .filter_map(|at| even.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! The sections `[authorities.…]`, `[profiles.…]` and `[[personalization.slots]]`, checked against each other at start.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealwright_pki::authority::Authority;
+use sealwright_pki::profile::{Profile, ProfileError, ProfileOptions};
+use sealwright_pki::signer::Signer;
+use sealwright_pki::{certificate, key_file};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{Issuance, Issuer, KeyAlgorithmName, Slot, SlotName};
+
+/// An authority in the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AuthorityOptions {
+    /// PEM.
+    pub certificate: PathBuf,
+    /// Encrypted PKCS#8, PEM; absent for a root whose key is not here.
+    pub key: Option<PathBuf>,
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// What goes into a slot of every card.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SlotOptions {
+    pub slot: SlotName,
+    pub profile: String,
+    /// The profile's first algorithm when it is not said.
+    pub algorithm: Option<KeyAlgorithmName>,
+}
+
+/// Why authorities and profiles cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuanceError {
+    #[error("{path} cannot be read")]
+    File { path: PathBuf },
+    #[error("authority `{name}`: {why}")]
+    Authority { name: String, why: String },
+    #[error("authority `{0}` has a certificate and a key that do not belong together")]
+    Mismatch(String),
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    #[error("slot {slot}: there is no profile `{profile}`")]
+    UnknownProfile { slot: String, profile: String },
+    #[error("slot {slot}: the profile `{profile}` does not allow {algorithm}")]
+    Algorithm { slot: String, profile: String, algorithm: String },
+    #[error("the issuing authority `{0}` is not configured with a key")]
+    NoIssuer(String),
+}
+
+/// Loads authorities, keys and profiles, and the slots of a personalization.
+///
+/// # Errors
+/// The first [`IssuanceError`].
+pub fn load(
+    authorities: &BTreeMap<String, AuthorityOptions>,
+    profiles: &BTreeMap<String, ProfileOptions>,
+    slots: &[SlotOptions],
+    issuing: &str,
+    public_url: &str,
+) -> Result<(Issuance, Vec<Slot>), IssuanceError> {
+    let mut issuers = BTreeMap::new();
+    let mut roots = BTreeMap::new();
+    for (name, options) in authorities {
+        let pem = read(&options.certificate)?;
+        let der = certificate::from_pem("CERTIFICATE", &pem).into_iter().next();
+        let der = der.ok_or_else(|| authority_error(name, "the file holds no certificate"))?;
+        let Some(key) = &options.key else {
+            roots.insert(name.clone(), der);
+            continue;
+        };
+        let authority = Authority::new(name, &der, public_url).map_err(|error| authority_error(name, &error.to_string()))?;
+        let passphrase = options.passphrase_file.as_ref();
+        let passphrase = passphrase.ok_or_else(|| authority_error(name, "`passphrase-file` is missing"))?;
+        let passphrase = Zeroizing::new(read(passphrase)?);
+        let signer = key_file::read(&read(key)?, passphrase.trim_end_matches(['\r', '\n']).as_bytes())
+            .map_err(|error| authority_error(name, &error.to_string()))?;
+        if signer.public_key() != authority.public_key() {
+            return Err(IssuanceError::Mismatch(name.clone()));
+        }
+        issuers.insert(name.clone(), Issuer { authority: Arc::new(authority), signer: Arc::new(signer) });
+    }
+    if !issuers.contains_key(issuing) {
+        return Err(IssuanceError::NoIssuer(issuing.to_owned()));
+    }
+    let profiles = profiles
+        .iter()
+        .map(|(name, options)| Ok((name.clone(), Profile::new(name, options.clone())?)))
+        .collect::<Result<BTreeMap<_, _>, ProfileError>>()?;
+    let slots = slots.iter().map(|options| slot(options, &profiles)).collect::<Result<Vec<_>, _>>()?;
+    let issuance = Issuance {
+        issuers: Arc::new(issuers),
+        profiles: Arc::new(profiles),
+        roots: Arc::new(roots),
+        issuing: Arc::from(issuing),
+    };
+    Ok((issuance, slots))
+}
+
+fn slot(options: &SlotOptions, profiles: &BTreeMap<String, Profile>) -> Result<Slot, IssuanceError> {
+    let name = options.slot.to_protocol().as_str().to_owned();
+    let profile = profiles.get(&options.profile).ok_or_else(|| IssuanceError::UnknownProfile {
+        slot: name.clone(),
+        profile: options.profile.clone(),
+    })?;
+    let allowed = profile.key_algorithms();
+    let all = [
+        KeyAlgorithmName::Rsa2048,
+        KeyAlgorithmName::Rsa3072,
+        KeyAlgorithmName::P256,
+        KeyAlgorithmName::P384,
+    ];
+    let first = || all.into_iter().find(|known| allowed.first().is_some_and(|first| first.as_str() == known.as_str()));
+    let algorithm = options.algorithm.or_else(first).filter(|wanted| {
+        allowed.iter().any(|allowed| allowed.as_str() == wanted.as_str())
+    });
+    let algorithm = algorithm.ok_or_else(|| IssuanceError::Algorithm {
+        slot: name,
+        profile: options.profile.clone(),
+        algorithm: options.algorithm.map_or_else(String::new, |algorithm| algorithm.as_str().to_owned()),
+    })?;
+    Ok(Slot {
+        name: options.slot,
+        title: profile.title().to_owned(),
+        algorithm,
+        profile: options.profile.clone(),
+    })
+}
+
+fn read(path: &Path) -> Result<String, IssuanceError> {
+    std::fs::read_to_string(path).map_err(|_| IssuanceError::File { path: path.to_owned() })
+}
+
+fn authority_error(name: &str, why: &str) -> IssuanceError {
+    IssuanceError::Authority { name: name.to_owned(), why: why.to_owned() }
+}
