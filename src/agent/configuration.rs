@@ -1,0 +1,112 @@
+//! The configuration file and the list of portals that this person trusts.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::Error;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    /// Addresses of portals that the agent talks to without asking.
+    #[serde(default)]
+    trust: Vec<String>,
+    /// PEM of the CA that the portals' TLS certificates chain to, beside the system's.
+    ca_file: Option<PathBuf>,
+    /// Where journals and confirmed portals are kept.
+    state: Option<PathBuf>,
+}
+
+/// What the agent was told before it starts.
+#[derive(Debug)]
+pub struct Configuration {
+    trust: Vec<String>,
+    pub ca_file: Option<PathBuf>,
+    pub state: PathBuf,
+}
+
+impl Configuration {
+    /// Reads the file; without one, there is no trusted portal and the state is in the person's own folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds something unknown.
+    pub fn read(path: Option<PathBuf>) -> Result<Self, Error> {
+        let file = match path.or_else(|| folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("sealwright-agent.toml"))) {
+            Some(path) if path.exists() => {
+                let text = std::fs::read_to_string(&path).map_err(|error| Error::File { path: path.clone(), error })?;
+                toml::from_str(&text).map_err(|error| Error::say(format!("{}: {error}", path.display())))?
+            }
+            _ => File::default(),
+        };
+        let state = file
+            .state
+            .or_else(|| folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join("sealwright-agent")))
+            .ok_or_else(|| Error::say("There is no home folder for the agent's state; name one in the configuration."))?;
+        Ok(Self { trust: file.trust, ca_file: file.ca_file, state })
+    }
+
+    /// Whether the portal is trusted; asks the person once if it is not known.
+    ///
+    /// # Errors
+    /// The person says no, or the answer cannot be kept.
+    pub fn trust(&self, portal: &str) -> Result<(), Error> {
+        if self.trust.iter().any(|known| same(known, portal)) {
+            return Ok(());
+        }
+        let list = self.state.join("trusted-portals");
+        let known = std::fs::read_to_string(&list).unwrap_or_default();
+        if known.lines().any(|line| same(line, portal)) {
+            return Ok(());
+        }
+        if !ask(&format!("The portal {portal} is not known on this computer. Is it your company's? [y/N] "))? {
+            return Err(Error::say("Nothing was done."));
+        }
+        write_private(&list, &format!("{known}{portal}\n"))
+    }
+}
+
+fn same(known: &str, portal: &str) -> bool {
+    known.trim_end_matches('/') == portal.trim_end_matches('/')
+}
+
+#[expect(clippy::disallowed_methods, reason = "the configuration is where the environment is read")]
+fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    std::env::var_os(variable)
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))
+}
+
+/// Asks for yes or no on the terminal; no answer is no.
+///
+/// # Errors
+/// The terminal cannot be read.
+pub fn ask(question: &str) -> Result<bool, Error> {
+    print!("{question}");
+    let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
+    std::io::stdout().flush().map_err(terminal)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(terminal)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Writes a file that only its owner reads, complete or not at all.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn write_private(path: &Path, text: &str) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let write = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let unfinished = path.with_extension("new");
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
+    };
+    write().map_err(|error| Error::File { path: path.to_owned(), error })
+}

@@ -1,0 +1,329 @@
+//! One sitting with a portal: pair or resume, compare the numbers, do jobs until it is finished.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, RelayAnswer, VERSION};
+use tokio::sync::mpsc as channel;
+
+use crate::comparison;
+use crate::configuration::{Configuration, ask};
+use crate::connection::{Connection, Lost};
+use crate::journal::Journal;
+use crate::pin::Sitting;
+use crate::worker::{self, News, Order};
+use crate::{Error, fail_point};
+
+/// How long a lost portal is tried again.
+const PATIENCE: u32 = 120;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The command `connect`.
+///
+/// # Errors
+/// What the person reads.
+pub fn connect(
+    configuration: Configuration,
+    code: &str,
+    portal: Option<String>,
+    pin_fd: Option<i32>,
+    reader: Option<String>,
+) -> Result<(), Error> {
+    let (portal, code) = target(code, portal)?;
+    configuration.trust(&portal)?;
+    let sitting = Sitting::new(pin_fd)?;
+    let journal = Arc::new(Mutex::new(Journal::open(&configuration.state, &portal, &code)?));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| Error::say("The agent cannot start."))?;
+    let (orders, to_do) = mpsc::channel();
+    let (answers, answered) = mpsc::channel();
+    let (news, told) = channel::unbounded_channel();
+    let shared = journal.clone();
+    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, sitting, reader));
+    let mut talk = Talk {
+        portal,
+        code,
+        configuration,
+        journal,
+        orders,
+        answers,
+        news: told,
+        jobs: BTreeMap::new(),
+        unsent: Vec::new(),
+        last: String::new(),
+    };
+    let result = runtime.block_on(talk.run());
+    // The worker may wait for a card: what it was asked for is no longer wanted.
+    for withdrawn in talk.jobs.values() {
+        withdrawn.store(true, Ordering::SeqCst);
+    }
+    drop(talk);
+    drop(thread);
+    result
+}
+
+/// `sealwright://host/CODE`, or a typed code and the portal's address.
+fn target(code: &str, portal: Option<String>) -> Result<(String, String), Error> {
+    if let Some(link) = code.strip_prefix("sealwright://") {
+        let (host, code) = link.split_once('/').ok_or_else(|| Error::say("The link is not complete."))?;
+        let scheme = if host == "127.0.0.1" || host.starts_with("127.0.0.1:") { "http" } else { "https" };
+        return Ok((format!("{scheme}://{host}"), code.to_owned()));
+    }
+    match portal {
+        Some(portal) => Ok((portal, code.to_owned())),
+        None => Err(Error::say("Say which portal the code is from: --portal https://…")),
+    }
+}
+
+struct Talk {
+    portal: String,
+    code: String,
+    configuration: Configuration,
+    journal: Arc<Mutex<Journal>>,
+    orders: mpsc::Sender<Order>,
+    answers: mpsc::Sender<Option<RelayAnswer>>,
+    news: channel::UnboundedReceiver<News>,
+    /// Jobs under way, and the flag that withdraws each.
+    jobs: BTreeMap<String, Arc<AtomicBool>>,
+    /// Reports that a lost connection kept back.
+    unsent: Vec<FromAgent>,
+    /// The last progress line.
+    last: String,
+}
+
+/// How a connection ended.
+enum End {
+    Finished { success: bool, say: String },
+    Refused(String),
+    Lost,
+    Failed(Error),
+}
+
+impl Talk {
+    async fn run(&mut self) -> Result<(), Error> {
+        let mut tries = 0;
+        loop {
+            let end = match Connection::open(&self.portal, self.configuration.ca_file.as_deref()).await {
+                Ok(connection) => {
+                    tries = 0;
+                    self.converse(connection).await
+                }
+                Err(Some(error)) => return Err(error),
+                Err(None) => End::Lost,
+            };
+            match end {
+                End::Finished { success, say } => {
+                    println!("{say}");
+                    self.forget();
+                    return if success { Ok(()) } else { Err(Error::say("The card is not ready.")) };
+                }
+                End::Refused(say) => return Err(Error::say(say)),
+                End::Failed(error) => return Err(error),
+                End::Lost => {
+                    tries += 1;
+                    if tries > PATIENCE {
+                        return Err(Error::say("The portal does not answer. Start the same command again later: nothing is lost."));
+                    }
+                    if tries == 1 {
+                        println!("The connection to the portal was lost. Trying again…");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn forget(&self) {
+        if let Ok(journal) = self.journal.lock() {
+            journal.remove();
+        }
+    }
+
+    async fn converse(&mut self, mut connection: Connection) -> End {
+        match self.greet(&mut connection).await {
+            Ok(()) => {}
+            Err(end) => return end,
+        }
+        for report in std::mem::take(&mut self.unsent) {
+            if connection.send(&report).await.is_err() {
+                self.unsent.push(report);
+                return End::Lost;
+            }
+        }
+        loop {
+            tokio::select! {
+                message = connection.receive() => match message {
+                    Ok(message) => if let Some(end) = self.take(message) { return end },
+                    Err(Lost::Network) => return End::Lost,
+                    Err(Lost::Protocol) => return End::Failed(Error::say("The portal is of another version. Update the agent.")),
+                },
+                news = self.news.recv() => match news {
+                    Some(news) => if let Some(end) = self.tell(&mut connection, news).await { return end },
+                    None => return End::Failed(Error::say("The card worker ended.")),
+                },
+            }
+        }
+    }
+
+    /// Pairs or resumes.
+    async fn greet(&mut self, connection: &mut Connection) -> Result<(), End> {
+        let (key, pairing) = {
+            let journal = self.journal.lock().map_err(|_| End::Lost)?;
+            (journal.public_key(), journal.pairing().map(str::to_owned))
+        };
+        let hello = FromAgent::Hello {
+            protocol: VERSION,
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            host: host_name(),
+            key: Bytes(key.clone()),
+        };
+        send(connection, &hello).await?;
+        match pairing {
+            Some(pairing) => self.resume(connection, pairing).await,
+            None => self.pair(connection, &key).await,
+        }
+    }
+
+    async fn resume(&mut self, connection: &mut Connection, pairing: String) -> Result<(), End> {
+        send(connection, &FromAgent::Resume { pairing: pairing.clone() }).await?;
+        let nonce = match receive(connection).await? {
+            FromPortal::Challenge { nonce } => nonce,
+            other => return Err(unexpected(other)),
+        };
+        let message = [RESUME_CONTEXT.as_bytes(), pairing.as_bytes(), &nonce.0].concat();
+        let signature = self.journal.lock().map_err(|_| End::Lost)?.sign(&message);
+        send(connection, &FromAgent::Proof { signature: Bytes(signature) }).await?;
+        match receive(connection).await? {
+            FromPortal::Paired => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn pair(&mut self, connection: &mut Connection, key: &[u8]) -> Result<(), End> {
+        let mut nonce = [0; 32];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| End::Failed(Error::say("The system gives no random numbers.")))?;
+        let (answer, listed) = tokio::sync::oneshot::channel();
+        self.orders.send(Order::List(answer)).map_err(|_| End::Lost)?;
+        let readers = match listed.await {
+            Ok(readers) => readers,
+            // The worker says why when it ends.
+            Err(_) => match self.news.recv().await {
+                Some(News::Failed(error)) => return Err(End::Failed(error)),
+                _ => return Err(End::Lost),
+            },
+        };
+        let commitment = Bytes(comparison::commitment(key, &nonce));
+        send(connection, &FromAgent::Redeem { code: self.code.clone(), commitment, readers }).await?;
+        let (pairing, portal_nonce) = match receive(connection).await? {
+            FromPortal::Offer { pairing, portal, person, purpose, nonce } => {
+                println!("Portal:  {portal}\nPerson:  {person}\nPurpose: {purpose}");
+                (pairing, nonce)
+            }
+            other => return Err(unexpected(other)),
+        };
+        send(connection, &FromAgent::Reveal { nonce: Bytes(nonce.to_vec()) }).await?;
+        println!("Number:  {}", comparison::number(&pairing, key, &nonce, &portal_nonce.0));
+        let same = tokio::task::spawn_blocking(|| ask("Does the page show the same number? [y/N] ")).await;
+        match same {
+            Ok(Ok(true)) => {}
+            _ => return Err(End::Refused("The numbers were not confirmed. Nothing was done.".to_owned())),
+        }
+        fail_point!("agent.confirm");
+        // Kept before it is said: a portal that hears it takes it for given.
+        self.journal.lock().map_err(|_| End::Lost)?.paired(&pairing).map_err(End::Failed)?;
+        send(connection, &FromAgent::Confirm).await?;
+        println!("Now confirm the number on the page.");
+        match receive(connection).await? {
+            FromPortal::Paired => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn take(&mut self, message: FromPortal) -> Option<End> {
+        match message {
+            FromPortal::Job { job, card, instruction } => {
+                // Told again after a reconnect: it is under way already.
+                if self.jobs.contains_key(&job) {
+                    return None;
+                }
+                let withdrawn = Arc::new(AtomicBool::new(false));
+                self.jobs.insert(job.clone(), withdrawn.clone());
+                let order = Order::Job { job, card, instruction, withdrawn };
+                self.orders.send(order).err().map(|_| End::Lost)
+            }
+            FromPortal::RelayAnswer { answer, .. } => {
+                drop(self.answers.send(answer.ok()));
+                None
+            }
+            FromPortal::Withdraw { job } => {
+                if let Some(withdrawn) = self.jobs.remove(&job) {
+                    withdrawn.store(true, Ordering::SeqCst);
+                }
+                None
+            }
+            FromPortal::Progress { label } => {
+                if label != self.last {
+                    println!("· {label}");
+                    self.last = label;
+                }
+                None
+            }
+            FromPortal::Finished { success, say } => Some(End::Finished { success, say }),
+            other => Some(unexpected(other)),
+        }
+    }
+
+    async fn tell(&mut self, connection: &mut Connection, news: News) -> Option<End> {
+        let message = match news {
+            News::Relay { job, serial, key, algorithm, witness } => {
+                FromAgent::Relay { job, serial, key, algorithm, witness }
+            }
+            News::Report { job, report } => {
+                fail_point!("agent.report");
+                FromAgent::Report { job, report }
+            }
+            News::Say(text) => {
+                println!("{text}");
+                return None;
+            }
+            News::Failed(error) => return Some(End::Failed(error)),
+        };
+        if connection.send(&message).await.is_err() {
+            if matches!(message, FromAgent::Report { .. }) {
+                self.unsent.push(message);
+            } else {
+                drop(self.answers.send(None));
+            }
+            return Some(End::Lost);
+        }
+        None
+    }
+}
+
+async fn send(connection: &mut Connection, message: &FromAgent) -> Result<(), End> {
+    connection.send(message).await.map_err(|_| End::Lost)
+}
+
+async fn receive(connection: &mut Connection) -> Result<FromPortal, End> {
+    connection.receive().await.map_err(|lost| match lost {
+        Lost::Network => End::Lost,
+        Lost::Protocol => End::Failed(Error::say("The portal is of another version. Update the agent.")),
+    })
+}
+
+fn unexpected(message: FromPortal) -> End {
+    match message {
+        FromPortal::Refused { say } => End::Refused(say),
+        FromPortal::Finished { success, say } => End::Finished { success, say },
+        _ => End::Failed(Error::say("The portal says something that this agent does not expect. Update the agent.")),
+    }
+}
+
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "unknown".to_owned()).chars().take(64).collect()
+}

@@ -1,0 +1,72 @@
+//! A key pair is made on the card and signs its own request.
+
+use std::cell::RefCell;
+
+use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SigningKey, SubjectPublicKeyInfo};
+use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot};
+
+use super::{Desk, Trouble, sign, with_management_key};
+use crate::fail_point;
+
+pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, Trouble> {
+    let mut progress = desk.journal.progress(desk.relay.job);
+    let public_key = match &progress.public_key {
+        // Made before, and not yet reported: the same key goes on.
+        Some(public_key) => public_key.0.clone(),
+        None => {
+            fail_point!("agent.generate.before");
+            let public_key = with_management_key(desk, |piv| piv.generate(slot, algorithm))?;
+            fail_point!("agent.generate.after");
+            progress.public_key = Some(Bytes(public_key.clone()));
+            desk.journal.note(desk.relay.job, &progress)?;
+            public_key
+        }
+    };
+    let csr = request(desk, slot, algorithm, &public_key)?;
+    fail_point!("agent.generate.done");
+    Ok(Report::Made { csr: Bytes(csr) })
+}
+
+/// A PKCS#10 request without a name: the portal takes names from the directory.
+fn request(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm, public_key: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let key = SubjectPublicKeyInfo::from_der(public_key).map_err(|_| Trouble::Refused(Refusal::Card))?;
+    let trouble = RefCell::new(None);
+    let desk = RefCell::new(desk);
+    let card = CardKey {
+        key,
+        sign: &|message| match sign(&mut desk.borrow_mut(), slot, algorithm, message) {
+            Ok(signature) => Some(signature),
+            Err(error) => {
+                *trouble.borrow_mut() = Some(error);
+                None
+            }
+        },
+    };
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = DistinguishedName::new();
+    match parameters.serialize_request(&card) {
+        Ok(request) => Ok(request.der().to_vec()),
+        Err(_) => Err(trouble.take().unwrap_or(Trouble::Refused(Refusal::Card))),
+    }
+}
+
+struct CardKey<'a> {
+    key: SubjectPublicKeyInfo,
+    sign: &'a dyn Fn(&[u8]) -> Option<Vec<u8>>,
+}
+
+impl PublicKeyData for CardKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.key.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        self.key.algorithm()
+    }
+}
+
+impl SigningKey for CardKey<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        (self.sign)(message).ok_or(rcgen::Error::RemoteKeyError)
+    }
+}

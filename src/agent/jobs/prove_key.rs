@@ -1,0 +1,40 @@
+//! The key signs the key test text, which the agent builds itself.
+
+use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot, key_test};
+
+use super::{Desk, Trouble, sign};
+use crate::fail_point;
+use crate::piv::Piv;
+
+pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], portal: &str, nonce: &Bytes) -> Result<Report, Trouble> {
+    fail_point!("agent.prove.before");
+    let (serial, present) = desk.card.transaction(|transport| {
+        let mut piv = Piv::select(transport)?;
+        Ok((piv.serial()?, piv.certificate(slot)?))
+    })?;
+    if present.as_deref() != Some(certificate) {
+        return Err(Trouble::Refused(Refusal::Slot));
+    }
+    let algorithm = algorithm(certificate).ok_or(Trouble::Refused(Refusal::Slot))?;
+    let text = key_test(portal, &serial, slot, nonce);
+    let signature = sign(desk, slot, algorithm, text.as_bytes())?;
+    fail_point!("agent.prove.done");
+    Ok(Report::Proved { signature: Bytes(signature) })
+}
+
+/// The kind of key that a certificate is for.
+fn algorithm(certificate: &[u8]) -> Option<KeyAlgorithm> {
+    use x509_parser::prelude::FromDer;
+    use x509_parser::public_key::PublicKey;
+    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(certificate).ok()?;
+    match certificate.public_key().parsed().ok()? {
+        PublicKey::EC(point) if point.data().len() == 65 => Some(KeyAlgorithm::P256),
+        PublicKey::EC(point) if point.data().len() == 97 => Some(KeyAlgorithm::P384),
+        PublicKey::RSA(key) => match key.modulus.iter().skip_while(|byte| **byte == 0).count() {
+            256 => Some(KeyAlgorithm::Rsa2048),
+            384 => Some(KeyAlgorithm::Rsa3072),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! What the agent remembers of a pairing, so that a killed agent goes on where it was.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use sealwright_protocol::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::configuration::write_private;
+
+/// One pairing's journal: a file that only its owner reads.
+pub struct Journal {
+    path: PathBuf,
+    entry: Entry,
+    key: Ed25519KeyPair,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    /// The agent's key, PKCS#8.
+    key: Bytes,
+    /// Set once both sides have confirmed.
+    pairing: Option<String>,
+    /// What was done of each job.
+    jobs: BTreeMap<String, Progress>,
+}
+
+/// The steps of one job that the card has confirmed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Progress {
+    pub pin: bool,
+    pub puk: bool,
+    pub management_key: bool,
+    /// The public key of a key that was generated: the card tells it only once.
+    pub public_key: Option<Bytes>,
+}
+
+impl Journal {
+    /// Opens the journal of a code, or begins one.
+    ///
+    /// # Errors
+    /// [`Error::File`]; a journal that cannot be read is begun anew.
+    pub fn open(folder: &Path, portal: &str, code: &str) -> Result<Self, Error> {
+        let name = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{portal}\n{code}").as_bytes());
+        let name = name.as_ref().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let path = folder.join(format!("{name}.journal"));
+        let known = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Entry>(&text).ok());
+        if let Some(entry) = known
+            && let Ok(key) = Ed25519KeyPair::from_pkcs8(&entry.key.0)
+        {
+            return Ok(Self { path, entry, key });
+        }
+        let no_key = |_| Error::say("The system gives no random numbers.");
+        let key = Ed25519KeyPair::generate().map_err(no_key)?;
+        let pkcs8 = key.to_pkcs8v1().map_err(no_key)?;
+        let entry = Entry { key: Bytes(pkcs8.as_ref().to_vec()), pairing: None, jobs: BTreeMap::new() };
+        let journal = Self { path, entry, key };
+        journal.write()?;
+        Ok(journal)
+    }
+
+    /// The agent's public key, 32 bytes.
+    pub fn public_key(&self) -> Vec<u8> {
+        self.key.public_key().as_ref().to_vec()
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message).as_ref().to_vec()
+    }
+
+    pub fn pairing(&self) -> Option<&str> {
+        self.entry.pairing.as_deref()
+    }
+
+    /// # Errors
+    /// [`Error::File`].
+    pub fn paired(&mut self, pairing: &str) -> Result<(), Error> {
+        self.entry.pairing = Some(pairing.to_owned());
+        self.write()
+    }
+
+    pub fn progress(&self, job: &str) -> Progress {
+        self.entry.jobs.get(job).cloned().unwrap_or_default()
+    }
+
+    /// # Errors
+    /// [`Error::File`].
+    pub fn note(&mut self, job: &str, progress: &Progress) -> Result<(), Error> {
+        self.entry.jobs.insert(job.to_owned(), progress.clone());
+        self.write()
+    }
+
+    /// Removes a journal that is no longer needed.
+    pub fn remove(&self) {
+        // What stays behind is refused by the portal.
+        drop(std::fs::remove_file(&self.path));
+    }
+
+    fn write(&self) -> Result<(), Error> {
+        let text = serde_json::to_string(&self.entry).unwrap_or_default();
+        write_private(&self.path, &text)
+    }
+}

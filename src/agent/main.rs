@@ -1,0 +1,86 @@
+//! The desktop program: the card in the reader, on behalf of its person. It calls out; nothing listens.
+
+mod comparison;
+mod configuration;
+mod connection;
+mod conversation;
+mod fail_point;
+mod jobs;
+mod journal;
+mod pin;
+mod piv;
+mod readers;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The card in the reader, on behalf of its person.
+#[derive(Parser)]
+#[command(name = "sealwright-agent", version, about)]
+struct Arguments {
+    /// The configuration file; else `sealwright-agent.toml` in the configuration folder.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List readers and the cards in them.
+    Cards,
+    /// Connect to a portal with the code from its page, and do what the page asks the card to do.
+    Connect {
+        /// The code, or the whole `sealwright://` link.
+        code: String,
+        /// The portal's address for agents; needed with a typed code.
+        #[arg(long)]
+        portal: Option<String>,
+        /// Read the PIN from this open file descriptor instead of asking.
+        #[arg(long)]
+        pin_fd: Option<i32>,
+        /// Use only readers whose name contains this.
+        #[arg(long)]
+        reader: Option<String>,
+    },
+}
+
+/// What ends a command without success, said to the person.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Say(String),
+    #[error("The smart card service does not answer. Start pcscd and try again. ({0})")]
+    Service(pcsc::Error),
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: std::io::Error },
+}
+
+impl Error {
+    pub fn say(text: impl Into<String>) -> Self {
+        Self::Say(text.into())
+    }
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Cards => readers::print_cards(),
+        Command::Connect { code, portal, pin_fd, reader } => configuration::Configuration::read(arguments.config)
+            .and_then(|configuration| conversation::connect(configuration, &code, portal, pin_fd, reader)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The PIN: asked once per sitting, here and never in the page, wiped when the sitting ends, never tried again after a refusal.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+/// A PIN as typed: 6 to 8 characters of ASCII (SP 800-73-5 part 2 section 2.4.3).
+#[derive(Clone)]
+pub struct Pin(Zeroizing<Vec<u8>>);
+
+impl Pin {
+    fn parse(text: &str) -> Option<Self> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        ((6..=8).contains(&text.len()) && plain).then(|| Self(Zeroizing::new(text.as_bytes().to_vec())))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Where the PIN comes from.
+pub enum Source {
+    Terminal,
+    /// What was read from a file descriptor.
+    Given(Pin),
+}
+
+/// The PIN of one sitting.
+pub struct Sitting {
+    source: Source,
+    pin: Option<Pin>,
+}
+
+impl Sitting {
+    /// # Errors
+    /// Nothing usable is behind the file descriptor.
+    pub fn new(descriptor: Option<i32>) -> Result<Self, Error> {
+        let source = match descriptor {
+            Some(number) => Source::Given(read_descriptor(number)?),
+            None => Source::Terminal,
+        };
+        Ok(Self { source, pin: None })
+    }
+
+    /// The PIN of the card, asked if it is not known yet.
+    ///
+    /// # Errors
+    /// The person gives none.
+    pub fn pin(&mut self, tries: Option<u8>) -> Result<Pin, Error> {
+        if let Some(pin) = &self.pin {
+            return Ok(pin.clone());
+        }
+        let left = tries.map_or_else(String::new, |tries| format!(" ({tries} tries left)"));
+        let pin = match &self.source {
+            Source::Given(pin) => pin.clone(),
+            Source::Terminal => ask_secret(&format!("PIN of the card{left}"))?,
+        };
+        self.pin = Some(pin.clone());
+        Ok(pin)
+    }
+
+    /// A new PIN, typed twice.
+    ///
+    /// # Errors
+    /// The person gives none.
+    pub fn new_pin(&mut self) -> Result<Pin, Error> {
+        let pin = match &self.source {
+            Source::Given(pin) => pin.clone(),
+            Source::Terminal => loop {
+                let first = ask_secret("Choose a PIN for the card, 6 to 8 characters")?;
+                let second = ask_secret("The same PIN again")?;
+                if first.bytes() == second.bytes() {
+                    break first;
+                }
+                println!("The two are not the same.");
+            },
+        };
+        self.pin = Some(pin.clone());
+        Ok(pin)
+    }
+
+    /// Forgets a PIN that the card refused. A given one is not tried again.
+    pub fn refuse(&mut self) {
+        self.pin = None;
+    }
+
+    /// Whether somebody can be asked again.
+    pub fn can_ask(&self) -> bool {
+        matches!(self.source, Source::Terminal)
+    }
+}
+
+fn read_descriptor(number: i32) -> Result<Pin, Error> {
+    let unusable = || Error::say(format!("File descriptor {number} holds no PIN of 6 to 8 characters."));
+    let file = open_descriptor(number).ok_or_else(unusable)?;
+    let mut line = Zeroizing::new(String::new());
+    BufReader::new(std::fs::File::from(file).take(64)).read_line(&mut line).map_err(|_| unusable())?;
+    Pin::parse(line.trim_end_matches(['\r', '\n'])).ok_or_else(unusable)
+}
+
+/// `/proc/self/fd` opens what the caller left open, without taking ownership of it.
+fn open_descriptor(number: i32) -> Option<OwnedFd> {
+    std::fs::File::open(format!("/proc/self/fd/{number}")).ok().map(OwnedFd::from)
+}
+
+fn ask_secret(prompt: &str) -> Result<Pin, Error> {
+    loop {
+        let typed = match from_pinentry(prompt) {
+            Some(typed) => typed,
+            None => from_terminal(prompt)?,
+        };
+        match Pin::parse(&typed) {
+            Some(pin) => return Ok(pin),
+            None if typed.is_empty() => return Err(Error::say("No PIN was given.")),
+            None => println!("A PIN has 6 to 8 characters."),
+        }
+    }
+}
+
+/// pinentry, where there is a display; `None` when it is not installed.
+#[expect(clippy::disallowed_methods, reason = "a display is announced in the environment")]
+fn from_pinentry(prompt: &str) -> Option<Zeroizing<String>> {
+    std::env::var_os("DISPLAY").or_else(|| std::env::var_os("WAYLAND_DISPLAY"))?;
+    let mut child =
+        Command::new("pinentry").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut input = child.stdin.take()?;
+    let escaped = prompt.replace('%', "%25").replace('\n', "%0A");
+    write!(input, "SETTITLE Sealwright\nSETDESC {escaped}\nSETPROMPT PIN:\nGETPIN\nBYE\n").ok()?;
+    drop(input);
+    let mut answer = Zeroizing::new(String::new());
+    child.stdout.take()?.take(4096).read_to_string(&mut answer).ok()?;
+    child.wait().ok()?;
+    let pin = answer.lines().find_map(|line| line.strip_prefix("D "))?;
+    Some(Zeroizing::new(pin.replace("%25", "%")))
+}
+
+fn from_terminal(prompt: &str) -> Result<Zeroizing<String>, Error> {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
+    let stdin = std::io::stdin();
+    print!("{prompt}: ");
+    std::io::stdout().flush().map_err(terminal)?;
+    let before = tcgetattr(&stdin).ok();
+    if let Some(before) = &before {
+        let mut silent = before.clone();
+        silent.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(&stdin, SetArg::TCSANOW, &silent).map_err(|error| terminal(error.into()))?;
+    }
+    let mut line = Zeroizing::new(String::new());
+    let read = stdin.lock().read_line(&mut line);
+    if let Some(before) = &before {
+        tcsetattr(&stdin, SetArg::TCSANOW, before).map_err(|error| terminal(error.into()))?;
+        println!();
+    }
+    read.map_err(terminal)?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}

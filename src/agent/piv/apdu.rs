@@ -1,0 +1,79 @@
+//! Commands and answers (ISO 7816-4): command chaining for long data, GET RESPONSE for long answers.
+
+use zeroize::Zeroizing;
+
+use super::PivError;
+
+/// Something that carries one short APDU to the card and its answer back.
+pub trait Transport {
+    /// # Errors
+    /// [`PivError::Gone`] when the card does not answer any more.
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, PivError>;
+}
+
+/// A command; its data is wiped, for it may be a PIN.
+pub struct Command {
+    header: [u8; 3],
+    data: Zeroizing<Vec<u8>>,
+}
+
+impl Command {
+    pub fn new(instruction: u8, p1: u8, p2: u8, data: &[u8]) -> Self {
+        Self { header: [instruction, p1, p2], data: Zeroizing::new(data.to_vec()) }
+    }
+}
+
+const CHAINED: u8 = 0x10;
+const LAST: u8 = 0x00;
+/// The longest answer that is put together: an RSA-4096 certificate with room.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
+/// Sends a command and puts its answer together.
+///
+/// # Errors
+/// [`PivError`] for every status but 9000.
+pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>, PivError> {
+    let mut parts = command.data.chunks(255).peekable();
+    let mut answer = Vec::new();
+    let mut status = loop {
+        let part = parts.next().unwrap_or_default();
+        let last = parts.peek().is_none();
+        let [instruction, p1, p2] = command.header;
+        let class = if last { LAST } else { CHAINED };
+        let mut apdu = Zeroizing::new(vec![class, instruction, p1, p2]);
+        if !part.is_empty() {
+            apdu.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
+            apdu.extend_from_slice(part);
+        }
+        if last {
+            apdu.push(0);
+        }
+        let status = exchange(transport, &apdu, &mut answer)?;
+        if last || status != 0x9000 {
+            break status;
+        }
+    };
+    while status >> 8 == 0x61 {
+        if answer.len() > LONGEST_ANSWER {
+            return Err(PivError::Answer);
+        }
+        let [_, length] = status.to_be_bytes();
+        status = exchange(transport, &[0, 0xc0, 0, 0, length], &mut answer)?;
+    }
+    match status {
+        0x9000 => Ok(answer),
+        // 6300 is what some cards say instead of the number of tries.
+        0x6300 => Err(PivError::Wrong(None)),
+        0x63c0 | 0x6983 => Err(PivError::Blocked),
+        tries if tries & 0xfff0 == 0x63c0 => Err(PivError::Wrong(Some((tries & 0xf) as u8))),
+        0x6a82 => Err(PivError::NotFound),
+        other => Err(PivError::Status(other)),
+    }
+}
+
+fn exchange(transport: &mut dyn Transport, apdu: &[u8], answer: &mut Vec<u8>) -> Result<u16, PivError> {
+    let received = transport.transmit(apdu)?;
+    let (data, status) = received.split_last_chunk::<2>().ok_or(PivError::Answer)?;
+    answer.extend_from_slice(data);
+    Ok(u16::from_be_bytes(*status))
+}

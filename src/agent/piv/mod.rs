@@ -1,0 +1,277 @@
+//! The PIV card application by its own commands (SP 800-73-5 part 2), over any transport.
+//!
+//! `apdu` sends commands and puts long answers together, `tlv` reads and writes BER-TLV, this file knows the commands.
+
+mod apdu;
+pub mod public_key;
+mod tlv;
+
+use sealwright_protocol::{KeyAlgorithm, ManagementKeyAlgorithm, Slot};
+
+pub use apdu::{Command, Transport};
+
+/// What a card answers instead of what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PivError {
+    /// The card was pulled, reset or taken: the job begins again when it is back.
+    #[error("the card is gone")]
+    Gone,
+    #[error("the card answers {0:04x}")]
+    Status(u16),
+    /// The PIN or PUK was wrong.
+    #[error("wrong, {0:?} tries left")]
+    Wrong(Option<u8>),
+    #[error("blocked")]
+    Blocked,
+    #[error("there is no such object")]
+    NotFound,
+    #[error("the card's answer cannot be read")]
+    Answer,
+}
+
+/// The PIV card application, selected.
+pub struct Piv<'a> {
+    transport: &'a mut dyn Transport,
+}
+
+const APPLICATION: [u8; 11] = [0xa0, 0, 0, 3, 8, 0, 0, 0x10, 0, 1, 0];
+const PIN: u8 = 0x80;
+const PUK: u8 = 0x81;
+const MANAGEMENT_KEY: u8 = 0x9b;
+
+impl<'a> Piv<'a> {
+    /// Selects the application.
+    ///
+    /// # Errors
+    /// [`PivError::Status`] for a card without it.
+    pub fn select(transport: &'a mut dyn Transport) -> Result<Self, PivError> {
+        let mut piv = Self { transport };
+        piv.send(&Command::new(0xa4, 0x04, 0x00, &APPLICATION))?;
+        Ok(piv)
+    }
+
+    /// The serial number, by Yubico's GET SERIAL, or the GUID of the CHUID.
+    ///
+    /// # Errors
+    /// [`PivError::NotFound`] when the card has neither.
+    pub fn serial(&mut self) -> Result<String, PivError> {
+        match self.send(&Command::new(0xf8, 0, 0, &[])) {
+            Ok(serial) if serial.len() == 4 => {
+                let serial = serial.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+                return Ok(serial.to_string());
+            }
+            Err(PivError::Gone) => return Err(PivError::Gone),
+            _ => {}
+        }
+        let chuid = self.get_object(Object::Chuid)?;
+        let guid = tlv::find(&chuid, 0x34).filter(|guid| guid.len() == 16).ok_or(PivError::NotFound)?;
+        Ok(guid.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    }
+
+    /// The application's version, by Yubico's GET VERSION.
+    pub fn version(&mut self) -> Option<String> {
+        match self.send(&Command::new(0xfd, 0, 0, &[])).ok()?.as_slice() {
+            [major, minor, patch] => Some(format!("{major}.{minor}.{patch}")),
+            _ => None,
+        }
+    }
+
+    /// Remaining tries of the PIN; 0 for a blocked one.
+    ///
+    /// # Errors
+    /// [`PivError`].
+    pub fn pin_tries(&mut self) -> Result<Option<u8>, PivError> {
+        match self.send(&Command::new(0x20, 0, PIN, &[])) {
+            Ok(_) => Ok(None),
+            Err(PivError::Wrong(tries)) => Ok(tries),
+            Err(PivError::Blocked) => Ok(Some(0)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// # Errors
+    /// [`PivError::Wrong`] or [`PivError::Blocked`].
+    pub fn verify_pin(&mut self, pin: &[u8]) -> Result<(), PivError> {
+        self.send(&Command::new(0x20, 0, PIN, &padded(pin))).map(drop)
+    }
+
+    /// # Errors
+    /// [`PivError::Wrong`] or [`PivError::Blocked`].
+    pub fn change_pin(&mut self, old: &[u8], new: &[u8]) -> Result<(), PivError> {
+        self.send(&Command::new(0x24, 0, PIN, &[padded(old), padded(new)].concat())).map(drop)
+    }
+
+    /// # Errors
+    /// [`PivError::Wrong`] or [`PivError::Blocked`].
+    pub fn change_puk(&mut self, old: &[u8], new: &[u8]) -> Result<(), PivError> {
+        self.send(&Command::new(0x24, 0, PUK, &[padded(old), padded(new)].concat())).map(drop)
+    }
+
+    /// The card's witness: a random number under the management key.
+    ///
+    /// # Errors
+    /// [`PivError::Status`] when the card has no key of this algorithm.
+    pub fn witness(&mut self, algorithm: ManagementKeyAlgorithm) -> Result<Vec<u8>, PivError> {
+        let data = tlv::write(0x7c, &tlv::write(0x80, &[]));
+        let answer = self.send(&Command::new(0x87, algorithm_byte(algorithm), MANAGEMENT_KEY, &data))?;
+        template(&answer, 0x80)
+    }
+
+    /// Gives the decrypted witness and a challenge; gets the card's answer to it. The card is unlocked for the management key then.
+    ///
+    /// # Errors
+    /// [`PivError::Status`] when the witness is wrong: the key was another one.
+    pub fn authenticate(
+        &mut self,
+        algorithm: ManagementKeyAlgorithm,
+        witness: &[u8],
+        challenge: &[u8],
+    ) -> Result<Vec<u8>, PivError> {
+        let parts = [tlv::write(0x80, witness), tlv::write(0x81, challenge)].concat();
+        let data = tlv::write(0x7c, &parts);
+        let answer = self.send(&Command::new(0x87, algorithm_byte(algorithm), MANAGEMENT_KEY, &data))?;
+        template(&answer, 0x82)
+    }
+
+    /// Yubico's SET MANAGEMENT KEY.
+    ///
+    /// # Errors
+    /// [`PivError::Status`].
+    pub fn set_management_key(&mut self, algorithm: ManagementKeyAlgorithm, key: &[u8]) -> Result<(), PivError> {
+        let length = u8::try_from(key.len()).map_err(|_| PivError::Answer)?;
+        let data = [&[algorithm_byte(algorithm), MANAGEMENT_KEY, length], key].concat();
+        self.send(&Command::new(0xff, 0xff, 0xff, &data)).map(drop)
+    }
+
+    /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER). The card tells it only once.
+    ///
+    /// # Errors
+    /// [`PivError`].
+    pub fn generate(&mut self, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, PivError> {
+        let data = tlv::write(0xac, &tlv::write(0x80, &[key_algorithm_byte(algorithm)]));
+        let answer = self.send(&Command::new(0x47, 0, slot_byte(slot), &data))?;
+        let key = tlv::find(&answer, 0x7f49).ok_or(PivError::Answer)?;
+        let read = match algorithm {
+            KeyAlgorithm::P256 | KeyAlgorithm::P384 => {
+                tlv::find(&key, 0x86).and_then(|point| public_key::elliptic(algorithm, &point))
+            }
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 => {
+                tlv::find(&key, 0x81).zip(tlv::find(&key, 0x82)).and_then(|(n, e)| public_key::rsa(&n, &e))
+            }
+        };
+        read.ok_or(PivError::Answer)
+    }
+
+    /// Signs a message with a key of the card. The PIN must have been verified just before.
+    ///
+    /// # Errors
+    /// [`PivError`].
+    pub fn sign(&mut self, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, PivError> {
+        let digest = public_key::to_sign(algorithm, message);
+        let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(0x81, &digest)].concat());
+        let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot_byte(slot), &data))?;
+        template(&answer, 0x82)
+    }
+
+    /// # Errors
+    /// [`PivError::NotFound`] for an empty object.
+    pub fn get_object(&mut self, object: Object) -> Result<Vec<u8>, PivError> {
+        let data = tlv::write(0x5c, &object.tag());
+        let answer = self.send(&Command::new(0xcb, 0x3f, 0xff, &data))?;
+        let content = tlv::find(&answer, 0x53).ok_or(PivError::Answer)?;
+        if content.is_empty() { Err(PivError::NotFound) } else { Ok(content) }
+    }
+
+    /// # Errors
+    /// [`PivError`].
+    pub fn put_object(&mut self, object: Object, content: &[u8]) -> Result<(), PivError> {
+        let data = [tlv::write(0x5c, &object.tag()), tlv::write(0x53, content)].concat();
+        self.send(&Command::new(0xdb, 0x3f, 0xff, &data)).map(drop)
+    }
+
+    /// The certificate of a slot, DER.
+    ///
+    /// # Errors
+    /// [`PivError`]; `Ok(None)` for an empty slot.
+    pub fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, PivError> {
+        match self.get_object(Object::Certificate(slot)) {
+            Ok(content) => Ok(tlv::find(&content, 0x70)),
+            Err(PivError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the certificate of a slot, uncompressed.
+    ///
+    /// # Errors
+    /// [`PivError`].
+    pub fn put_certificate(&mut self, slot: Slot, certificate: &[u8]) -> Result<(), PivError> {
+        let content = [tlv::write(0x70, certificate), tlv::write(0x71, &[0]), tlv::write(0xfe, &[])].concat();
+        self.put_object(Object::Certificate(slot), &content)
+    }
+
+    fn send(&mut self, command: &Command) -> Result<Vec<u8>, PivError> {
+        apdu::send(self.transport, command)
+    }
+}
+
+/// A data object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    Chuid,
+    Ccc,
+    Certificate(Slot),
+}
+
+impl Object {
+    fn tag(self) -> [u8; 3] {
+        match self {
+            Self::Chuid => [0x5f, 0xc1, 0x02],
+            Self::Ccc => [0x5f, 0xc1, 0x07],
+            Self::Certificate(Slot::Authentication) => [0x5f, 0xc1, 0x05],
+            Self::Certificate(Slot::Signature) => [0x5f, 0xc1, 0x0a],
+            Self::Certificate(Slot::KeyManagement) => [0x5f, 0xc1, 0x0b],
+            Self::Certificate(Slot::CardAuthentication) => [0x5f, 0xc1, 0x01],
+        }
+    }
+}
+
+fn slot_byte(slot: Slot) -> u8 {
+    match slot {
+        Slot::Authentication => 0x9a,
+        Slot::Signature => 0x9c,
+        Slot::KeyManagement => 0x9d,
+        Slot::CardAuthentication => 0x9e,
+    }
+}
+
+/// SP 800-78-5 table 9.
+fn algorithm_byte(algorithm: ManagementKeyAlgorithm) -> u8 {
+    match algorithm {
+        ManagementKeyAlgorithm::TripleDes => 0x03,
+        ManagementKeyAlgorithm::Aes128 => 0x08,
+        ManagementKeyAlgorithm::Aes192 => 0x0a,
+        ManagementKeyAlgorithm::Aes256 => 0x0c,
+    }
+}
+
+fn key_algorithm_byte(algorithm: KeyAlgorithm) -> u8 {
+    match algorithm {
+        KeyAlgorithm::Rsa3072 => 0x05,
+        KeyAlgorithm::Rsa2048 => 0x07,
+        KeyAlgorithm::P256 => 0x11,
+        KeyAlgorithm::P384 => 0x14,
+    }
+}
+
+/// PIN and PUK are eight bytes, filled up with FF (SP 800-73-5 part 2 section 2.4.3).
+fn padded(secret: &[u8]) -> Vec<u8> {
+    let mut out = secret.to_vec();
+    out.resize(8, 0xff);
+    out
+}
+
+/// A part of the dynamic authentication template.
+fn template(answer: &[u8], tag: u32) -> Result<Vec<u8>, PivError> {
+    tlv::find(answer, 0x7c).and_then(|inner| tlv::find(&inner, tag)).ok_or(PivError::Answer)
+}

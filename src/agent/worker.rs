@@ -1,0 +1,115 @@
+//! The thread that talks to cards: one job at a time, each begun again when the card comes back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use sealwright_protocol::{Bytes, Instruction, ManagementKey, ManagementKeyAlgorithm, Reader, RelayAnswer, Report};
+use tokio::sync::mpsc as channel;
+
+use crate::Error;
+use crate::jobs::{self, JobError};
+use crate::journal::Journal;
+use crate::pin::Sitting;
+use crate::readers::Readers;
+
+/// What the conversation wants of the cards.
+pub enum Order {
+    List(tokio::sync::oneshot::Sender<Vec<Reader>>),
+    Job { job: String, card: Option<String>, instruction: Instruction, withdrawn: Arc<AtomicBool> },
+}
+
+/// What the worker has to say.
+pub enum News {
+    Relay { job: String, serial: String, key: ManagementKey, algorithm: ManagementKeyAlgorithm, witness: Bytes },
+    Report { job: String, report: Report },
+    Say(String),
+    Failed(Error),
+}
+
+/// Asks the portal through the conversation, from within a card transaction.
+pub struct Relay<'a> {
+    pub job: &'a str,
+    pub news: &'a channel::UnboundedSender<News>,
+    pub answers: &'a mpsc::Receiver<Option<RelayAnswer>>,
+}
+
+/// Windows resets a card transaction that rests for five seconds.
+const RELAY_LIMIT: Duration = Duration::from_millis(4500);
+
+impl Relay<'_> {
+    /// `None` when the portal has no such key or does not answer in time.
+    pub fn ask(
+        &self,
+        serial: &str,
+        key: ManagementKey,
+        algorithm: ManagementKeyAlgorithm,
+        witness: Vec<u8>,
+    ) -> Option<RelayAnswer> {
+        // An answer that came too late belongs to an earlier question.
+        while self.answers.try_recv().is_ok() {}
+        let question =
+            News::Relay { job: self.job.to_owned(), serial: serial.to_owned(), key, algorithm, witness: Bytes(witness) };
+        self.news.send(question).ok()?;
+        self.answers.recv_timeout(RELAY_LIMIT).ok().flatten()
+    }
+}
+
+/// Runs until the conversation ends.
+pub fn run(
+    orders: mpsc::Receiver<Order>,
+    answers: mpsc::Receiver<Option<RelayAnswer>>,
+    news: channel::UnboundedSender<News>,
+    journal: Arc<Mutex<Journal>>,
+    mut sitting: Sitting,
+    only: Option<String>,
+) {
+    let readers = match Readers::new(only) {
+        Ok(readers) => readers,
+        Err(error) => {
+            drop(news.send(News::Failed(error)));
+            return;
+        }
+    };
+    for order in orders {
+        match order {
+            Order::List(answer) => drop(answer.send(readers.list())),
+            Order::Job { job, card, instruction, withdrawn } => {
+                let relay = Relay { job: &job, news: &news, answers: &answers };
+                let mut asked = false;
+                loop {
+                    if withdrawn.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let Some(mut open) = readers.find(card.as_deref()) else {
+                        if !asked {
+                            asked = true;
+                            let which = card.as_ref().map_or_else(String::new, |serial| format!(" {serial}"));
+                            drop(news.send(News::Say(format!("Please put the card{which} into the reader."))));
+                        }
+                        readers.wait(Duration::from_millis(300));
+                        continue;
+                    };
+                    asked = false;
+                    let result = match journal.lock() {
+                        Ok(mut journal) => {
+                            jobs::run(&mut open, &instruction, &relay, &mut journal, &mut sitting)
+                        }
+                        Err(_) => return,
+                    };
+                    match result {
+                        Ok(report) => {
+                            drop(news.send(News::Report { job: job.clone(), report }));
+                            break;
+                        }
+                        Err(JobError::Gone) => readers.wait(Duration::from_millis(300)),
+                        Err(JobError::Stop(error)) => {
+                            drop(news.send(News::Failed(error)));
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
