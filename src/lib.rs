@@ -1,12 +1,18 @@
 //! Sealwright: the portal. See ARCHITECTURE.md for the map.
 
 pub mod activities;
+pub mod api;
 pub mod audit;
+pub mod auth;
 pub mod cards;
 pub mod clock;
+pub mod commands;
+pub mod config;
 pub mod directory;
 pub mod engine;
 pub mod fail_point;
 pub mod issuance;
+pub mod portal;
 pub mod random;
 pub mod store;
+pub mod web;

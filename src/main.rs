@@ -1,1 +1,56 @@
-fn main(){}
+//! The server program: parses the command line and calls one command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sealwright::commands;
+
+/// Issues, manages and recovers the credentials on people's smart cards, security keys and phones.
+#[derive(Parser)]
+#[command(name = "sealwright", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the portal.
+    Serve {
+        #[arg(long, default_value = "/etc/sealwright/sealwright.toml")]
+        config: PathBuf,
+    },
+    /// Verify workflow files or folders; without a path, the built-in ones.
+    Check { paths: Vec<PathBuf> },
+    /// Make certification authorities.
+    Ca {
+        #[command(subcommand)]
+        command: commands::ca::Command,
+    },
+    /// Follow the audit chain.
+    Audit {
+        #[command(subcommand)]
+        command: commands::audit::Command,
+    },
+    /// A whole portal on this computer, with its own directory, sign-in and virtual smart cards.
+    Demo(commands::demo::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Serve { config } => commands::serve::run(&config).await,
+        Command::Check { paths } => return commands::check::run(&paths),
+        Command::Ca { command } => commands::ca::run(command),
+        Command::Audit { command } => commands::audit::run(command).await,
+        Command::Demo(options) => commands::demo::run(options).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealwright: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

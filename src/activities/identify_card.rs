@@ -86,7 +86,7 @@ impl CardJob for IdentifyCard {
                 None => {
                     // Nothing is remembered of a card that is not ours.
                     return Ok(Some(Outcome::Identified(Card {
-                        id: Uuid::nil().to_string(),
+                        id: format!("unregistered:{}", facts.serial),
                         serial: facts.serial,
                         state: CardState::Foreign,
                         owner: None,
@@ -118,7 +118,8 @@ impl IdentifyCard {
             key.is_ok_and(|key| authentic(algorithm, &key, &plan.nonce, facts.authentication.as_ref()))
         });
         let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
-        let mut card = Card::from_row(&row, facts.has_factory_management_key);
+        // Secrets that were sent and never confirmed are replaced again.
+        let mut card = Card::from_row(&row, facts.has_factory_management_key || expects_factory);
         if !proved && !(expects_factory && facts.has_factory_management_key) {
             tracing::warn!(serial = facts.serial, "a card does not prove that it is the one it says it is");
             card.state = CardState::Foreign;

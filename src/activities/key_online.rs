@@ -6,6 +6,9 @@ use super::Rooms;
 use crate::engine::contract::Condition;
 use crate::issuance::Issuance;
 
+/// The name that a `wait` state says.
+pub const NAME: &str = "ca.key-online";
+
 pub struct KeyOnline {
     issuance: Issuance,
 }
@@ -19,7 +22,7 @@ impl KeyOnline {
 #[async_trait]
 impl Condition for KeyOnline {
     fn name(&self) -> &'static str {
-        "ca.key-online"
+        NAME
     }
 
     async fn holds(&self) -> bool {

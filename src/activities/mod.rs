@@ -1,4 +1,4 @@
-//! The glue between workflows and the rooms: one activity or card job a file, one line each in [`register`].
+//! The glue between workflows and the rooms: one activity or card job a file, one line each in [`declare`] and [`register`].
 
 mod find_person;
 mod generate_key;
@@ -16,11 +16,13 @@ mod sign_certificate;
 use std::sync::Arc;
 
 use sealwright_protocol::Refusal;
+use sealwright_workflow::catalog::Catalog;
+use sealwright_workflow::types::UnknownSchema;
 
 use crate::cards::sealing::SealingKey;
 use crate::directory::Directory;
 use crate::engine::Registry;
-use crate::engine::contract::Failure;
+use crate::engine::contract::{Failure, declare_activity, declare_job};
 use crate::issuance::Issuance;
 use crate::store::Store;
 
@@ -47,6 +49,26 @@ impl Stock {
     fn has(&self, serial: &str) -> bool {
         self.any_blank || self.serials.iter().any(|known| known == serial)
     }
+}
+
+/// Declares everything to the workflow language: nothing is connected to.
+///
+/// # Errors
+/// [`UnknownSchema`] when a type cannot be carried.
+pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
+    declare_activity::<find_person::FindPerson>(catalog)?;
+    declare_activity::<publish_certificates::PublishCertificates>(catalog)?;
+    declare_activity::<prepare_certificate::PrepareCertificate>(catalog)?;
+    declare_activity::<sign_certificate::SignCertificate>(catalog)?;
+    declare_activity::<revoke_certificate::RevokeCertificate>(catalog)?;
+    declare_activity::<issue_crl::IssueCrl>(catalog)?;
+    declare_job::<identify_card::IdentifyCard>(catalog)?;
+    declare_job::<replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
+    declare_job::<generate_key::GenerateKeyAndCsr>(catalog)?;
+    declare_job::<install_certificate::InstallCertificate>(catalog)?;
+    declare_job::<prove_key::ProveKey>(catalog)?;
+    catalog.add_condition(key_online::NAME);
+    Ok(())
 }
 
 /// Everything that workflows of this release may name.

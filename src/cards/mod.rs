@@ -3,6 +3,7 @@
 pub mod management_key;
 pub mod objects;
 pub mod pairing;
+pub mod pairings;
 pub mod sealing;
 
 use schemars::JsonSchema;

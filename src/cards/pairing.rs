@@ -4,8 +4,10 @@
 //! digits, made from nonces that neither could choose after seeing the other's: the agent commits to its nonce first.
 //! Only when both were confirmed do jobs run.
 
+use aws_lc_rs::hmac;
 use sealwright_protocol::comparison;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::random;
 
@@ -52,19 +54,21 @@ impl std::fmt::Debug for Code {
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 impl Code {
-    /// # Errors
-    /// [`random::NoRandomness`].
-    pub fn generate() -> Result<Self, random::NoRandomness> {
-        let long = random::bytes::<16>()?.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    /// The code of a pairing for the browser session with this cookie. Derived, so that the page can show it again and no table holds it.
+    pub fn derive(cookie: &str, pairing: Uuid) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
+        let bytes = hmac::sign(&key, format!("sealwright code {pairing}").as_bytes());
+        let (long, rest) = bytes.as_ref().split_at(16);
+        let long = long.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         let mut short = String::with_capacity(9);
-        for (index, byte) in random::bytes::<8>()?.into_iter().enumerate() {
+        for (index, byte) in rest.iter().take(8).enumerate() {
             if index == 4 {
                 short.push('-');
             }
-            let letter = ALPHABET.get(usize::from(byte) % ALPHABET.len()).copied().unwrap_or(b'A');
+            let letter = ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().unwrap_or(b'A');
             short.push(char::from(letter));
         }
-        Ok(Self { long, short })
+        Self { long, short }
     }
 }
 
@@ -95,7 +99,8 @@ mod tests {
 
     #[test]
     fn codes_are_found_however_they_are_typed() {
-        let code = Code::generate().expect("a code");
+        let code = Code::derive("cookie", Uuid::nil());
+        assert_ne!(code, Code::derive("another cookie", Uuid::nil()));
         assert_eq!(digest(&code.short), digest(&code.short.to_lowercase().replace('-', " ")));
         assert_ne!(digest(&code.short), digest(&code.long));
         assert_eq!(code.long.len(), 32);

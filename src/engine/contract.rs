@@ -152,13 +152,28 @@ pub trait Condition: Send + Sync {
     async fn holds(&self) -> bool;
 }
 
+/// Declares an activity to the workflow language, by its types alone.
+///
+/// # Errors
+/// [`UnknownSchema`] when a type cannot be carried.
+pub fn declare_activity<A: Activity>(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
+    catalog.add_activity::<A::Parameters, A::Outcome>(A::NAME, A::FAILURES, A::CERTIFICATE)
+}
+
+/// Declares a card job to the workflow language, by its types alone.
+///
+/// # Errors
+/// [`UnknownSchema`] when a type cannot be carried.
+pub fn declare_job<J: CardJob>(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
+    catalog.add_job::<J::Parameters, J::Outcome>(J::NAME, J::CERTIFICATE)
+}
+
 /// An outcome's name and its result.
 pub type Outcome = (String, Value);
 
 /// An activity without its types: JSON in, JSON out.
 #[async_trait]
 pub(super) trait ErasedActivity: Send + Sync {
-    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema>;
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<Planned<Value, Outcome>, Failure>;
     async fn perform(&self, call: &Call, plan: &Value) -> Result<Box<dyn Recording>, Failure>;
 }
@@ -171,7 +186,6 @@ pub(super) trait Recording: Send + Sync {
 
 #[async_trait]
 pub(super) trait ErasedJob: Send + Sync {
-    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema>;
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<(Option<Uuid>, Value), Failure>;
     async fn instruction(&self, plan: &Value) -> Result<Instruction, Failure>;
     async fn record(&self, tx: &Tx, call: &Call, plan: Value, report: Report) -> Result<Option<Outcome>, Failure>;
@@ -207,10 +221,6 @@ fn write<T: Serialize>(value: &T) -> Result<Value, Failure> {
 
 #[async_trait]
 impl<A: Activity> ErasedActivity for Typed<A> {
-    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema> {
-        catalog.add_activity::<A::Parameters, A::Outcome>(A::NAME, A::FAILURES, A::CERTIFICATE)
-    }
-
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<Planned<Value, Outcome>, Failure> {
         match self.0.plan(tx, call, read(parameters)?).await? {
             Planned::Done(done) => Ok(Planned::Done(outcome(&done)?)),
@@ -239,10 +249,6 @@ impl<A: Activity> Recording for Performed<A> {
 
 #[async_trait]
 impl<J: CardJob> ErasedJob for Typed<J> {
-    fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema> {
-        catalog.add_job::<J::Parameters, J::Outcome>(J::NAME, J::CERTIFICATE)
-    }
-
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<(Option<Uuid>, Value), Failure> {
         let (card, plan) = self.0.plan(tx, call, read(parameters)?).await?;
         Ok((card, write(&plan)?))

@@ -1,10 +1,7 @@
-//! The activities, jobs and conditions of this release, and the catalog they make.
+//! The activities, jobs and conditions of this release.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use sealwright_workflow::catalog::Catalog;
-use sealwright_workflow::types::UnknownSchema;
 
 use super::contract::{Activity, CardJob, Condition, ErasedActivity, ErasedJob, Typed};
 
@@ -27,23 +24,6 @@ impl Registry {
 
     pub fn add_condition(&mut self, condition: impl Condition + 'static) {
         self.conditions.insert(condition.name(), Arc::new(condition));
-    }
-
-    /// Declares everything to the workflow language.
-    ///
-    /// # Errors
-    /// [`UnknownSchema`] when a type cannot be carried.
-    pub fn declare(&self, catalog: &mut Catalog) -> Result<(), UnknownSchema> {
-        for activity in self.activities.values() {
-            activity.declare(catalog)?;
-        }
-        for job in self.jobs.values() {
-            job.declare(catalog)?;
-        }
-        for name in self.conditions.keys() {
-            catalog.add_condition(name);
-        }
-        Ok(())
     }
 
     pub(super) fn activity(&self, name: &str) -> Option<&Arc<dyn ErasedActivity>> {

@@ -1,5 +1,6 @@
 //! The four verbs of pages and API: start, act, view, list. Nothing else changes an instance from outside.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_workflow::definition::{Action, Definition, Kind, Party};
@@ -14,7 +15,8 @@ use crate::audit::{self, Origin};
 use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Stored};
 use crate::store::waits::TimerRow;
-use crate::store::{instances, waits};
+use crate::store::jobs::JobRow;
+use crate::store::{instances, jobs, waits};
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -46,7 +48,9 @@ pub struct View {
     pub definition: Arc<Definition>,
     /// The tree it belongs to, itself included, oldest first.
     pub tree: Vec<Stored>,
-    pub history: Vec<HistoryRow>,
+    /// What happened, by instance of the tree.
+    pub histories: BTreeMap<Uuid, Vec<HistoryRow>>,
+    pub jobs: Vec<JobRow>,
     pub timers: Vec<TimerRow>,
     /// The actions that the caller may take now.
     pub actions: Vec<Action>,
@@ -153,10 +157,14 @@ impl Engine {
         if !may_see(&definition, &stored, &caller.actor) && !may_see(&root_definition, root, &caller.actor) {
             return Err(EngineError::NotFound);
         }
-        let history = instances::history(reader, id).await?;
+        let mut histories = BTreeMap::new();
+        for part in &tree {
+            histories.insert(part.instance.id, instances::history(reader, part.instance.id).await?);
+        }
+        let jobs = jobs::of_root(reader, stored.root).await?;
         let timers = waits::timers(reader, id).await?;
         let actions = possible_actions(&definition, &stored, &caller.actor);
-        Ok(View { stored, definition, tree, history, timers, actions })
+        Ok(View { stored, definition, tree, histories, jobs, timers, actions })
     }
 
     /// Roots that the caller may see, the newest first.

@@ -37,6 +37,14 @@ pub async fn lock(tx: &Tx, id: Uuid) -> Result<Option<PairingRow>, StoreError> {
     Ok(row)
 }
 
+pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<PairingRow>, StoreError> {
+    let row = pairing::Entity::find_by_id(id)
+        .filter(pairing::Column::Tenant.eq(access.tenant()))
+        .one(access.connection())
+        .await?;
+    Ok(row)
+}
+
 /// The newest pairing of a root.
 pub async fn latest(access: &impl Access, root: Uuid) -> Result<Option<PairingRow>, StoreError> {
     let row = pairing::Entity::find()

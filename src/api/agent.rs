@@ -1,0 +1,395 @@
+//! The agents' channel `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use sealwright_protocol::{
+    Bytes, FromAgent, FromPortal, MAXIMUM_MESSAGE, ManagementKey, ManagementKeyAlgorithm, RESUME_CONTEXT, RelayAnswer,
+    RelayRefusal, VERSION,
+};
+use sealwright_workflow::definition::Kind;
+use sealwright_workflow::instance::Status;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::audit::{self, Event, Origin};
+use crate::cards::pairing::{self, PairingState};
+use crate::cards::sealing::{Purpose, Sealed};
+use crate::cards::{management_key, pairings::PairingError};
+use crate::engine::EngineError;
+use crate::portal::Portal;
+use crate::random;
+use crate::store::jobs::JobRow;
+use crate::store::pairings::PairingRow;
+use crate::store::{StoreError, cards, instances, jobs};
+
+/// An agent that says nothing for so long is gone; a card may need a minute for one key.
+const SILENCE: Duration = Duration::from_secs(180);
+/// How often the channel looks for what another node has done, and pings.
+const TICK: Duration = Duration::from_secs(2);
+/// How long a message may wait for an agent that does not read.
+const SEND_LIMIT: Duration = Duration::from_secs(10);
+
+/// The routes of this surface.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.route(sealwright_protocol::PATH, web::get().to(open));
+}
+
+async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+    let names = request.headers().keys().map(|name| name.as_str());
+    if request.headers().contains_key(header::ORIGIN) || portal.sign_in.is_present(names) {
+        return Ok(HttpResponse::Forbidden().body("This address is for agents."));
+    }
+    let (response, session, stream) = actix_ws::handle(&request, body)?;
+    let stream =
+        stream.max_frame_size(MAXIMUM_MESSAGE).aggregate_continuations().max_continuation_size(MAXIMUM_MESSAGE);
+    let request = random::id().to_string();
+    actix_web::rt::spawn(async move {
+        let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, request };
+        let end = channel.converse().await;
+        let say = match end {
+            End::Gone => None,
+            End::Say(message) => Some(message),
+            End::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
+            End::Engine(error) => {
+                tracing::error!(request = channel.request, %error, "an agent's conversation failed");
+                Some(refused("The portal cannot go on now. Start the same command again in a minute: nothing is lost."))
+            }
+        };
+        if let Some(message) = say {
+            // The agent may have gone.
+            let _gone = channel.send(&message).await;
+        }
+        let _gone = channel.session.close(None).await;
+    });
+    Ok(response)
+}
+
+/// How a conversation ends.
+enum End {
+    Gone,
+    Say(FromPortal),
+    Protocol,
+    Engine(EngineError),
+}
+
+impl From<EngineError> for End {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(EngineError::Store(error))
+    }
+}
+
+impl From<PairingError> for End {
+    fn from(error: PairingError) -> Self {
+        match error {
+            PairingError::Store(error) => Self::from(error),
+            other => Self::Say(refused(other.say())),
+        }
+    }
+}
+
+fn refused(say: &str) -> FromPortal {
+    FromPortal::Refused { say: say.to_owned() }
+}
+
+struct Channel {
+    portal: Portal,
+    session: Session,
+    stream: AggregatedMessageStream,
+    request: String,
+}
+
+impl Channel {
+    async fn converse(&mut self) -> End {
+        let paired = match self.greet().await {
+            Ok(paired) => paired,
+            Err(end) => return end,
+        };
+        match self.serve(paired).await {
+            Ok(()) => End::Gone,
+            Err(end) => end,
+        }
+    }
+
+    async fn greet(&mut self) -> Result<PairingRow, End> {
+        let FromAgent::Hello { protocol, agent, host, key } = self.receive().await? else { return Err(End::Protocol) };
+        if protocol != VERSION {
+            let say = format!("The portal speaks version {VERSION} of the protocol, this agent speaks {protocol}. Update the agent.");
+            return Err(End::Say(refused(&say)));
+        }
+        let host: String = host.chars().filter(|letter| !letter.is_control()).take(64).collect();
+        tracing::info!(request = self.request, agent, host, "an agent connected");
+        let row = match self.receive().await? {
+            FromAgent::Redeem { code, commitment, readers } => self.pair(&code, &host, &key, &commitment, &readers).await?,
+            FromAgent::Resume { pairing } => self.resume(&pairing, &host).await?,
+            _ => return Err(End::Protocol),
+        };
+        self.send(&FromPortal::Paired).await?;
+        Ok(row)
+    }
+
+    async fn pair(
+        &mut self,
+        code: &str,
+        host: &str,
+        key: &Bytes,
+        commitment: &Bytes,
+        readers: &[sealwright_protocol::Reader],
+    ) -> Result<PairingRow, End> {
+        if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 {
+            return Err(End::Protocol);
+        }
+        let row = self.portal.pairings.redeem(code, host, &key.0, readers).await?;
+        let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
+        let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(End::Protocol)?;
+        let purpose = self.portal.engine.definitions().of(&root.instance.workflow, root.instance.version)?.title.clone();
+        let offer = FromPortal::Offer {
+            pairing: row.id.to_string(),
+            portal: self.portal.configuration.name.clone(),
+            person: row.login.clone(),
+            purpose,
+            nonce: Bytes(nonce.to_vec()),
+        };
+        self.send(&offer).await?;
+        let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(End::Protocol) };
+        if pairing::commitment(&key.0, &revealed.0) != commitment.0 {
+            return Err(End::Protocol);
+        }
+        let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
+        self.portal.pairings.set_number(row.id, &number).await?;
+        self.portal.engine.announce(row.root);
+        let FromAgent::Confirm = self.receive().await? else { return Err(End::Protocol) };
+        let row = self.portal.pairings.confirm_by_agent(row.id).await?;
+        self.portal.engine.announce(row.root);
+        self.confirmed(row).await
+    }
+
+    /// Waits until the page has confirmed too.
+    async fn confirmed(&mut self, mut row: PairingRow) -> Result<PairingRow, End> {
+        let mut changes = self.portal.engine.changes();
+        while row.state != PairingState::Confirmed.as_str() {
+            if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
+                return Err(End::Say(refused("The number was not confirmed on the page in time. Nothing was done.")));
+            }
+            tokio::select! {
+                message = receive(&mut self.stream, &mut self.session) => { message?; return Err(End::Protocol) }
+                _ = changes.recv() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
+        }
+        Ok(self.portal.pairings.hold(row.id).await?)
+    }
+
+    async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRow, End> {
+        let over = || End::Say(refused("This pairing is over. Reload the page and use a new code."));
+        let id: Uuid = id.parse().map_err(|_| End::Protocol)?;
+        let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
+        self.send(&FromPortal::Challenge { nonce: Bytes(nonce.to_vec()) }).await?;
+        let FromAgent::Proof { signature } = self.receive().await? else { return Err(End::Protocol) };
+        let row = self.portal.pairings.find(id).await?.ok_or_else(over)?;
+        let key = row.agent_key.clone().ok_or_else(over)?;
+        let message = [RESUME_CONTEXT.as_bytes(), id.to_string().as_bytes(), &nonce].concat();
+        if UnparsedPublicKey::new(&ED25519, key).verify(&message, &signature.0).is_err() {
+            return Err(over());
+        }
+        if row.state == PairingState::Ended.as_str() {
+            return Err(over());
+        }
+        // The confirmation may have been lost with the connection; who signs has confirmed.
+        let row = if row.confirmed_by_agent { row } else { self.portal.pairings.confirm_by_agent(id).await? };
+        self.portal.engine.announce(row.root);
+        let row = self.confirmed(row).await?;
+        let (origin, now, root) = (Origin::system("agent"), self.portal.clock.now_ms(), row.root);
+        let host = host.to_owned();
+        self.portal
+            .store
+            .write::<_, StoreError, _, _>(move |tx| {
+                let (origin, event) = (origin.clone(), Event::AgentResumed { host: host.clone() });
+                async move { audit::record(&tx, &origin, Some(root), now, &event).await }
+            })
+            .await?;
+        Ok(row)
+    }
+
+    /// Hands out jobs and takes reports until the root has ended.
+    async fn serve(&mut self, row: PairingRow) -> Result<(), End> {
+        let mut changes = self.portal.engine.changes();
+        let mut handed: BTreeSet<Uuid> = BTreeSet::new();
+        let mut last = String::new();
+        loop {
+            self.look(&row, &mut handed, &mut last).await?;
+            tokio::select! {
+                message = receive(&mut self.stream, &mut self.session) => self.take(&row, message?).await?,
+                change = changes.recv() => {
+                    // Others' roots are not looked at; whoever lags behind looks.
+                    if matches!(change, Ok(change) if change.root != row.root) { continue }
+                }
+                () = tokio::time::sleep(TICK) => {
+                    if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
+                }
+            }
+        }
+    }
+
+    /// Tells the agent what is new: the progress, jobs, withdrawn jobs, the end.
+    async fn look(&mut self, row: &PairingRow, handed: &mut BTreeSet<Uuid>, last: &mut String) -> Result<(), End> {
+        let holder = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
+        if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
+            return Err(End::Say(refused("Another agent has taken over, or a new code was asked for.")));
+        }
+        let tree = instances::tree(self.portal.store.read(), row.root).await?;
+        let root = tree.iter().find(|part| part.instance.id == row.root).ok_or(End::Protocol)?;
+        if !root.instance.is_open() {
+            let success = root.instance.status == Status::Success;
+            let say = root.instance.say.clone().unwrap_or_default();
+            return Err(End::Say(FromPortal::Finished { success, say }));
+        }
+        if let Some(label) = self.label(&tree)?
+            && label != *last
+        {
+            self.send(&FromPortal::Progress { label: label.clone() }).await?;
+            *last = label;
+        }
+        let queued = self.portal.engine.queued_jobs(row.root).await?;
+        for job in &queued {
+            if handed.insert(job.id) {
+                self.hand_out(job).await?;
+            }
+        }
+        let over: Vec<Uuid> =
+            handed.iter().copied().filter(|id| !queued.iter().any(|job| job.id == *id)).collect();
+        for id in over {
+            handed.remove(&id);
+            self.send(&FromPortal::Withdraw { job: id.to_string() }).await?;
+        }
+        Ok(())
+    }
+
+    /// The label of the deepest open state.
+    fn label(&self, tree: &[instances::Stored]) -> Result<Option<String>, End> {
+        let Some(deepest) = tree.iter().rev().find(|part| part.instance.is_open()) else { return Ok(None) };
+        let definition =
+            self.portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version)?;
+        Ok(definition.state(&deepest.instance.state).map(|state| match &state.kind {
+            Kind::Ask(ask) => format!("{} Answer on the page.", ask.question),
+            _ => state.label.clone(),
+        }))
+    }
+
+    async fn hand_out(&mut self, job: &JobRow) -> Result<(), End> {
+        let card = match job.card {
+            Some(card) => cards::find(self.portal.store.read(), card).await?.map(|card| card.serial),
+            None => None,
+        };
+        let instruction = match self.portal.engine.instruction(job).await {
+            Ok(instruction) => instruction,
+            Err(EngineError::Activity(class)) => {
+                tracing::warn!(job = %job.id, class, "a job cannot be handed out");
+                let say = "The card holds a valid certificate in this slot, or its secrets cannot be opened. Ask the help desk.";
+                return Err(End::Say(refused(say)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.send(&FromPortal::Job { job: job.id.to_string(), card, instruction }).await
+    }
+
+    async fn take(&mut self, row: &PairingRow, message: FromAgent) -> Result<(), End> {
+        match message {
+            FromAgent::Report { job, report } => {
+                let job: Uuid = job.parse().map_err(|_| End::Protocol)?;
+                match self.portal.engine.report(row.id, row.epoch, job, report).await {
+                    Ok(()) => Ok(()),
+                    // A report of a job that is over: it was reported before, or withdrawn.
+                    Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job: job.to_string() }).await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+            FromAgent::Relay { job, serial, key, algorithm, witness } => {
+                let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
+                let answer = self.relay(row, id, &serial, key, algorithm, &witness.0).await?;
+                self.send(&FromPortal::RelayAnswer { job, answer }).await
+            }
+            _ => Err(End::Protocol),
+        }
+    }
+
+    /// Answers a card's witness for a job under way, with a key that this person's card may have.
+    async fn relay(
+        &self,
+        row: &PairingRow,
+        job: Uuid,
+        serial: &str,
+        key: ManagementKey,
+        algorithm: ManagementKeyAlgorithm,
+        witness: &[u8],
+    ) -> Result<Result<RelayAnswer, RelayRefusal>, End> {
+        let reader = self.portal.store.read();
+        let job = jobs::find(reader, job).await?.filter(|job| job.root == row.root && job.state == "queued");
+        let Some(job) = job else { return Ok(Err(RelayRefusal::NotExpected)) };
+        let nonce: Bytes = serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null))
+            .map_err(|_| End::Protocol)?;
+        let answered = |key: &[u8]| {
+            management_key::answer(algorithm, key, witness, &nonce.0).map_err(|_| RelayRefusal::NotExpected)
+        };
+        if key == ManagementKey::Factory {
+            return Ok(management_key::factory(algorithm).ok_or(RelayRefusal::NoKey).and_then(answered));
+        }
+        let Some(card) = cards::find_by_serial(reader, serial).await? else { return Ok(Err(RelayRefusal::NoKey)) };
+        let theirs = card.owner_login.as_deref().is_none_or(|owner| owner == row.login);
+        if !theirs || job.card.is_some_and(|expected| expected != card.id) {
+            return Ok(Err(RelayRefusal::NotExpected));
+        }
+        // A key that is not confirmed yet may be the one on the card: the newest is tried.
+        let secrets = cards::secrets(reader, card.id, Purpose::ManagementKey.as_str()).await?;
+        let Some(secret) = secrets.into_iter().find(|secret| secret.state != "superseded") else {
+            return Ok(Err(RelayRefusal::NoKey));
+        };
+        let sealed = Sealed { key_id: secret.key_id, nonce: secret.nonce, ciphertext: secret.ciphertext };
+        match self.portal.sealing.open(card.id, Purpose::ManagementKey, &sealed) {
+            Ok(key) => Ok(answered(&key)),
+            Err(error) => {
+                tracing::error!(card = %card.id, %error, "a management key cannot be opened");
+                Ok(Err(RelayRefusal::NoKey))
+            }
+        }
+    }
+
+    async fn send(&mut self, message: &FromPortal) -> Result<(), End> {
+        let text = serde_json::to_string(message).map_err(|_| End::Protocol)?;
+        match tokio::time::timeout(SEND_LIMIT, self.session.text(text)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+
+    async fn receive(&mut self) -> Result<FromAgent, End> {
+        receive(&mut self.stream, &mut self.session).await
+    }
+}
+
+async fn receive(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<FromAgent, End> {
+    loop {
+        match tokio::time::timeout(SILENCE, stream.recv()).await {
+            Ok(Some(Ok(AggregatedMessage::Text(text)))) => {
+                return serde_json::from_str(&text).map_err(|_| End::Protocol);
+            }
+            Ok(Some(Ok(AggregatedMessage::Ping(bytes)))) => {
+                session.pong(&bytes).await.map_err(|_| End::Gone)?;
+            }
+            Ok(Some(Ok(AggregatedMessage::Pong(_)))) => {}
+            Ok(Some(Ok(AggregatedMessage::Binary(_)))) => return Err(End::Protocol),
+            Ok(Some(Ok(AggregatedMessage::Close(_))) | None | Some(Err(_))) | Err(_) => return Err(End::Gone),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Who somebody is and in which role: the proxy's header, role handlers, sessions.
+
+pub mod header;
+pub mod roles;
+pub mod sessions;
+
+pub use roles::{RoleOptions, Roles};

@@ -1,0 +1,331 @@
+//! The life of a pairing in the database: offered, redeemed, confirmed from both sides, ended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use sealwright_protocol::Reader;
+use uuid::Uuid;
+
+use super::pairing::{self, Code, LIFETIME, PairingState};
+use crate::audit::{self, Event, Origin};
+use crate::clock::Clock;
+use crate::fail_point;
+use crate::random;
+use crate::store::pairings::PairingRow;
+use crate::store::{Access, Store, StoreError, WriteError, pairings};
+
+/// Wrong codes within ten minutes: of one agent, and of all together.
+const TRIES: usize = 5;
+const TRIES_OF_ALL: usize = 100;
+
+/// Why a code or a pairing is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PairingError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("there is no such code")]
+    Unknown,
+    #[error("the code is over ten minutes old")]
+    Expired,
+    #[error("the code was used before")]
+    Used,
+    #[error("too many wrong codes")]
+    Limited,
+    #[error("the pairing is over")]
+    Ended,
+    #[error("this is another person's page")]
+    OtherPerson,
+}
+
+impl WriteError for PairingError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl PairingError {
+    /// What the person at the agent reads.
+    pub fn say(&self) -> &'static str {
+        match self {
+            Self::Unknown => "The portal does not know this code. Copy it from the page again.",
+            Self::Expired => "This code is too old. Reload the page and use the new one.",
+            Self::Used => "This code was used before. Reload the page and use the new one.",
+            Self::Limited => "There were too many wrong codes. Wait ten minutes and try again.",
+            Self::Ended | Self::OtherPerson => "This pairing is over. Reload the page and use a new code.",
+            Self::Store(_) => "The portal cannot answer now. Try again in a minute.",
+        }
+    }
+
+    fn why(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Used => "used",
+            Self::Limited => "limited",
+            Self::Ended => "ended",
+            Self::OtherPerson => "other-person",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
+/// Pairings of one portal. Cheap to clone.
+#[derive(Clone)]
+pub struct Pairings {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    node: Arc<str>,
+    wrong: Arc<Mutex<HashMap<Vec<u8>, Vec<i64>>>>,
+}
+
+impl Pairings {
+    pub fn new(store: Store, clock: Arc<dyn Clock>, node: &str) -> Self {
+        Self { store, clock, node: Arc::from(node), wrong: Arc::default() }
+    }
+
+    /// Offers a new code for a root; the ones before are over.
+    ///
+    /// # Errors
+    /// [`PairingError::Store`].
+    pub async fn offer(
+        &self,
+        root: Uuid,
+        session: &str,
+        cookie: &str,
+        login: &str,
+        origin: &Origin,
+    ) -> Result<PairingRow, PairingError> {
+        let now = self.clock.now_ms();
+        let id = random::id();
+        let code = Code::derive(cookie, id);
+        let row = PairingRow {
+            tenant: self.store.read().tenant().to_owned(),
+            id,
+            root,
+            session: session.to_owned(),
+            login: login.to_owned(),
+            code_hash: pairing::digest(&code.long),
+            short_code_hash: pairing::digest(&code.short),
+            expires_at: now + LIFETIME,
+            state: PairingState::Offered.as_str().to_owned(),
+            host: None,
+            agent_key: None,
+            readers: None,
+            number: None,
+            confirmed_by_person: false,
+            confirmed_by_agent: false,
+            epoch: 0,
+            node: None,
+            created_at: now,
+        };
+        let (stored, origin) = (row.clone(), origin.clone());
+        self.store
+            .write::<_, PairingError, _, _>(move |tx| {
+                let (row, origin) = (stored.clone(), origin.clone());
+                async move {
+                    pairings::end_others(&tx, row.root, row.id).await?;
+                    let root = row.root;
+                    pairings::insert(&tx, row).await?;
+                    Ok(audit::record(&tx, &origin, Some(root), now, &Event::CodeOffered).await?)
+                }
+            })
+            .await?;
+        Ok(row)
+    }
+
+    /// Redeems a code. Grants nothing yet.
+    ///
+    /// # Errors
+    /// [`PairingError`]; refusals are audited.
+    pub async fn redeem(
+        &self,
+        code: &str,
+        host: &str,
+        agent_key: &[u8],
+        readers: &[Reader],
+    ) -> Result<PairingRow, PairingError> {
+        let redeemed = if self.is_limited(agent_key) {
+            Err(PairingError::Limited)
+        } else {
+            self.try_redeem(code, host, agent_key, readers).await
+        };
+        if let Err(error) = &redeemed {
+            if matches!(error, PairingError::Unknown) {
+                self.note_wrong(agent_key);
+            }
+            let (why, now) = (error.why(), self.clock.now_ms());
+            self.store
+                .write::<_, StoreError, _, _>(move |tx| async move {
+                    audit::record(&tx, &Origin::system("agent"), None, now, &Event::CodeRefused { why }).await
+                })
+                .await?;
+        }
+        redeemed
+    }
+
+    async fn try_redeem(
+        &self,
+        code: &str,
+        host: &str,
+        agent_key: &[u8],
+        readers: &[Reader],
+    ) -> Result<PairingRow, PairingError> {
+        let digest = pairing::digest(code);
+        let (now, host, agent_key) = (self.clock.now_ms(), host.to_owned(), agent_key.to_vec());
+        let readers = serde_json::to_value(readers).ok();
+        self.store
+            .write(move |tx| {
+                let (digest, host, agent_key, readers) =
+                    (digest.clone(), host.clone(), agent_key.clone(), readers.clone());
+                async move {
+                    let mut row = pairings::lock_by_code(&tx, &digest).await?.ok_or(PairingError::Unknown)?;
+                    if row.state != PairingState::Offered.as_str() {
+                        return Err(PairingError::Used);
+                    }
+                    if row.expires_at < now {
+                        return Err(PairingError::Expired);
+                    }
+                    row.state = PairingState::Redeemed.as_str().to_owned();
+                    row.host = Some(host);
+                    row.agent_key = Some(agent_key);
+                    row.readers = readers;
+                    pairings::update(&tx, &row).await?;
+                    Ok(row)
+                }
+            })
+            .await
+    }
+
+    /// The six digits are known.
+    ///
+    /// # Errors
+    /// [`PairingError::Ended`].
+    pub async fn set_number(&self, id: Uuid, number: &str) -> Result<(), PairingError> {
+        let number = number.to_owned();
+        self.change(id, move |row| {
+            row.number = Some(number.clone());
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The person at the page has compared the numbers.
+    ///
+    /// # Errors
+    /// [`PairingError`] when it is another person's page, or the pairing is over.
+    pub async fn confirm_by_person(&self, root: Uuid, login: &str, session: &str) -> Result<PairingRow, PairingError> {
+        let row = pairings::latest(self.store.read(), root).await?.ok_or(PairingError::Ended)?;
+        let (login, session) = (login.to_owned(), session.to_owned());
+        self.change(row.id, move |row| {
+            if row.login != login || row.session != session {
+                return Err(PairingError::OtherPerson);
+            }
+            if row.number.is_none() {
+                return Err(PairingError::Ended);
+            }
+            row.confirmed_by_person = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The person at the agent has compared the numbers.
+    ///
+    /// # Errors
+    /// [`PairingError::Ended`].
+    pub async fn confirm_by_agent(&self, id: Uuid) -> Result<PairingRow, PairingError> {
+        self.change(id, |row| {
+            row.confirmed_by_agent = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// An agent holds the pairing from here on; an older session of it is fenced off.
+    ///
+    /// # Errors
+    /// [`PairingError::Ended`].
+    pub async fn hold(&self, id: Uuid) -> Result<PairingRow, PairingError> {
+        let node = self.node.to_string();
+        self.change(id, move |row| {
+            row.epoch += 1;
+            row.node = Some(node.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// # Errors
+    /// [`PairingError::Store`].
+    pub async fn find(&self, id: Uuid) -> Result<Option<PairingRow>, PairingError> {
+        Ok(pairings::find(self.store.read(), id).await?)
+    }
+
+    /// The newest pairing of a root.
+    ///
+    /// # Errors
+    /// [`PairingError::Store`].
+    pub async fn latest(&self, root: Uuid) -> Result<Option<PairingRow>, PairingError> {
+        Ok(pairings::latest(self.store.read(), root).await?)
+    }
+
+    async fn change(
+        &self,
+        id: Uuid,
+        change: impl Fn(&mut PairingRow) -> Result<(), PairingError> + Send + Sync + 'static,
+    ) -> Result<PairingRow, PairingError> {
+        fail_point!("cards.pairing");
+        let now = self.clock.now_ms();
+        let change = Arc::new(change);
+        self.store
+            .write(move |tx| {
+                let change = change.clone();
+                async move {
+                    let mut row = pairings::lock(&tx, id).await?.ok_or(PairingError::Ended)?;
+                    if row.state == PairingState::Ended.as_str() {
+                        return Err(PairingError::Ended);
+                    }
+                    change(&mut row)?;
+                    let both = row.confirmed_by_person && row.confirmed_by_agent;
+                    if both && row.state == PairingState::Redeemed.as_str() {
+                        row.state = PairingState::Confirmed.as_str().to_owned();
+                        let origin = Origin { login: Some(row.login.clone()), ..Origin::system("pairing") };
+                        let host = row.host.clone().unwrap_or_default();
+                        audit::record(&tx, &origin, Some(row.root), now, &Event::AgentPaired { host }).await?;
+                    }
+                    pairings::update(&tx, &row).await?;
+                    Ok(row)
+                }
+            })
+            .await
+    }
+
+    fn is_limited(&self, agent_key: &[u8]) -> bool {
+        let since = self.clock.now_ms() - LIFETIME;
+        self.wrong.lock().is_ok_and(|mut wrong| {
+            wrong.retain(|_, times| {
+                times.retain(|at| *at > since);
+                !times.is_empty()
+            });
+            let all: usize = wrong.values().map(Vec::len).sum();
+            all >= TRIES_OF_ALL || wrong.get(agent_key).is_some_and(|times| times.len() >= TRIES)
+        })
+    }
+
+    fn note_wrong(&self, agent_key: &[u8]) {
+        let now = self.clock.now_ms();
+        if let Ok(mut wrong) = self.wrong.lock() {
+            wrong.entry(agent_key.to_vec()).or_default().push(now);
+        }
+    }
+}
+
+impl std::fmt::Debug for Pairings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Pairings").field("node", &self.node).finish_non_exhaustive()
+    }
+}

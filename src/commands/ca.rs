@@ -1,0 +1,99 @@
+//! `sealwright ca`: makes a root and an issuing authority with software keys in encrypted files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Subcommand;
+use sealwright_pki::authority::{self, Authority, NewAuthority};
+use sealwright_pki::certificate;
+use sealwright_pki::key::KeyAlgorithm;
+use sealwright_pki::key_file;
+use sealwright_pki::name::NameTemplate;
+use sealwright_pki::signer::{Signer, SoftwareKey};
+use time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::random;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a root and an issuing authority below it.
+    Init {
+        /// A folder for keys and certificates.
+        #[arg(long)]
+        directory: PathBuf,
+        /// The file with the passphrase of both keys.
+        #[arg(long)]
+        passphrase_file: PathBuf,
+        /// The relative names that both authorities share, the root first, such as `DC=org DC=example`.
+        #[arg(long, num_args = 1.., default_values_t = ["O=Sealwright".to_owned()])]
+        name: Vec<String>,
+        /// Where `/pki/` is served over plain http.
+        #[arg(long)]
+        public_url: String,
+    },
+}
+
+/// # Errors
+/// What keeps the authorities from being made.
+pub fn run(command: Command) -> anyhow::Result<()> {
+    let Command::Init { directory, passphrase_file, name, public_url } = command;
+    let passphrase = std::fs::read_to_string(&passphrase_file).with_context(|| passphrase_file.display().to_string())?;
+    let passphrase = zeroize::Zeroizing::new(passphrase);
+    let passphrase = passphrase.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");
+    init(&directory, passphrase.as_bytes(), &name, &public_url)?;
+    println!("{}: root.pem, root.key, issuing.pem, issuing.key. Keep root.key offline.", directory.display());
+    Ok(())
+}
+
+/// Makes both authorities; refuses to overwrite.
+///
+/// # Errors
+/// What keeps them from being made.
+pub fn init(directory: &Path, passphrase: &[u8], name: &[String], public_url: &str) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let now = SystemClock.now();
+    let named = |common: &str| -> anyhow::Result<Vec<u8>> {
+        let relative: Vec<String> = name.iter().cloned().chain([format!("CN={common}")]).collect();
+        Ok(NameTemplate::parse(&relative)?.fill(&BTreeMap::new())?)
+    };
+    let root_key = SoftwareKey::generate(KeyAlgorithm::P384)?;
+    let new = NewAuthority {
+        subject: &named("Root Authority")?,
+        serial: random::bytes()?,
+        now,
+        validity: Duration::days(20 * 365),
+    };
+    let root = authority::new_root(&new, &root_key)?;
+    let parent = Authority::new("root", &root, public_url)?;
+    let issuing_key = SoftwareKey::generate(KeyAlgorithm::P256)?;
+    let new = NewAuthority {
+        subject: &named("Issuing Authority")?,
+        serial: random::bytes()?,
+        now,
+        validity: Duration::days(10 * 365),
+    };
+    let issuing = authority::new_issuing(&parent, &new, issuing_key.public_key(), &root_key)?;
+    for (file, key, der) in [("root", &root_key, &root), ("issuing", &issuing_key, &issuing)] {
+        let pem = key_file::write(key, passphrase, &random::bytes()?, random::bytes()?)?;
+        write_new(&directory.join(format!("{file}.key")), &pem, 0o600)?;
+        write_new(&directory.join(format!("{file}.pem")), &certificate::pem("CERTIFICATE", der), 0o644)?;
+    }
+    Ok(())
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| path.display().to_string())?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}

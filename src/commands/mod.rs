@@ -1,0 +1,7 @@
+//! The commands of the program, one a file.
+
+pub mod audit;
+pub mod ca;
+pub mod check;
+pub mod demo;
+pub mod serve;

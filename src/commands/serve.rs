@@ -1,0 +1,121 @@
+//! `sealwright serve`: the portal on its three addresses.
+
+use std::path::Path;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web as actix};
+use anyhow::Context;
+use serde_json::Map;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Sealer;
+use crate::auth::roles::SYSTEM;
+use crate::config::Configuration;
+use crate::engine::verbs::Caller;
+use crate::portal::Portal;
+use crate::store::certificates;
+use crate::{api, web};
+
+/// The largest form in bytes.
+const MAXIMUM_FORM: usize = 64 * 1024;
+/// How often it is looked at whether a new revocation list is due.
+const LIST_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What an operator must mend.
+pub async fn run(path: &Path) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let portal = Portal::build(Configuration::read(path)?).await?;
+    let stop = CancellationToken::new();
+    let sealer = Sealer::new(portal.store.clone(), portal.clock.clone());
+    let sealing = tokio::spawn(sealer.run(stop.clone()));
+    let engine = portal.engine.clone();
+    let running = tokio::spawn(async move { engine.run().await });
+    let lists = tokio::spawn(keep_list_fresh(portal.clone(), stop.clone()));
+    let served = serve(&portal).await;
+    stop.cancel();
+    portal.engine.stop();
+    running.await?;
+    lists.await?;
+    sealing.await?;
+    served
+}
+
+async fn serve(portal: &Portal) -> anyhow::Result<()> {
+    let options = portal.configuration.server.clone();
+    let data = actix::Data::new(portal.clone());
+    let pages = data.clone();
+    let pages = HttpServer::new(move || {
+        App::new()
+            .app_data(pages.clone())
+            .app_data(actix::FormConfig::default().limit(MAXIMUM_FORM).error_handler(|_, _| {
+                web::PageError::new(
+                    actix_web::http::StatusCode::BAD_REQUEST,
+                    "The form cannot be read",
+                    "The form was not complete. Go back, reload the page and try again.",
+                )
+                .into()
+            }))
+            .wrap(from_fn(web::observe::observe))
+            .configure(api::v1::routes)
+            .configure(web::routes)
+    })
+    .bind(options.pages)
+    .with_context(|| format!("pages: {}", options.pages))?
+    .shutdown_timeout(2)
+    .run();
+    let agents = data.clone();
+    let agents = HttpServer::new(move || {
+        App::new().app_data(agents.clone()).wrap(from_fn(web::observe::observe)).configure(api::agent::routes)
+    })
+    .workers(1)
+    .bind(options.agent)
+    .with_context(|| format!("agent: {}", options.agent))?
+    .shutdown_timeout(2)
+    .run();
+    let public = HttpServer::new(move || {
+        App::new().app_data(data.clone()).wrap(from_fn(web::observe::observe)).configure(api::public::routes)
+    })
+    .workers(1)
+    .bind(options.public)
+    .with_context(|| format!("public: {}", options.public))?
+    .shutdown_timeout(2)
+    .run();
+    tracing::info!(pages = %options.pages, agent = %options.agent, public = %options.public, "the portal is ready");
+    tokio::try_join!(pages, agents, public)?;
+    Ok(())
+}
+
+/// A list is made when there is none, and again long before the last one is over. As everything, by a workflow.
+async fn keep_list_fresh(portal: Portal, stop: CancellationToken) {
+    loop {
+        if let Err(error) = refresh_list(&portal).await {
+            tracing::error!(%error, "a revocation list could not be asked for");
+        }
+        if tokio::time::timeout(LIST_INTERVAL, stop.cancelled()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
+    let now = portal.clock.now_ms();
+    for issuer in portal.issuance.issuers() {
+        let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await?;
+        let half_over = |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
+        if list.as_ref().is_none_or(half_over) {
+            portal.engine.start(&Caller::new(SYSTEM, SYSTEM, "revocation-list"), "issue-crl", Map::new()).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The configuration: one TOML file, unknown keys are errors, secrets stand in files of their own.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use sealwright_pki::profile::ProfileOptions;
+use serde::Deserialize;
+
+use crate::auth::RoleOptions;
+use crate::directory::DirectoryOptions;
+use crate::issuance::{AuthorityOptions, SlotOptions};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Configuration {
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// How the portal names itself to people and cards.
+    pub name: String,
+    pub server: ServerOptions,
+    /// `sqlite:/path/to/file` or `postgres://user@host/database`.
+    pub database: String,
+    pub sign_in: SignInOptions,
+    /// Role handlers, by role.
+    pub roles: BTreeMap<String, RoleOptions>,
+    pub directory: DirectoryOptions,
+    /// 32 random bytes in base64: secrets of cards are sealed under it.
+    pub sealing_key_file: PathBuf,
+    /// The authority that issues people's certificates.
+    pub issuing_authority: String,
+    pub authorities: BTreeMap<String, AuthorityOptions>,
+    pub profiles: BTreeMap<String, ProfileOptions>,
+    pub personalization: PersonalizationOptions,
+    #[serde(default)]
+    pub cards: CardOptions,
+    /// The folder of the workflow files; else the ones that are built in.
+    pub workflows: Option<PathBuf>,
+}
+
+/// Three surfaces on three addresses, each behind its own part of the proxy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ServerOptions {
+    /// Pages and API, behind the sign-in.
+    pub pages: SocketAddr,
+    /// The agents' channel, over TLS without sign-in.
+    pub agent: SocketAddr,
+    /// `/pki/…`, anonymous over plain http.
+    pub public: SocketAddr,
+    pub pages_url: String,
+    pub agent_url: String,
+    pub public_url: String,
+}
+
+/// Who may tell the portal who somebody is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SignInOptions {
+    /// The header with the login.
+    #[serde(default = "default_header")]
+    pub header: String,
+    /// The header with the secret that proxy and portal share.
+    #[serde(default = "default_secret_header")]
+    pub secret_header: String,
+    pub secret_file: PathBuf,
+    /// Addresses of the proxy.
+    pub peers: Vec<IpAddr>,
+    /// Sessions end after so many minutes without a request.
+    #[serde(default = "default_idle")]
+    pub idle_minutes: u32,
+    /// A role is asked for again after so many minutes.
+    #[serde(default = "default_role_check")]
+    pub role_check_minutes: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PersonalizationOptions {
+    pub slots: Vec<SlotOptions>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CardOptions {
+    /// Any blank card with factory secrets may be personalized.
+    #[serde(default)]
+    pub any_blank: bool,
+    /// Serial numbers of cards in stock.
+    #[serde(default)]
+    pub stock: Vec<String>,
+}
+
+fn default_tenant() -> String {
+    "default".to_owned()
+}
+
+fn default_header() -> String {
+    "X-Remote-User".to_owned()
+}
+
+fn default_secret_header() -> String {
+    "X-Sealwright-Proxy".to_owned()
+}
+
+fn default_idle() -> u32 {
+    60
+}
+
+fn default_role_check() -> u32 {
+    5
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("{path}: {error}")]
+    Syntax { path: PathBuf, error: Box<toml::de::Error> },
+    #[error("server: the three addresses must differ")]
+    Addresses,
+    #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
+    Url(&'static str),
+    #[error("sign-in: the secret must have at least 32 characters")]
+    Secret,
+}
+
+impl Configuration {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with the line that is wrong.
+    pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigurationError::File { path: path.to_owned(), error })?;
+        let configuration: Self = toml::from_str(&text)
+            .map_err(|error| ConfigurationError::Syntax { path: path.to_owned(), error: Box::new(error) })?;
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        let server = &self.server;
+        if server.pages == server.agent || server.agent == server.public || server.pages == server.public {
+            return Err(ConfigurationError::Addresses);
+        }
+        let urls = [
+            ("pages-url", &server.pages_url),
+            ("agent-url", &server.agent_url),
+            ("public-url", &server.public_url),
+        ];
+        for (name, url) in urls {
+            let valid = (url.starts_with("http://") || url.starts_with("https://")) && !url.ends_with('/');
+            if !valid {
+                return Err(ConfigurationError::Url(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The secret that proxy and portal share.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn proxy_secret(&self) -> Result<zeroize::Zeroizing<String>, ConfigurationError> {
+        let path = &self.sign_in.secret_file;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigurationError::File { path: path.clone(), error })?;
+        let secret = zeroize::Zeroizing::new(text.trim().to_owned());
+        if secret.len() < 32 { Err(ConfigurationError::Secret) } else { Ok(secret) }
+    }
+}

@@ -1,0 +1,160 @@
+//! The portal put together from its configuration: the one place where rooms meet.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use sealwright_workflow::catalog::Catalog;
+use sealwright_workflow::diagnostic::Diagnostic;
+use sealwright_workflow::library::Library;
+use sealwright_workflow::types::Type;
+
+use crate::activities::{self, Rooms, Stock};
+use crate::auth::header::HeaderSignIn;
+use crate::auth::roles::{ROLES, SYSTEM};
+use crate::auth::sessions::Sessions;
+use crate::auth::Roles;
+use crate::cards::pairings::Pairings;
+use crate::cards::sealing::SealingKey;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Configuration;
+use crate::directory::Directory;
+use crate::engine::{Engine, Parts};
+use crate::issuance::{self, Issuance};
+use crate::random;
+use crate::store::Store;
+
+/// The workflows that are built in.
+const WORKFLOWS: [(&str, &str); 5] = [
+    ("workflows/certify-slot.yaml", include_str!("../workflows/certify-slot.yaml")),
+    ("workflows/issue-certificate.yaml", include_str!("../workflows/issue-certificate.yaml")),
+    ("workflows/issue-crl.yaml", include_str!("../workflows/issue-crl.yaml")),
+    ("workflows/personalize.yaml", include_str!("../workflows/personalize.yaml")),
+    ("workflows/revoke-certificate.yaml", include_str!("../workflows/revoke-certificate.yaml")),
+];
+
+/// A running portal. Cheap to clone.
+#[derive(Clone)]
+pub struct Portal {
+    pub configuration: Arc<Configuration>,
+    pub store: Store,
+    pub engine: Engine,
+    pub sign_in: Arc<HeaderSignIn>,
+    pub sessions: Sessions,
+    pub roles: Roles,
+    pub pairings: Pairings,
+    pub sealing: Arc<SealingKey>,
+    pub issuance: Issuance,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Reads workflow files: the built-in ones, or those of a folder.
+///
+/// # Errors
+/// The file that cannot be read.
+pub fn workflow_files(folder: Option<&Path>) -> std::io::Result<Vec<(String, String)>> {
+    let Some(folder) = folder else {
+        return Ok(WORKFLOWS.map(|(file, text)| (file.to_owned(), text.to_owned())).to_vec());
+    };
+    let mut paths: Vec<_> = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths.into_iter().map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?))).collect()
+}
+
+/// Adds what no activity declares: types for data, roles, policies.
+///
+/// # Errors
+/// A type that the language cannot carry: a mistake of this program.
+pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types::UnknownSchema> {
+    catalog.add_type::<issuance::Slot>()?;
+    for (role, _) in ROLES {
+        catalog.add_role(role);
+    }
+    catalog.add_role(SYSTEM);
+    catalog.add_policy("personalization.slots", Type::List(Box::new(Type::Named("slot".to_owned()))));
+    Ok(())
+}
+
+/// Links and verifies workflows.
+///
+/// # Errors
+/// Every problem of every file.
+pub fn library(files: &[(String, String)], catalog: &Catalog) -> Result<Library, Vec<Diagnostic>> {
+    Library::load(files.iter().map(|(file, text)| (file.as_str(), text.as_str())), catalog)
+}
+
+impl Portal {
+    /// Builds everything and starts nothing.
+    ///
+    /// # Errors
+    /// What an operator must mend, in words.
+    pub async fn build(configuration: Configuration) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let secret = configuration.proxy_secret()?;
+        let options = &configuration.sign_in;
+        let sign_in = HeaderSignIn::new(&options.header, &options.secret_header, secret, options.peers.clone());
+        let directory = Directory::new(&configuration.directory)?;
+        let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
+        let (issuance, slots) = issuance::load(
+            &configuration.authorities,
+            &configuration.profiles,
+            &configuration.personalization.slots,
+            &configuration.issuing_authority,
+            &configuration.server.public_url,
+        )?;
+        let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
+        let store = Store::open(&configuration.database, &configuration.tenant).await?;
+        let stock = Stock {
+            any_blank: configuration.cards.any_blank,
+            serials: configuration.cards.stock.clone().into(),
+        };
+        let rooms = Rooms {
+            store: store.clone(),
+            directory,
+            issuance: issuance.clone(),
+            sealing: sealing.clone(),
+            stock,
+            portal: configuration.name.clone(),
+        };
+        let registry = activities::register(&rooms);
+        let files = workflow_files(configuration.workflows.as_deref())?;
+        let mut catalog = Catalog::new();
+        activities::declare(&mut catalog)?;
+        complete(&mut catalog)?;
+        let library = library(&files, &catalog).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("a workflow must not run as it is:\n{}", problems.join("\n"))
+        })?;
+        let sources = library
+            .all()
+            .filter_map(|definition| {
+                let (_, text) = files.iter().find(|(file, _)| *file == definition.file)?;
+                Some((definition.name.text.clone(), text.clone()))
+            })
+            .collect();
+        let policy = BTreeMap::from([("personalization.slots".to_owned(), serde_json::to_value(&slots)?)]);
+        let node = random::id().to_string();
+        let parts =
+            Parts { store: store.clone(), library, sources, registry, policy, clock: clock.clone(), node: node.clone() };
+        let engine = Engine::new(parts).await?;
+        Ok(Self {
+            sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes),
+            pairings: Pairings::new(store.clone(), clock.clone(), &node),
+            configuration: Arc::new(configuration),
+            store,
+            engine,
+            sign_in: Arc::new(sign_in),
+            roles,
+            sealing,
+            issuance,
+            clock,
+        })
+    }
+}
+
+impl std::fmt::Debug for Portal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Portal").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}

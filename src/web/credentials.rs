@@ -1,0 +1,67 @@
+//! My cards and certificates.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::error::PageError;
+use super::instance::time_text;
+use super::{Frame, render, see_other, visitor};
+use crate::portal::Portal;
+use crate::store::{cards, certificates};
+
+#[derive(Template)]
+#[template(path = "credentials.html")]
+struct CredentialsPage {
+    frame: Frame,
+    cards: Vec<CardView>,
+    certificates: Vec<CertificateView>,
+}
+
+struct CardView {
+    serial: String,
+    state: String,
+    reader: String,
+    keys: Vec<(String, String)>,
+}
+
+struct CertificateView {
+    subject: String,
+    serial: String,
+    profile: String,
+    slot: String,
+    until: String,
+    status: String,
+}
+
+pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let visitor = visitor(&portal, &request).await?;
+    if visitor.caller().is_none() {
+        return Ok(visitor.finish(see_other("/role?to=/credentials")));
+    }
+    let reader = portal.store.read();
+    let internal = |error| PageError::internal(&error as &dyn std::error::Error);
+    let mut shown = Vec::new();
+    for card in cards::of_owner(reader, &visitor.session.login).await.map_err(internal)? {
+        let keys = cards::keys(reader, card.id).await.map_err(internal)?;
+        shown.push(CardView {
+            serial: card.serial,
+            state: card.state,
+            reader: card.reader.unwrap_or_default(),
+            keys: keys.into_iter().map(|key| (key.slot.to_uppercase(), key.algorithm)).collect(),
+        });
+    }
+    let certificates = certificates::of_owner(reader, &visitor.session.login).await.map_err(internal)?;
+    let certificates = certificates
+        .into_iter()
+        .map(|row| CertificateView {
+            profile: portal.issuance.profile(&row.profile).map_or(row.profile.clone(), |known| known.title().to_owned()),
+            subject: row.subject,
+            serial: row.serial,
+            slot: row.slot.unwrap_or_default().to_uppercase(),
+            until: time_text(row.not_after),
+            status: row.status,
+        })
+        .collect();
+    let page = CredentialsPage { frame: visitor.frame(&portal, "My cards and certificates"), cards: shown, certificates };
+    Ok(visitor.finish(render(&page)?))
+}

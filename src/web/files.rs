@@ -1,0 +1,15 @@
+//! The style sheet and the script, built in.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+
+use super::error::PageError;
+
+pub async fn get(file: web::Path<String>) -> Result<HttpResponse, PageError> {
+    let (kind, text) = match file.as_str() {
+        "sealwright.css" => ("text/css; charset=utf-8", include_str!("../../static/sealwright.css")),
+        "progress.js" => ("text/javascript; charset=utf-8", include_str!("../../static/progress.js")),
+        _ => return Err(PageError::not_found()),
+    };
+    Ok(HttpResponse::Ok().content_type(kind).insert_header((header::CACHE_CONTROL, "private, max-age=300")).body(text))
+}

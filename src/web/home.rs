@@ -1,0 +1,95 @@
+//! The start page: what can be started in this role, and what was started before. Deep links show one of them without the menu.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::error::PageError;
+use super::instance::{Row, row};
+use super::{Frame, Visitor, render, see_other, visitor};
+use crate::engine::verbs::may_start;
+use crate::portal::Portal;
+use crate::store::instances::Filter;
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage {
+    frame: Frame,
+    starts: Vec<Start>,
+    lists: Vec<(&'static str, Vec<Row>)>,
+}
+
+/// A workflow that can be started, or the open instance of it.
+struct Start {
+    workflow: String,
+    title: String,
+    open: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "start.html")]
+struct StartPage {
+    frame: Frame,
+    start: Start,
+}
+
+pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let visitor = visitor(&portal, &request).await?;
+    let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role"))) };
+    let mut starts = Vec::new();
+    for definition in portal.engine.definitions().all() {
+        if may_start(definition, &caller.actor) {
+            starts.push(start(&portal, &visitor, &definition.name.text, &definition.title).await?);
+        }
+    }
+    let rows = portal.engine.list(&caller, Filter::default(), 100).await?;
+    let (open, ended) = rows
+        .iter()
+        .filter_map(|stored| row(&portal, stored).map(|row| (stored.instance.is_open(), row)))
+        .partition::<Vec<_>, _>(|(open, _)| *open);
+    let page = HomePage {
+        frame: visitor.frame(&portal, "Start"),
+        starts,
+        lists: [("Under way", open), ("Finished", ended)]
+            .map(|(title, rows)| (title, rows.into_iter().map(|(_, row)| row).collect()))
+            .to_vec(),
+    };
+    Ok(visitor.finish(render(&page)?))
+}
+
+/// A deep link such as `/token`: a GET changes nothing, so it shows the open instance or one button.
+pub async fn link(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    link: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let path = format!("/{link}");
+    let visitor = visitor(&portal, &request).await?;
+    let definition = portal
+        .engine
+        .definitions()
+        .all()
+        .find(|definition| definition.start.link.as_ref().is_some_and(|known| known.text == path))
+        .ok_or_else(PageError::not_found)?
+        .clone();
+    let Some(caller) = visitor.caller() else {
+        return Ok(visitor.finish(see_other(&format!("/role?to={path}"))));
+    };
+    if !may_start(&definition, &caller.actor) {
+        return Err(crate::engine::EngineError::Forbidden.into());
+    }
+    let start = start(&portal, &visitor, &definition.name.text, &definition.title).await?;
+    if let Some(open) = &start.open {
+        return Ok(visitor.finish(see_other(&format!("/instances/{open}?plain=1"))));
+    }
+    let mut frame = visitor.frame(&portal, &definition.title);
+    frame.menu = false;
+    Ok(visitor.finish(render(&StartPage { frame, start })?))
+}
+
+async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, PageError> {
+    let open = match visitor.caller() {
+        Some(caller) => portal.engine.held(&caller, workflow).await?,
+        None => None,
+    };
+    Ok(Start { workflow: workflow.to_owned(), title: title.to_owned(), open: open.map(|id| id.to_string()) })
+}

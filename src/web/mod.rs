@@ -1,0 +1,65 @@
+//! The pages: server-rendered, working without JavaScript. One page a file, its template has the same name.
+//!
+//! To add a page: `web/<page>.rs` with a handler, `templates/<page>.html`, one line in [`routes`]. A handler reads, calls one verb of
+//! the engine, and answers with a page or a redirect; it never changes state itself.
+
+mod credentials;
+mod error;
+mod events;
+mod files;
+mod home;
+pub mod instance;
+pub mod observe;
+mod role;
+mod visitor;
+
+use actix_web::web;
+use askama::Template;
+
+pub use error::PageError;
+pub use visitor::{Visitor, visitor};
+
+/// The routes of the pages.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/", web::get().to(home::get))
+        .route("/role", web::get().to(role::get))
+        .route("/role", web::post().to(role::post))
+        .route("/credentials", web::get().to(credentials::get))
+        .route("/start/{workflow}", web::post().to(instance::start))
+        .route("/instances/{id}", web::get().to(instance::get))
+        .route("/instances/{id}/act", web::post().to(instance::act))
+        .route("/instances/{id}/code", web::post().to(instance::code))
+        .route("/instances/{id}/confirm", web::post().to(instance::confirm))
+        .route("/instances/{id}/events", web::get().to(events::get))
+        .route("/static/{file}", web::get().to(files::get))
+        .route("/{link}", web::get().to(home::link))
+        .default_service(web::to(error::not_found));
+}
+
+/// What every page shows around its own content.
+pub struct Frame {
+    pub title: String,
+    pub portal: String,
+    pub login: String,
+    pub role: String,
+    pub csrf: String,
+    /// Deep links hide the menu.
+    pub menu: bool,
+    /// A page that changes by itself asks the server again.
+    pub refresh: Option<u32>,
+}
+
+/// Renders a page.
+///
+/// # Errors
+/// [`PageError::internal`] when the template fails.
+fn render(page: &impl Template) -> Result<actix_web::HttpResponse, PageError> {
+    let body = page.render().map_err(|error| PageError::internal(&error))?;
+    Ok(actix_web::HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body))
+}
+
+/// Answers a POST: the browser fetches the page anew.
+fn see_other(to: &str) -> actix_web::HttpResponse {
+    actix_web::HttpResponse::SeeOther().insert_header((actix_web::http::header::LOCATION, to.to_owned())).finish()
+}

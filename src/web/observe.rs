@@ -1,0 +1,61 @@
+//! Around every request: its id, one log line, the headers that keep a page safe.
+
+use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::error::NeedsRequestId;
+use crate::random;
+
+#[derive(Clone)]
+struct RequestId(String);
+
+/// The id of a request, as pages, audit and log carry it.
+pub fn request_id(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The middleware of every surface.
+///
+/// # Errors
+/// What the handler ends with.
+pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let id = random::id().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let started = tokio::time::Instant::now();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let needs_id = response.response().extensions().get::<NeedsRequestId>().is_some();
+    if needs_id {
+        let (request, answer) = response.into_parts();
+        let (answer, body) = answer.into_parts();
+        let bytes = to_bytes(body).await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).replace("{request}", &id);
+        response = ServiceResponse::new(request, answer.set_body(BoxBody::new(text)));
+    }
+    let headers = response.headers_mut();
+    let mut put = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value)
+            && !headers.contains_key(&name)
+        {
+            headers.insert(name, value);
+        }
+    };
+    put(HeaderName::from_static("x-request-id"), &id);
+    put(header::CONTENT_SECURITY_POLICY, POLICY);
+    put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(header::REFERRER_POLICY, "no-referrer");
+    put(header::CACHE_CONTROL, "no-store");
+    put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    let (status, duration) = (response.status().as_u16(), started.elapsed().as_millis());
+    tracing::info!(request = id, %method, path, status, duration, "request");
+    Ok(response)
+}

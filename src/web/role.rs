@@ -1,0 +1,93 @@
+//! Picking a role: its handler is asked, and it holds for the session.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::error::PageError;
+use super::{Frame, render, see_other, visitor};
+use crate::audit::Event;
+use crate::portal::Portal;
+
+#[derive(Template)]
+#[template(path = "role.html")]
+struct RolePage {
+    frame: Frame,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
+    to: String,
+}
+
+#[derive(Deserialize)]
+pub struct Query {
+    to: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Form {
+    csrf: String,
+    role: String,
+    #[serde(default)]
+    to: String,
+}
+
+pub async fn get(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    query: web::Query<Query>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = visitor(&portal, &request).await?;
+    let roles = portal.roles.offered().into_iter().map(|(name, title)| (name, title, about(name))).collect();
+    let to = local(query.into_inner().to.as_deref().unwrap_or("/"));
+    let page = RolePage { frame: visitor.frame(&portal, "Choose your role"), roles, to };
+    Ok(visitor.finish(render(&page)?))
+}
+
+pub async fn post(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    form: web::Form<Form>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = visitor(&portal, &request).await?;
+    visitor.check_csrf(&form.csrf)?;
+    let granted = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
+        PageError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The directory does not answer",
+            "The portal cannot find out now whether you have this role. Try again in a minute.",
+        )
+    })?;
+    let origin = visitor.origin();
+    if !granted {
+        let event = Event::RoleRefused { role: form.role.chars().take(64).collect() };
+        portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
+        return Err(PageError::new(
+            StatusCode::FORBIDDEN,
+            "Not your role",
+            "You do not have this role. If you should have it, ask the people who keep the directory's groups. You can go on as a user.",
+        ));
+    }
+    let event = Event::RoleGranted { role: form.role.clone() };
+    let stored = portal.sessions.set_role(&visitor.session.id, Some(&form.role), &origin, Some(event)).await;
+    stored.map_err(|error| PageError::internal(&error))?;
+    Ok(visitor.finish(see_other(&local(&form.to))))
+}
+
+/// Only paths of this portal are gone to.
+fn local(to: &str) -> String {
+    let plain = to.starts_with('/')
+        && !to.starts_with("//")
+        && to.len() < 200
+        && to.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte));
+    if plain { to.to_owned() } else { "/".to_owned() }
+}
+
+fn about(role: &str) -> &'static str {
+    match role {
+        "user" => "Look after your own card and certificates.",
+        "ra-operator" => "See and decide on people's requests.",
+        "ca-operator" => "Run the certification authority.",
+        "auditor" => "Look at everything, change nothing.",
+        _ => "",
+    }
+}

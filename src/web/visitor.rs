@@ -1,0 +1,139 @@
+//! Who asks: the login of the proxy's header, the session of the cookie, the role that holds for it.
+
+use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite};
+use sealwright_workflow::instance::Actor;
+
+use super::error::PageError;
+use super::observe::request_id;
+use super::Frame;
+use crate::audit::{Event, Origin};
+use crate::auth::Roles;
+use crate::engine::verbs::Caller;
+use crate::portal::Portal;
+use crate::store::sessions::SessionRow;
+
+const COOKIE: &str = "__Host-sealwright";
+
+/// A signed-in person.
+#[derive(Debug)]
+pub struct Visitor {
+    pub session: SessionRow,
+    /// The cookie's value: codes are derived from it.
+    pub cookie: String,
+    is_new: bool,
+    pub request: String,
+}
+
+/// Finds out who asks.
+///
+/// # Errors
+/// [`PageError::sign_in`] for a refused header; the refusal is audited.
+pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, PageError> {
+    let id = request_id(request);
+    let peer = request.peer_addr().map(|address| address.ip());
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let mut origin = Origin { request: id.clone(), peer: peer.map(|peer| peer.to_string()), ..Origin::default() };
+    let login = match portal.sign_in.login(peer, headers) {
+        Ok(login) => login,
+        Err(refusal) => {
+            let claimed = request.headers().get(&portal.configuration.sign_in.header);
+            let claimed = claimed.and_then(|value| value.to_str().ok()).map(|value| value.chars().take(64).collect());
+            let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
+            portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
+            tracing::warn!(request = id, why = refusal.as_str(), "a sign-in was refused");
+            return Err(PageError::sign_in());
+        }
+    };
+    origin.login = Some(login.clone());
+    let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
+    let session = portal
+        .sessions
+        .open(cookie.as_deref(), &login, &origin)
+        .await
+        .map_err(|error| PageError::internal(&error))?;
+    let is_new = session.cookie.is_some();
+    let cookie = session.cookie.or(cookie).unwrap_or_default();
+    let mut visitor = Visitor { session: session.row, cookie, is_new, request: id };
+    visitor.check_role(portal).await?;
+    Ok(visitor)
+}
+
+impl Visitor {
+    /// A role is asked for again after some minutes: losing the group ends it.
+    async fn check_role(&mut self, portal: &Portal) -> Result<(), PageError> {
+        let (Some(role), Some(checked)) = (self.session.role.clone(), self.session.role_checked_at) else {
+            return Ok(());
+        };
+        let limit = i64::from(portal.configuration.sign_in.role_check_minutes) * 60_000;
+        if checked > portal.clock.now_ms() - limit {
+            return Ok(());
+        }
+        let granted = portal.roles.grants(&role, &self.session.login).await;
+        let (role, event) = match granted {
+            Ok(true) => (Some(role), None),
+            Ok(false) => (None, Some(Event::RoleLost { role })),
+            // The directory does not answer: what was granted holds until it does.
+            Err(_) => return Ok(()),
+        };
+        let stored = portal.sessions.set_role(&self.session.id, role.as_deref(), &self.origin(), event).await;
+        stored.map_err(|error| PageError::internal(&error))?;
+        self.session.role = role;
+        Ok(())
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin {
+            request: self.request.clone(),
+            login: Some(self.session.login.clone()),
+            role: self.session.role.clone(),
+            peer: None,
+        }
+    }
+
+    /// The caller of a verb; `None` before a role was picked.
+    pub fn caller(&self) -> Option<Caller> {
+        let role = self.session.role.as_ref()?;
+        Some(Caller::new(&self.session.login, role, &self.request))
+    }
+
+    pub fn actor(&self) -> Option<Actor> {
+        self.caller().map(|caller| caller.actor)
+    }
+
+    /// # Errors
+    /// [`PageError::csrf`].
+    pub fn check_csrf(&self, token: &str) -> Result<(), PageError> {
+        aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), self.session.csrf.as_bytes())
+            .map_err(|_| PageError::csrf())
+    }
+
+    pub fn frame(&self, portal: &Portal, title: &str) -> Frame {
+        Frame {
+            title: title.to_owned(),
+            portal: portal.configuration.name.clone(),
+            login: self.session.login.clone(),
+            role: self.session.role.as_deref().map(Roles::title).unwrap_or_default().to_owned(),
+            csrf: self.session.csrf.clone(),
+            menu: true,
+            refresh: None,
+        }
+    }
+
+    /// Adds the cookie of a new session to an answer.
+    pub fn finish(&self, mut response: actix_web::HttpResponse) -> actix_web::HttpResponse {
+        if self.is_new {
+            let cookie = Cookie::build(COOKIE, self.cookie.clone())
+                .path("/")
+                .secure(true)
+                .http_only(true)
+                .same_site(SameSite::Lax)
+                .finish();
+            // Only a value that is no cookie text is refused, and this one is base64.
+            if let Err(error) = response.add_cookie(&cookie) {
+                tracing::error!(%error, "the session's cookie cannot be set");
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,27 @@
+// Keeps a page that changes by itself up to date. Without this script the page reloads itself.
+const main = document.querySelector("main[data-events]");
+if (main) {
+  const refresh = document.querySelector("meta[http-equiv=refresh]");
+  if (refresh) refresh.remove();
+  let shown = null;
+  const source = new EventSource(main.dataset.events);
+  source.addEventListener("change", async (event) => {
+    if (shown === null) {
+      shown = event.data;
+      if (main.dataset.fresh) return;
+    }
+    shown = event.data;
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const next = page.querySelector("main");
+    if (!next) return;
+    // What somebody is typing stays.
+    const typing = document.activeElement && ["INPUT", "TEXTAREA"].includes(document.activeElement.tagName);
+    if (typing && main.contains(document.activeElement)) return;
+    const open = [...main.querySelectorAll("details")].map((part) => part.open);
+    main.innerHTML = next.innerHTML;
+    [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
+    if (!next.dataset.events) source.close();
+  });
+}
