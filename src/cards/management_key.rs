@@ -73,22 +73,33 @@ fn checked(block: &[u8], algorithm: ManagementKeyAlgorithm) -> Result<Vec<u8>, M
 }
 
 #[expect(deprecated, reason = "SP 800-73-4 cards have no other management key than triple DES")]
-fn cipher(algorithm: ManagementKeyAlgorithm) -> &'static Algorithm {
-    match algorithm {
+fn unbound(algorithm: ManagementKeyAlgorithm, key: &[u8]) -> Result<UnboundCipherKey, Misfit> {
+    let cipher: &'static Algorithm = match algorithm {
         ManagementKeyAlgorithm::TripleDes => &aws_lc_rs::cipher::DES_EDE3_FOR_LEGACY_USE_ONLY,
         ManagementKeyAlgorithm::Aes128 => &AES_128,
         ManagementKeyAlgorithm::Aes192 => &AES_192,
         ManagementKeyAlgorithm::Aes256 => &AES_256,
+    };
+    // The provider rightly refuses a triple key of three equal parts, but the factory's is one: triple DES with it is single DES.
+    if algorithm == ManagementKeyAlgorithm::TripleDes
+        && key == FACTORY
+        && let Some(third) = key.get(..8)
+    {
+        return UnboundCipherKey::new(&aws_lc_rs::cipher::DES_FOR_LEGACY_USE_ONLY, third).map_err(|_| Misfit);
     }
-}
-
-fn unbound(algorithm: ManagementKeyAlgorithm, key: &[u8]) -> Result<UnboundCipherKey, Misfit> {
-    UnboundCipherKey::new(cipher(algorithm), key).map_err(|_| Misfit)
+    UnboundCipherKey::new(cipher, key).map_err(|_| Misfit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_factory_key_is_usable() {
+        let key = factory(ManagementKeyAlgorithm::TripleDes).expect("a key");
+        let answer = answer(ManagementKeyAlgorithm::TripleDes, key, &[9; 8], &[7; 32]);
+        assert!(answer.is_ok());
+    }
 
     #[test]
     fn a_card_with_the_key_is_authentic_and_another_is_not() {

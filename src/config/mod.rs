@@ -51,6 +51,9 @@ pub struct ServerOptions {
     pub pages_url: String,
     pub agent_url: String,
     pub public_url: String,
+    /// How the agent is called in a terminal, for the page that says so.
+    #[serde(default = "default_agent_command")]
+    pub agent_command: String,
 }
 
 /// Who may tell the portal who somebody is.
@@ -93,6 +96,10 @@ pub struct CardOptions {
 
 fn default_tenant() -> String {
     "default".to_owned()
+}
+
+fn default_agent_command() -> String {
+    "sealwright-agent".to_owned()
 }
 
 fn default_header() -> String {

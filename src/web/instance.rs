@@ -285,7 +285,7 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     let host = agent_url.split_once("://").map_or("", |(_, host)| host);
     Ok(Pairing::Offered {
         link: format!("sealwright://{host}/{}", code.long),
-        command: format!("sealwright-agent connect {} --portal {agent_url}", code.short),
+        command: format!("{} connect {} --portal {agent_url}", portal.configuration.server.agent_command, code.short),
         code: code.short,
     })
 }

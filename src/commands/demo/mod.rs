@@ -1,12 +1,61 @@
-//! `sealwright demo`.
+//! `sealwright demo`: a whole portal on this computer. The portal is the same program, started as `serve`; the demo stands around it.
+
+mod browser;
+mod directory;
+mod evidence;
+mod journey;
+mod proxy;
+mod world;
+
+use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::Value;
+
+use world::{Programs, World};
+
+/// The PIN that alice chooses.
+const PIN: &str = "26114790";
 
 #[derive(Args)]
-pub struct Options {}
+pub struct Options {
+    /// The folder of the demo; it is emptied first.
+    #[arg(long, default_value = "var/demo")]
+    directory: PathBuf,
+    /// End when alice's card is ready.
+    #[arg(long)]
+    once: bool,
+}
 
+/// Starts everything, goes alice's way, then waits for a person.
+///
 /// # Errors
 /// What keeps the demo from running.
-pub async fn run(_: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let world = World::start(&options.directory, Programs::beside()?).await?;
+    let reader = world.readers.first().cloned().unwrap_or_default();
+    let pin_file = world.folder.join("alice-pin");
+    std::fs::write(&pin_file, format!("{PIN}\n"))?;
+    let journey = journey::run(&world, "alice", &reader, &pin_file).await?;
+    evidence::collect(&world, &world.folder.join("out"), &reader, PIN, &journey.view).await?;
+    let view: Value = serde_json::from_str(&journey.view)?;
+    let time = |name: &str| view.get("times").and_then(|times| times.get(name)).and_then(Value::as_i64).unwrap_or(-1);
+    let certificates = view.get("data").and_then(|data| data.get("certificates")).and_then(Value::as_array);
+    if !options.once {
+        println!("\nThe portal is at http://{}/ (instance {}).", world.proxy, journey.instance);
+        println!("Pick bob there and personalize the second card: his page shows the command for the agent.");
+        println!("Ctrl-C ends everything.\n");
+    }
+    println!(
+        "personalized: {} certificates in {} ms (card {} ms, portal {} ms, {} commits)",
+        certificates.map_or(0, Vec::len),
+        time("total_ms"),
+        time("card_ms"),
+        time("portal_ms"),
+        journey.commits
+    );
+    if !options.once {
+        tokio::signal::ctrl_c().await?;
+    }
     Ok(())
 }

@@ -1,0 +1,80 @@
+//! What the demo leaves behind: certificates and signatures as foreign programs read and verify them.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+
+use super::world::World;
+use crate::random;
+
+/// Slots, and the algorithm that yubico-piv-tool is told.
+const SLOTS: [(&str, &str); 2] = [("9a", "RSA2048"), ("9c", "ECCP256")];
+
+/// Collects everything in `out`.
+///
+/// # Errors
+/// A foreign program does not agree.
+pub async fn collect(world: &World, out: &Path, reader: &str, pin: &str, view: &str) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out)?;
+    std::fs::write(out.join("instance.json"), view)?;
+    let chain = fetch(&format!("{}/pki/ca/issuing.pem", world.public_url)).await?;
+    std::fs::write(out.join("ca.pem"), chain)?;
+    std::fs::write(out.join("crl.der"), fetch(&format!("{}/pki/crl/issuing.crl", world.public_url)).await?)?;
+    for (slot, algorithm) in SLOTS {
+        let pem = out.join(format!("{slot}.pem"));
+        piv(world, reader, &["-a", "read-certificate", "-s", slot, "-o", &text(&pem)]).await?;
+        run(Command::new("openssl").args(["verify", "-CAfile"]).arg(out.join("ca.pem")).arg(&pem)).await?;
+        let (message, signature) = (out.join(format!("{slot}.txt")), out.join(format!("{slot}.sig")));
+        std::fs::write(&message, format!("Sealwright demo, slot {slot}, {}\n", random::token()?))?;
+        let files = [text(&message), text(&signature)];
+        let [message_file, signature_file] = &files;
+        piv(
+            world,
+            reader,
+            &["-a", "verify-pin", "-P", pin, "--sign", "-s", slot, "-A", algorithm, "-H", "SHA256", "-i", message_file, "-o", signature_file],
+        )
+        .await?;
+        let key = out.join(format!("{slot}.pub"));
+        run(Command::new("openssl").args(["x509", "-pubkey", "-noout", "-in"]).arg(&pem).arg("-out").arg(&key)).await?;
+        run(Command::new("openssl").args(["dgst", "-sha256", "-verify"]).arg(&key).arg("-signature").arg(&signature).arg(&message))
+            .await?;
+        std::fs::remove_file(key)?;
+    }
+    Ok(())
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+async fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
+    // The first revocation list is being made when the portal starts.
+    for _ in 0..100 {
+        let answer = reqwest::get(url).await?;
+        if answer.status().is_success() {
+            return Ok(answer.bytes().await?.to_vec());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("{url} is not there")
+}
+
+async fn piv(world: &World, reader: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let mut command = Command::new("yubico-piv-tool");
+    command.args(["-r", reader]).args(arguments).env("PCSCLITE_CSOCK_NAME", &world.socket);
+    run(&mut command).await
+}
+
+async fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("{program} is not installed"))?;
+    ensure!(
+        output.status.success(),
+        "{program} does not agree: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
