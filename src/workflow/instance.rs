@@ -97,7 +97,7 @@ impl From<EndOutcome> for Status {
 
 /// What the current state waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "for")]
+#[serde(rename_all = "kebab-case")]
 pub enum Waiting {
     Person,
     Activity { attempts: u32 },
