@@ -45,13 +45,25 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("ended_at"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("instance_by_owner").table("instance").col("tenant").col("owner").col("started_at").to_owned();
+        let index = Index::create()
+            .name("instance_by_owner")
+            .table("instance")
+            .col("tenant")
+            .col("owner")
+            .col("started_at")
+            .to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("instance_by_root").table("instance").col("root").to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("instance_by_parent").table("instance").col("parent").to_owned();
         manager.create_index(index).await?;
-        let index = Index::create().name("instance_by_status").table("instance").col("tenant").col("status").col("changed_at").to_owned();
+        let index = Index::create()
+            .name("instance_by_status")
+            .table("instance")
+            .col("tenant")
+            .col("status")
+            .col("changed_at")
+            .to_owned();
         manager.create_index(index).await?;
         let table = Table::create()
             .table("history")

@@ -27,7 +27,8 @@ impl MigrationTrait for Migration {
             .col(big_integer("changed_at"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("card_by_serial").table("card").col("tenant").col("serial").unique().to_owned();
+        let index =
+            Index::create().name("card_by_serial").table("card").col("tenant").col("serial").unique().to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("card_by_owner").table("card").col("tenant").col("owner_login").to_owned();
         manager.create_index(index).await?;
@@ -45,7 +46,8 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("seen_by_host_at"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("sealed_secret_by_card").table("sealed_secret").col("card").col("purpose").to_owned();
+        let index =
+            Index::create().name("sealed_secret_by_card").table("sealed_secret").col("card").col("purpose").to_owned();
         manager.create_index(index).await?;
         let table = Table::create()
             .table("card_key")

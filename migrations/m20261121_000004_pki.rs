@@ -39,13 +39,36 @@ impl MigrationTrait for Migration {
             .col(string_null("reason"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("certificate_by_serial").table("certificate").col("tenant").col("authority").col("serial").unique().to_owned();
+        let index = Index::create()
+            .name("certificate_by_serial")
+            .table("certificate")
+            .col("tenant")
+            .col("authority")
+            .col("serial")
+            .unique()
+            .to_owned();
         manager.create_index(index).await?;
-        let index = Index::create().name("certificate_by_owner").table("certificate").col("tenant").col("owner_login").to_owned();
+        let index = Index::create()
+            .name("certificate_by_owner")
+            .table("certificate")
+            .col("tenant")
+            .col("owner_login")
+            .to_owned();
         manager.create_index(index).await?;
-        let index = Index::create().name("certificate_by_key").table("certificate").col("tenant").col("public_key_digest").to_owned();
+        let index = Index::create()
+            .name("certificate_by_key")
+            .table("certificate")
+            .col("tenant")
+            .col("public_key_digest")
+            .to_owned();
         manager.create_index(index).await?;
-        let index = Index::create().name("certificate_by_step").table("certificate").col("instance").col("step").unique().to_owned();
+        let index = Index::create()
+            .name("certificate_by_step")
+            .table("certificate")
+            .col("instance")
+            .col("step")
+            .unique()
+            .to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("certificate_by_card").table("certificate").col("card").to_owned();
         manager.create_index(index).await?;

@@ -28,7 +28,8 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("sequence"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("audit_by_sequence").table("audit").col("tenant").col("sequence").unique().to_owned();
+        let index =
+            Index::create().name("audit_by_sequence").table("audit").col("tenant").col("sequence").unique().to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("audit_by_instance").table("audit").col("instance").to_owned();
         manager.create_index(index).await?;

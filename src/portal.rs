@@ -10,10 +10,10 @@ use sealwright_workflow::library::Library;
 use sealwright_workflow::types::Type;
 
 use crate::activities::{self, Rooms, Stock};
+use crate::auth::Roles;
 use crate::auth::header::HeaderSignIn;
 use crate::auth::roles::{ROLES, SYSTEM};
 use crate::auth::sessions::Sessions;
-use crate::auth::Roles;
 use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock};
@@ -56,7 +56,8 @@ pub fn workflow_files(folder: Option<&Path>) -> std::io::Result<Vec<(String, Str
     let Some(folder) = folder else {
         return Ok(WORKFLOWS.map(|(file, text)| (file.to_owned(), text.to_owned())).to_vec());
     };
-    let mut paths: Vec<_> = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     paths.sort();
     paths.into_iter().map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?))).collect()
@@ -105,10 +106,8 @@ impl Portal {
         )?;
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = Store::open(&configuration.database, &configuration.tenant).await?;
-        let stock = Stock {
-            any_blank: configuration.cards.any_blank,
-            serials: configuration.cards.stock.clone().into(),
-        };
+        let stock =
+            Stock { any_blank: configuration.cards.any_blank, serials: configuration.cards.stock.clone().into() };
         let rooms = Rooms {
             store: store.clone(),
             directory,
@@ -135,8 +134,15 @@ impl Portal {
             .collect();
         let policy = BTreeMap::from([("personalization.slots".to_owned(), serde_json::to_value(&slots)?)]);
         let node = random::id().to_string();
-        let parts =
-            Parts { store: store.clone(), library, sources, registry, policy, clock: clock.clone(), node: node.clone() };
+        let parts = Parts {
+            store: store.clone(),
+            library,
+            sources,
+            registry,
+            policy,
+            clock: clock.clone(),
+            node: node.clone(),
+        };
         let engine = Engine::new(parts).await?;
         Ok(Self {
             sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes),

@@ -13,7 +13,7 @@ use super::{id, log_refusal};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
-use crate::engine::contract::{CardJob, Call, Failure};
+use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
 use crate::random;
 use crate::store::cards::CardKeyRow;

@@ -14,7 +14,7 @@ use crate::cards::sealing::{Purpose, Sealed, SealingKey};
 use crate::cards::{Card, CardState, algorithm_word, management_key};
 use crate::clock::milliseconds;
 use crate::directory::Person;
-use crate::engine::contract::{CardJob, Call, Failure};
+use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
 use crate::store::cards::CardRow;
 use crate::store::{Access, Tx, cards, certificates, instances};
@@ -120,7 +120,8 @@ impl IdentifyCard {
         let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
         // Secrets that were sent and never confirmed are replaced again.
         let mut card = Card::from_row(&row, facts.has_factory_management_key || expects_factory);
-        if !proved && !(expects_factory && facts.has_factory_management_key) {
+        let is_as_expected = expects_factory && facts.has_factory_management_key;
+        if !proved && !is_as_expected {
             tracing::warn!(serial = facts.serial, "a card does not prove that it is the one it says it is");
             card.state = CardState::Foreign;
             return Ok(card);

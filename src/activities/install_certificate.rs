@@ -10,7 +10,7 @@ use super::{Rooms, id, log_refusal};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
-use crate::engine::contract::{CardJob, Call, Failure};
+use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Certificate, SlotName};
 use crate::random;
 use crate::store::cards::CardKeyRow;
@@ -72,7 +72,8 @@ impl CardJob for InstallCertificate {
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
         match report {
             Report::Installed => {
-                let row = certificates::find(tx, plan.certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
+                let row =
+                    certificates::find(tx, plan.certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
                 let at = milliseconds(call.now);
                 let slot = plan.slot.to_protocol().as_str().to_owned();
                 let keys = cards::keys(tx, plan.card).await?;

@@ -69,7 +69,8 @@ impl Activity for IssueCrl {
         fail_point!("pki.issue-crl");
         let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
         let at = milliseconds(call.now);
-        let number = certificates::latest_list(self.store.read(), &plan.authority).await?.map_or(1, |list| list.number + 1);
+        let number =
+            certificates::latest_list(self.store.read(), &plan.authority).await?.map_or(1, |list| list.number + 1);
         let revoked: Vec<Revoked> = certificates::revoked(self.store.read(), &plan.authority, at)
             .await?
             .iter()

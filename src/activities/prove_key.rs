@@ -12,7 +12,7 @@ use super::{Rooms, id, log_refusal};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
-use crate::engine::contract::{CardJob, Call, Failure};
+use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Certificate, SlotName};
 use crate::random;
 use crate::store::{Store, Tx, certificates};
@@ -100,11 +100,8 @@ impl CardJob for ProveKey {
         if !key_proof::verify(&der, text.as_bytes(), &signature.0) {
             return Ok(Some(Outcome::NotProved));
         }
-        let event = audit::Event::KeyProved {
-            card: plan.card.to_string(),
-            slot: slot.as_str().to_owned(),
-            serial: row.serial,
-        };
+        let event =
+            audit::Event::KeyProved { card: plan.card.to_string(), slot: slot.as_str().to_owned(), serial: row.serial };
         audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
         Ok(Some(Outcome::Proved))
     }

@@ -14,7 +14,7 @@ use crate::audit;
 use crate::cards::sealing::{Purpose, Sealed, SealingKey};
 use crate::cards::{Card, management_key, objects};
 use crate::clock::milliseconds;
-use crate::engine::contract::{CardJob, Call, Failure};
+use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
 use crate::store::cards::SealedSecretRow;
 use crate::store::{Access, Store, Tx, cards};
@@ -79,12 +79,10 @@ impl CardJob for ReplaceFactorySecrets {
         let pending = cards::secrets(tx, card, Purpose::ManagementKey.as_str()).await?;
         if !pending.iter().any(|secret| secret.state == "pending") {
             let randomness = |_| Failure::Fail { class: "randomness" };
-            let puk: Vec<u8> =
-                random::bytes::<8>().map_err(randomness)?.iter().map(|byte| b'0' + byte % 10).collect();
+            let puk: Vec<u8> = random::bytes::<8>().map_err(randomness)?.iter().map(|byte| b'0' + byte % 10).collect();
             let key = management_key::generate(algorithm).map_err(randomness)?;
             for (purpose, secret) in [(Purpose::Puk, puk.as_slice()), (Purpose::ManagementKey, key.as_slice())] {
-                let sealed =
-                    self.sealing.seal(card, purpose, secret).map_err(|_| Failure::Fail { class: "secret" })?;
+                let sealed = self.sealing.seal(card, purpose, secret).map_err(|_| Failure::Fail { class: "secret" })?;
                 let row = SealedSecretRow {
                     tenant: tx.tenant().to_owned(),
                     id: random::id(),

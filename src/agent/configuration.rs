@@ -33,7 +33,9 @@ impl Configuration {
     /// # Errors
     /// A file that cannot be read, or holds something unknown.
     pub fn read(path: Option<PathBuf>) -> Result<Self, Error> {
-        let file = match path.or_else(|| folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("sealwright-agent.toml"))) {
+        let file = match path
+            .or_else(|| folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("sealwright-agent.toml")))
+        {
             Some(path) if path.exists() => {
                 let text = std::fs::read_to_string(&path).map_err(|error| Error::File { path: path.clone(), error })?;
                 toml::from_str(&text).map_err(|error| Error::say(format!("{}: {error}", path.display())))?
@@ -43,7 +45,9 @@ impl Configuration {
         let state = file
             .state
             .or_else(|| folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join("sealwright-agent")))
-            .ok_or_else(|| Error::say("There is no home folder for the agent's state; name one in the configuration."))?;
+            .ok_or_else(|| {
+                Error::say("There is no home folder for the agent's state; name one in the configuration.")
+            })?;
         Ok(Self { trust: file.trust, ca_file: file.ca_file, state })
     }
 

@@ -35,9 +35,8 @@ impl Connection {
     /// `Err(None)` when the portal does not answer now, `Err(Some(…))` when it never will.
     pub async fn open(portal: &str, ca_file: Option<&Path>) -> Result<Self, Option<Error>> {
         let url = address(portal).map_err(Some)?;
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAXIMUM_MESSAGE))
-            .max_frame_size(Some(MAXIMUM_MESSAGE));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(MAXIMUM_MESSAGE)).max_frame_size(Some(MAXIMUM_MESSAGE));
         let connector = match url.starts_with("wss://") {
             true => Connector::Rustls(tls(ca_file).map_err(Some)?),
             false => Connector::Plain,

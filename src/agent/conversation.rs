@@ -126,7 +126,9 @@ impl Talk {
                 End::Lost => {
                     tries += 1;
                     if tries > PATIENCE {
-                        return Err(Error::say("The portal does not answer. Start the same command again later: nothing is lost."));
+                        return Err(Error::say(
+                            "The portal does not answer. Start the same command again later: nothing is lost.",
+                        ));
                     }
                     if tries == 1 {
                         println!("The connection to the portal was lost. Trying again…");
@@ -205,7 +207,8 @@ impl Talk {
 
     async fn pair(&mut self, connection: &mut Connection, key: &[u8]) -> Result<(), End> {
         let mut nonce = [0; 32];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| End::Failed(Error::say("The system gives no random numbers.")))?;
+        aws_lc_rs::rand::fill(&mut nonce)
+            .map_err(|_| End::Failed(Error::say("The system gives no random numbers.")))?;
         let (answer, listed) = tokio::sync::oneshot::channel();
         self.orders.send(Order::List(answer)).map_err(|_| End::Lost)?;
         let readers = match listed.await {

@@ -107,7 +107,8 @@ impl OpenCard {
             Ok(transaction) => transaction,
             Err((card, pcsc::Error::ResetCard)) => {
                 // Another program reset it: nothing is lost but what was verified.
-                card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard).map_err(|_| PivError::Gone)?;
+                card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)
+                    .map_err(|_| PivError::Gone)?;
                 card.transaction().map_err(|_| PivError::Gone)?
             }
             Err(_) => return Err(PivError::Gone),

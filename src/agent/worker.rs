@@ -48,8 +48,13 @@ impl Relay<'_> {
     ) -> Option<RelayAnswer> {
         // An answer that came too late belongs to an earlier question.
         while self.answers.try_recv().is_ok() {}
-        let question =
-            News::Relay { job: self.job.to_owned(), serial: serial.to_owned(), key, algorithm, witness: Bytes(witness) };
+        let question = News::Relay {
+            job: self.job.to_owned(),
+            serial: serial.to_owned(),
+            key,
+            algorithm,
+            witness: Bytes(witness),
+        };
         self.news.send(question).ok()?;
         self.answers.recv_timeout(RELAY_LIMIT).ok().flatten()
     }
@@ -92,9 +97,7 @@ pub fn run(
                     };
                     asked = false;
                     let result = match journal.lock() {
-                        Ok(mut journal) => {
-                            jobs::run(&mut open, &instruction, &relay, &mut journal, &mut sitting)
-                        }
+                        Ok(mut journal) => jobs::run(&mut open, &instruction, &relay, &mut journal, &mut sitting),
                         Err(_) => return,
                     };
                     match result {

@@ -53,7 +53,7 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
         let end = channel.converse().await;
         let say = match end {
             End::Gone => None,
-            End::Say(message) => Some(message),
+            End::Say(message) => Some(*message),
             End::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
             End::Engine(error) => {
                 tracing::error!(request = channel.request, %error, "an agent's conversation failed");
@@ -72,7 +72,7 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
 /// How a conversation ends.
 enum End {
     Gone,
-    Say(FromPortal),
+    Say(Box<FromPortal>),
     Protocol,
     Engine(EngineError),
 }
@@ -93,7 +93,7 @@ impl From<PairingError> for End {
     fn from(error: PairingError) -> Self {
         match error {
             PairingError::Store(error) => Self::from(error),
-            other => Self::Say(refused(other.say())),
+            other => Self::Say(Box::new(refused(other.say()))),
         }
     }
 }
@@ -124,13 +124,17 @@ impl Channel {
     async fn greet(&mut self) -> Result<PairingRow, End> {
         let FromAgent::Hello { protocol, agent, host, key } = self.receive().await? else { return Err(End::Protocol) };
         if protocol != VERSION {
-            let say = format!("The portal speaks version {VERSION} of the protocol, this agent speaks {protocol}. Update the agent.");
-            return Err(End::Say(refused(&say)));
+            let say = format!(
+                "The portal speaks version {VERSION} of the protocol, this agent speaks {protocol}. Update the agent."
+            );
+            return Err(End::Say(Box::new(refused(&say))));
         }
         let host: String = host.chars().filter(|letter| !letter.is_control()).take(64).collect();
         tracing::info!(request = self.request, agent, host, "an agent connected");
         let row = match self.receive().await? {
-            FromAgent::Redeem { code, commitment, readers } => self.pair(&code, &host, &key, &commitment, &readers).await?,
+            FromAgent::Redeem { code, commitment, readers } => {
+                self.pair(&code, &host, &key, &commitment, &readers).await?
+            }
             FromAgent::Resume { pairing } => self.resume(&pairing, &host).await?,
             _ => return Err(End::Protocol),
         };
@@ -152,7 +156,8 @@ impl Channel {
         let row = self.portal.pairings.redeem(code, host, &key.0, readers).await?;
         let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
         let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(End::Protocol)?;
-        let purpose = self.portal.engine.definitions().of(&root.instance.workflow, root.instance.version)?.title.clone();
+        let purpose =
+            self.portal.engine.definitions().of(&root.instance.workflow, root.instance.version)?.title.clone();
         let offer = FromPortal::Offer {
             pairing: row.id.to_string(),
             portal: self.portal.configuration.name.clone(),
@@ -179,7 +184,9 @@ impl Channel {
         let mut changes = self.portal.engine.changes();
         while row.state != PairingState::Confirmed.as_str() {
             if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
-                return Err(End::Say(refused("The number was not confirmed on the page in time. Nothing was done.")));
+                return Err(End::Say(Box::new(refused(
+                    "The number was not confirmed on the page in time. Nothing was done.",
+                ))));
             }
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => { message?; return Err(End::Protocol) }
@@ -192,7 +199,7 @@ impl Channel {
     }
 
     async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRow, End> {
-        let over = || End::Say(refused("This pairing is over. Reload the page and use a new code."));
+        let over = || End::Say(Box::new(refused("This pairing is over. Reload the page and use a new code.")));
         let id: Uuid = id.parse().map_err(|_| End::Protocol)?;
         let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
         self.send(&FromPortal::Challenge { nonce: Bytes(nonce.to_vec()) }).await?;
@@ -246,14 +253,14 @@ impl Channel {
     async fn look(&mut self, row: &PairingRow, handed: &mut BTreeSet<Uuid>, last: &mut String) -> Result<(), End> {
         let holder = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
-            return Err(End::Say(refused("Another agent has taken over, or a new code was asked for.")));
+            return Err(End::Say(Box::new(refused("Another agent has taken over, or a new code was asked for."))));
         }
         let tree = instances::tree(self.portal.store.read(), row.root).await?;
         let root = tree.iter().find(|part| part.instance.id == row.root).ok_or(End::Protocol)?;
         if !root.instance.is_open() {
             let success = root.instance.status == Status::Success;
             let say = root.instance.say.clone().unwrap_or_default();
-            return Err(End::Say(FromPortal::Finished { success, say }));
+            return Err(End::Say(Box::new(FromPortal::Finished { success, say })));
         }
         if let Some(label) = self.label(&tree)?
             && label != *last
@@ -267,8 +274,7 @@ impl Channel {
                 self.hand_out(job).await?;
             }
         }
-        let over: Vec<Uuid> =
-            handed.iter().copied().filter(|id| !queued.iter().any(|job| job.id == *id)).collect();
+        let over: Vec<Uuid> = handed.iter().copied().filter(|id| !queued.iter().any(|job| job.id == *id)).collect();
         for id in over {
             handed.remove(&id);
             self.send(&FromPortal::Withdraw { job: id.to_string() }).await?;
@@ -279,8 +285,7 @@ impl Channel {
     /// The label of the deepest open state.
     fn label(&self, tree: &[instances::Stored]) -> Result<Option<String>, End> {
         let Some(deepest) = tree.iter().rev().find(|part| part.instance.is_open()) else { return Ok(None) };
-        let definition =
-            self.portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version)?;
+        let definition = self.portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version)?;
         Ok(definition.state(&deepest.instance.state).map(|state| match &state.kind {
             Kind::Ask(ask) => format!("{} Answer on the page.", ask.question),
             _ => state.label.clone(),
@@ -297,7 +302,7 @@ impl Channel {
             Err(EngineError::Activity(class)) => {
                 tracing::warn!(job = %job.id, class, "a job cannot be handed out");
                 let say = "The card holds a valid certificate in this slot, or its secrets cannot be opened. Ask the help desk.";
-                return Err(End::Say(refused(say)));
+                return Err(End::Say(Box::new(refused(say))));
             }
             Err(error) => return Err(error.into()),
         };
@@ -337,8 +342,8 @@ impl Channel {
         let reader = self.portal.store.read();
         let job = jobs::find(reader, job).await?.filter(|job| job.root == row.root && job.state == "queued");
         let Some(job) = job else { return Ok(Err(RelayRefusal::NotExpected)) };
-        let nonce: Bytes = serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null))
-            .map_err(|_| End::Protocol)?;
+        let nonce: Bytes =
+            serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null)).map_err(|_| End::Protocol)?;
         let answered = |key: &[u8]| {
             management_key::answer(algorithm, key, witness, &nonce.0).map_err(|_| RelayRefusal::NotExpected)
         };

@@ -47,7 +47,6 @@ async fn authority_pem(portal: web::Data<Portal>, request: HttpRequest) -> HttpR
     if portal.issuance.certificate(name).is_none() {
         return HttpResponse::NotFound().finish();
     }
-    let chain: String =
-        portal.issuance.chain().into_iter().map(|der| certificate::pem("CERTIFICATE", der)).collect();
+    let chain: String = portal.issuance.chain().into_iter().map(|der| certificate::pem("CERTIFICATE", der)).collect();
     HttpResponse::Ok().content_type("application/pem-certificate-chain").body(chain)
 }

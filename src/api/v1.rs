@@ -153,11 +153,7 @@ async fn start(
     Ok(visitor.finish(response))
 }
 
-async fn view(
-    portal: web::Data<Portal>,
-    request: HttpRequest,
-    id: web::Path<Uuid>,
-) -> Result<HttpResponse, Problem> {
+async fn view(portal: web::Data<Portal>, request: HttpRequest, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
     let visitor = visitor(&portal, &request).await?;
     let view = portal.engine.view(&caller(&visitor).await?, *id).await?;
     Ok(visitor.finish(HttpResponse::Ok().json(whole(&view))))
@@ -207,7 +203,10 @@ fn whole(view: &View) -> Value {
         object.insert("data".to_owned(), plain_data(view));
         object.insert("actions".to_owned(), view.actions.iter().map(|action| json!(action.name.text)).collect());
         object.insert("tree".to_owned(), json!(parts));
-        object.insert("times".to_owned(), json!({ "total_ms": times.total, "card_ms": times.card, "portal_ms": times.portal }));
+        object.insert(
+            "times".to_owned(),
+            json!({ "total_ms": times.total, "card_ms": times.card, "portal_ms": times.portal }),
+        );
     }
     body
 }
@@ -216,7 +215,11 @@ fn whole(view: &View) -> Value {
 fn plain_data(view: &View) -> Value {
     let secret = |name: &str| view.definition.data.get(name).is_none_or(|field| field.secret);
     let data = &view.stored.instance.data;
-    data.iter().filter(|(name, _)| !secret(name)).map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into()
+    data.iter()
+        .filter(|(name, _)| !secret(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn part_of(view: &View, part: &Stored) -> Value {
@@ -254,9 +257,10 @@ fn times(view: &View) -> Times {
         let history = view.histories.get(&part.instance.id).map(Vec::as_slice).unwrap_or_default();
         let asks = |state: &str| {
             view.definition.name.text == part.instance.workflow
-                && view.definition.state(state).is_some_and(|state| {
-                    matches!(state.kind, sealwright_workflow::definition::Kind::Ask(_))
-                })
+                && view
+                    .definition
+                    .state(state)
+                    .is_some_and(|state| matches!(state.kind, sealwright_workflow::definition::Kind::Ask(_)))
         };
         for pair in history.windows(2) {
             if let [before, after] = pair

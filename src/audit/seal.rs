@@ -63,13 +63,8 @@ async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
     for row in rows {
         sequence += 1;
         let hash = link(&before, sequence, &row);
-        let seal = SealRow {
-            tenant: tx.tenant().to_owned(),
-            sequence,
-            audit: row.id,
-            hash: hash.clone(),
-            sealed_at: at,
-        };
+        let seal =
+            SealRow { tenant: tx.tenant().to_owned(), sequence, audit: row.id, hash: hash.clone(), sealed_at: at };
         audits::seal(tx, seal).await?;
         before = hash;
     }
@@ -79,7 +74,17 @@ async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
 /// The hash that covers a row, its place and everything before it.
 fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
     let covered = json!([
-        before, sequence, row.tenant, row.id, row.at, row.event, row.actor, row.role, row.instance, row.peer, row.request,
+        before,
+        sequence,
+        row.tenant,
+        row.id,
+        row.at,
+        row.event,
+        row.actor,
+        row.role,
+        row.instance,
+        row.peer,
+        row.request,
         row.detail
     ]);
     random::digest(covered.to_string().as_bytes())

@@ -47,12 +47,7 @@ impl Refusal {
 
 impl HeaderSignIn {
     pub fn new(header: &str, secret_header: &str, secret: Zeroizing<String>, peers: Vec<IpAddr>) -> Self {
-        Self {
-            header: header.to_ascii_lowercase(),
-            secret_header: secret_header.to_ascii_lowercase(),
-            secret,
-            peers,
-        }
+        Self { header: header.to_ascii_lowercase(), secret_header: secret_header.to_ascii_lowercase(), secret, peers }
     }
 
     /// The login in its canonical form. `headers` are all headers of the request as (lower-case name, value).
@@ -100,7 +95,10 @@ impl HeaderSignIn {
 
 impl std::fmt::Debug for HeaderSignIn {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("HeaderSignIn").field("header", &self.header).field("peers", &self.peers).finish_non_exhaustive()
+        out.debug_struct("HeaderSignIn")
+            .field("header", &self.header)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,8 +2,7 @@
 //! (SP 800-73-5 part 2 appendix A.1, mutual authentication).
 
 use aws_lc_rs::cipher::{
-    AES_128, AES_192, AES_256, Algorithm, DecryptingKey, DecryptionContext, EncryptingKey,
-    UnboundCipherKey,
+    AES_128, AES_192, AES_256, Algorithm, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
 };
 use sealwright_protocol::{Bytes, ManagementKeyAlgorithm, RelayAnswer};
 use zeroize::Zeroizing;
@@ -103,7 +102,9 @@ mod tests {
 
     #[test]
     fn a_card_with_the_key_is_authentic_and_another_is_not() {
-        for algorithm in [ManagementKeyAlgorithm::TripleDes, ManagementKeyAlgorithm::Aes192, ManagementKeyAlgorithm::Aes256] {
+        for algorithm in
+            [ManagementKeyAlgorithm::TripleDes, ManagementKeyAlgorithm::Aes192, ManagementKeyAlgorithm::Aes256]
+        {
             let key = generate(algorithm).expect("a key");
             let nonce = [7; 32];
             // The card's side: it encrypts its witness and the portal's challenge.

@@ -109,10 +109,14 @@ mod tests {
 
     #[test]
     fn the_number_depends_on_every_part() {
-        let number = |pairing, key: &[u8], agent: &[u8], portal: &[u8]| super::number(pairing, key, agent, portal);
         let first = number("p", b"k", b"a", b"b");
         assert_eq!(first.len(), 7);
-        for other in [number("q", b"k", b"a", b"b"), number("p", b"l", b"a", b"b"), number("p", b"k", b"c", b"b"), number("p", b"k", b"a", b"d")] {
+        for other in [
+            number("q", b"k", b"a", b"b"),
+            number("p", b"l", b"a", b"b"),
+            number("p", b"k", b"c", b"b"),
+            number("p", b"k", b"a", b"d"),
+        ] {
             assert_ne!(first, other);
         }
     }

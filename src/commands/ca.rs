@@ -39,7 +39,8 @@ pub enum Command {
 /// What keeps the authorities from being made.
 pub fn run(command: Command) -> anyhow::Result<()> {
     let Command::Init { directory, passphrase_file, name, public_url } = command;
-    let passphrase = std::fs::read_to_string(&passphrase_file).with_context(|| passphrase_file.display().to_string())?;
+    let passphrase =
+        std::fs::read_to_string(&passphrase_file).with_context(|| passphrase_file.display().to_string())?;
     let passphrase = zeroize::Zeroizing::new(passphrase);
     let passphrase = passphrase.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");

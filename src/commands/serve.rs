@@ -112,7 +112,8 @@ async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
     let now = portal.clock.now_ms();
     for issuer in portal.issuance.issuers() {
         let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await?;
-        let half_over = |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
+        let half_over =
+            |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
         if list.as_ref().is_none_or(half_over) {
             portal.engine.start(&Caller::new(SYSTEM, SYSTEM, "revocation-list"), "issue-crl", Map::new()).await?;
         }

@@ -139,8 +139,8 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] with the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigurationError::File { path: path.to_owned(), error })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigurationError::File { path: path.to_owned(), error })?;
         let configuration: Self = toml::from_str(&text)
             .map_err(|error| ConfigurationError::Syntax { path: path.to_owned(), error: Box::new(error) })?;
         configuration.check()?;
@@ -152,11 +152,8 @@ impl Configuration {
         if server.pages == server.agent || server.agent == server.public || server.pages == server.public {
             return Err(ConfigurationError::Addresses);
         }
-        let urls = [
-            ("pages-url", &server.pages_url),
-            ("agent-url", &server.agent_url),
-            ("public-url", &server.public_url),
-        ];
+        let urls =
+            [("pages-url", &server.pages_url), ("agent-url", &server.agent_url), ("public-url", &server.public_url)];
         for (name, url) in urls {
             let valid = (url.starts_with("http://") || url.starts_with("https://")) && !url.ends_with('/');
             if !valid {
@@ -172,8 +169,8 @@ impl Configuration {
     /// [`ConfigurationError`].
     pub fn proxy_secret(&self) -> Result<zeroize::Zeroizing<String>, ConfigurationError> {
         let path = &self.sign_in.secret_file;
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigurationError::File { path: path.clone(), error })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigurationError::File { path: path.clone(), error })?;
         let secret = zeroize::Zeroizing::new(text.trim().to_owned());
         if secret.len() < 32 { Err(ConfigurationError::Secret) } else { Ok(secret) }
     }

@@ -132,8 +132,7 @@ impl Pool {
             Encryption::None if host.starts_with("127.0.0.1") => {}
             Encryption::None => return Err(OptionsError::Plain),
         }
-        let manager =
-            Manager { url: options.url.clone(), settings, bind_dn: options.bind_dn.clone(), password };
+        let manager = Manager { url: options.url.clone(), settings, bind_dn: options.bind_dn.clone(), password };
         let connections = managed::Pool::builder(manager)
             .max_size(options.connections.max(1))
             .runtime(deadpool::Runtime::Tokio1)

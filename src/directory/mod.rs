@@ -33,7 +33,9 @@ pub enum Lookup {
     /// More than one entry.
     Ambiguous,
     /// One entry that lacks what was required.
-    Incomplete { missing: Vec<Attribute> },
+    Incomplete {
+        missing: Vec<Attribute>,
+    },
 }
 
 /// Why the directory did not answer. Both may pass.

@@ -7,7 +7,7 @@ pub(super) fn to_text(value: &[u8]) -> Option<String> {
     {
         return Some(text.to_owned());
     }
-    let [1, count, authority @ .., ] = value else { return None };
+    let [1, count, authority @ ..] = value else { return None };
     let (authority, parts) = authority.split_at_checked(6)?;
     let count = usize::from(*count);
     if count == 0 || count > 15 || parts.len() != count * 4 {

@@ -261,7 +261,12 @@ impl<'a> Commit<'a> {
         }
     }
 
-    async fn queue(&mut self, stored: &Stored, name: String, parameters: Map<String, Value>) -> Result<(), EngineError> {
+    async fn queue(
+        &mut self,
+        stored: &Stored,
+        name: String,
+        parameters: Map<String, Value>,
+    ) -> Result<(), EngineError> {
         let job = self.engine.inner.registry.job(&name).ok_or(EngineError::Activity("unknown job"))?;
         let call = self.call(stored);
         let parameters = Value::Object(parameters);
@@ -292,8 +297,7 @@ impl<'a> Commit<'a> {
         role: Option<String>,
     ) -> Result<(), EngineError> {
         let definition = self.engine.definitions().current(workflow).cloned();
-        let definition =
-            definition.ok_or_else(|| EngineError::Definition { name: workflow.to_owned(), version: 0 })?;
+        let definition = definition.ok_or_else(|| EngineError::Definition { name: workflow.to_owned(), version: 0 })?;
         let parent = &stored.instance;
         let start = Begin {
             id: random::id(),

@@ -160,8 +160,7 @@ where
     F: Fn(Engine, Tx, Origin) -> Boxed<Result<(T, After), EngineError>> + Send + Sync + 'static,
 {
     let inner = engine.clone();
-    let (value, after) =
-        engine.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await?;
+    let (value, after) = engine.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await?;
     follow(engine, after);
     Ok(value)
 }
@@ -273,4 +272,3 @@ async fn keep_lease(engine: &Engine, row: &WorkRow) -> EngineError {
         }
     }
 }
-

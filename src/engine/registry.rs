@@ -45,6 +45,9 @@ impl Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Registry").field("activities", &self.activities.keys()).field("jobs", &self.jobs.keys()).finish()
+        out.debug_struct("Registry")
+            .field("activities", &self.activities.keys())
+            .field("jobs", &self.jobs.keys())
+            .finish()
     }
 }

@@ -14,8 +14,8 @@ use super::{Engine, EngineError, dispatch};
 use crate::audit::{self, Origin};
 use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Stored};
-use crate::store::waits::TimerRow;
 use crate::store::jobs::JobRow;
+use crate::store::waits::TimerRow;
 use crate::store::{instances, jobs, waits};
 
 /// Who asks, and from where.

@@ -217,7 +217,7 @@ pub fn revocation_reason(word: &str) -> RevocationReason {
 
 /// A hexadecimal serial number as big-endian bytes.
 pub fn serial_bytes(serial: &str) -> Vec<u8> {
-    let even = if serial.len() % 2 == 0 { serial.to_owned() } else { format!("0{serial}") };
+    let even = if serial.len().is_multiple_of(2) { serial.to_owned() } else { format!("0{serial}") };
     (0..even.len())
         .step_by(2)
         .filter_map(|at| even.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))

@@ -74,7 +74,8 @@ pub fn load(
             roots.insert(name.clone(), der);
             continue;
         };
-        let authority = Authority::new(name, &der, public_url).map_err(|error| authority_error(name, &error.to_string()))?;
+        let authority =
+            Authority::new(name, &der, public_url).map_err(|error| authority_error(name, &error.to_string()))?;
         let passphrase = options.passphrase_file.as_ref();
         let passphrase = passphrase.ok_or_else(|| authority_error(name, "`passphrase-file` is missing"))?;
         let passphrase = Zeroizing::new(read(passphrase)?);
@@ -104,32 +105,22 @@ pub fn load(
 
 fn slot(options: &SlotOptions, profiles: &BTreeMap<String, Profile>) -> Result<Slot, IssuanceError> {
     let name = options.slot.to_protocol().as_str().to_owned();
-    let profile = profiles.get(&options.profile).ok_or_else(|| IssuanceError::UnknownProfile {
-        slot: name.clone(),
-        profile: options.profile.clone(),
-    })?;
+    let profile = profiles
+        .get(&options.profile)
+        .ok_or_else(|| IssuanceError::UnknownProfile { slot: name.clone(), profile: options.profile.clone() })?;
     let allowed = profile.key_algorithms();
-    let all = [
-        KeyAlgorithmName::Rsa2048,
-        KeyAlgorithmName::Rsa3072,
-        KeyAlgorithmName::P256,
-        KeyAlgorithmName::P384,
-    ];
+    let all = [KeyAlgorithmName::Rsa2048, KeyAlgorithmName::Rsa3072, KeyAlgorithmName::P256, KeyAlgorithmName::P384];
     let first = || all.into_iter().find(|known| allowed.first().is_some_and(|first| first.as_str() == known.as_str()));
-    let algorithm = options.algorithm.or_else(first).filter(|wanted| {
-        allowed.iter().any(|allowed| allowed.as_str() == wanted.as_str())
-    });
+    let algorithm = options
+        .algorithm
+        .or_else(first)
+        .filter(|wanted| allowed.iter().any(|allowed| allowed.as_str() == wanted.as_str()));
     let algorithm = algorithm.ok_or_else(|| IssuanceError::Algorithm {
         slot: name,
         profile: options.profile.clone(),
         algorithm: options.algorithm.map_or_else(String::new, |algorithm| algorithm.as_str().to_owned()),
     })?;
-    Ok(Slot {
-        name: options.slot,
-        title: profile.title().to_owned(),
-        algorithm,
-        profile: options.profile.clone(),
-    })
+    Ok(Slot { name: options.slot, title: profile.title().to_owned(), algorithm, profile: options.profile.clone() })
 }
 
 fn read(path: &Path) -> Result<String, IssuanceError> {

@@ -103,10 +103,7 @@ pub(crate) fn of_profile(
     attributes: &BTreeMap<String, String>,
 ) -> Result<Vec<Extension>, ExtensionError> {
     let attribute = |name: &str| {
-        attributes
-            .get(name)
-            .filter(|value| !value.trim().is_empty())
-            .ok_or_else(|| NameError::Missing(name.to_owned()))
+        attributes.get(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| NameError::Missing(name.to_owned()))
     };
     let mut extensions = vec![key_usage(profile.key_usage())?];
     if !profile.extended_key_usage().is_empty() {

@@ -1,7 +1,8 @@
 //! Whether a signature was made by the key of a certificate: SHA-256 (P-384: SHA-384), PKCS#1 v1.5 for RSA, DER for ECDSA.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 
 use crate::certificate;

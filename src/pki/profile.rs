@@ -84,7 +84,9 @@ pub enum ProfileError {
     Empty { profile: String, what: &'static str },
     #[error("profile `{profile}`: the validity must be from 1 to 1825 days")]
     Validity { profile: String },
-    #[error("profile `{profile}`: smart card logon needs the user principal name, the security identifier and client authentication")]
+    #[error(
+        "profile `{profile}`: smart card logon needs the user principal name, the security identifier and client authentication"
+    )]
     SmartCardLogon { profile: String },
     #[error("profile `{profile}`: key encipherment is for RSA keys, key agreement for elliptic curves")]
     KeyUsage { profile: String },

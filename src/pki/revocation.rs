@@ -1,12 +1,12 @@
 //! Revocation lists (RFC 5280 section 5).
 
+use der::oid::AssociatedOid;
 use der::{Any, Decode, Encode};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use x509_cert::Version;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 use x509_cert::serial_number::SerialNumber;
-use der::oid::AssociatedOid;
 
 use crate::authority::{Authority, sign};
 use crate::encoding::{RevokedEntry, ToBeSignedList, moment};

@@ -40,15 +40,30 @@ pub enum FromAgent {
         readers: Vec<Reader>,
     },
     /// Opens the commitment.
-    Reveal { nonce: Bytes },
+    Reveal {
+        nonce: Bytes,
+    },
     /// The person at the agent has compared the numbers.
     Confirm,
-    Resume { pairing: String },
+    Resume {
+        pairing: String,
+    },
     /// Ed25519 signature over [`RESUME_CONTEXT`], the pairing and the portal's nonce.
-    Proof { signature: Bytes },
-    Report { job: String, report: Report },
+    Proof {
+        signature: Bytes,
+    },
+    Report {
+        job: String,
+        report: Report,
+    },
     /// Asks the portal to answer the card's management key witness. The card waits in a transaction.
-    Relay { job: String, serial: String, key: ManagementKey, algorithm: ManagementKeyAlgorithm, witness: Bytes },
+    Relay {
+        job: String,
+        serial: String,
+        key: ManagementKey,
+        algorithm: ManagementKeyAlgorithm,
+        witness: Bytes,
+    },
 }
 
 /// From the portal to the agent.
@@ -56,21 +71,45 @@ pub enum FromAgent {
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FromPortal {
     /// The code is good. Portal, person and what will be written, for the person to compare.
-    Offer { pairing: String, portal: String, person: String, purpose: String, nonce: Bytes },
+    Offer {
+        pairing: String,
+        portal: String,
+        person: String,
+        purpose: String,
+        nonce: Bytes,
+    },
     /// Sign this to resume.
-    Challenge { nonce: Bytes },
+    Challenge {
+        nonce: Bytes,
+    },
     /// Both sides have confirmed, or the pairing was resumed: jobs follow.
     Paired,
-    Job { job: String, card: Option<String>, instruction: Instruction },
+    Job {
+        job: String,
+        card: Option<String>,
+        instruction: Instruction,
+    },
     /// The answer to [`FromAgent::Relay`].
-    RelayAnswer { job: String, answer: Result<RelayAnswer, RelayRefusal> },
+    RelayAnswer {
+        job: String,
+        answer: Result<RelayAnswer, RelayRefusal>,
+    },
     /// The job is no longer wanted.
-    Withdraw { job: String },
+    Withdraw {
+        job: String,
+    },
     /// What the portal does now, for the progress line.
-    Progress { label: String },
-    Finished { success: bool, say: String },
+    Progress {
+        label: String,
+    },
+    Finished {
+        success: bool,
+        say: String,
+    },
     /// The conversation ends; `say` tells the person what to do.
-    Refused { say: String },
+    Refused {
+        say: String,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -196,10 +235,21 @@ pub enum Instruction {
         chuid: Bytes,
         ccc: Bytes,
     },
-    GenerateKeyAndCsr { slot: Slot, algorithm: KeyAlgorithm },
-    InstallCertificate { slot: Slot, certificate: Bytes },
+    GenerateKeyAndCsr {
+        slot: Slot,
+        algorithm: KeyAlgorithm,
+    },
+    InstallCertificate {
+        slot: Slot,
+        certificate: Bytes,
+    },
     /// Sign the text that [`key_test`] builds.
-    ProveKey { slot: Slot, certificate: Bytes, portal: String, nonce: Bytes },
+    ProveKey {
+        slot: Slot,
+        certificate: Bytes,
+        portal: String,
+        nonce: Bytes,
+    },
 }
 
 /// What became of a job.
@@ -208,11 +258,17 @@ pub enum Instruction {
 pub enum Report {
     Identified(CardFacts),
     Replaced,
-    Made { csr: Bytes },
+    Made {
+        csr: Bytes,
+    },
     Installed,
-    Proved { signature: Bytes },
+    Proved {
+        signature: Bytes,
+    },
     /// The card or the person refused; what the person reads.
-    Refused { reason: Refusal },
+    Refused {
+        reason: Refusal,
+    },
 }
 
 /// Why a job was not done.

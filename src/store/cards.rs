@@ -12,10 +12,8 @@ pub use super::entities::card_key::Model as CardKeyRow;
 pub use super::entities::sealed_secret::Model as SealedSecretRow;
 
 pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRow>, StoreError> {
-    let row = card::Entity::find_by_id(id)
-        .filter(card::Column::Tenant.eq(access.tenant()))
-        .one(access.connection())
-        .await?;
+    let row =
+        card::Entity::find_by_id(id).filter(card::Column::Tenant.eq(access.tenant())).one(access.connection()).await?;
     Ok(row)
 }
 
@@ -65,7 +63,11 @@ pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
     card_key::Entity::insert(row.into_active_model())
         .on_conflict(
             OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
-                .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
+                .update_columns([
+                    card_key::Column::Algorithm,
+                    card_key::Column::Certificate,
+                    card_key::Column::ChangedAt,
+                ])
                 .to_owned(),
         )
         .exec_without_returning(tx.connection())

@@ -37,7 +37,8 @@ fn read(row: instance::Model) -> Result<Stored, StoreError> {
 }
 
 fn document(instance: &Instance) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(instance).map_err(|error| StoreError::Inconsistent { table: "instance", why: error.to_string() })
+    serde_json::to_value(instance)
+        .map_err(|error| StoreError::Inconsistent { table: "instance", why: error.to_string() })
 }
 
 fn number(value: u64) -> i64 {
@@ -192,12 +193,7 @@ pub async fn history(access: &impl Access, instance: Uuid) -> Result<Vec<History
 
 /// Holds `key` for an instance; gives the instance that holds it already, if another one does.
 pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Option<Uuid>, StoreError> {
-    let row = hold::Model {
-        tenant: tx.tenant().to_owned(),
-        what: what.to_owned(),
-        key: key.to_owned(),
-        instance,
-    };
+    let row = hold::Model { tenant: tx.tenant().to_owned(), what: what.to_owned(), key: key.to_owned(), instance };
     let inserted = hold::Entity::insert(row.into_active_model())
         .on_conflict_do_nothing_on([hold::Column::Tenant, hold::Column::What, hold::Column::Key])
         .exec_without_returning(tx.connection())

@@ -54,7 +54,10 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
     let certificates = certificates
         .into_iter()
         .map(|row| CertificateView {
-            profile: portal.issuance.profile(&row.profile).map_or(row.profile.clone(), |known| known.title().to_owned()),
+            profile: portal
+                .issuance
+                .profile(&row.profile)
+                .map_or(row.profile.clone(), |known| known.title().to_owned()),
             subject: row.subject,
             serial: row.serial,
             slot: row.slot.unwrap_or_default().to_uppercase(),
@@ -62,6 +65,7 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
             status: row.status,
         })
         .collect();
-    let page = CredentialsPage { frame: visitor.frame(&portal, "My cards and certificates"), cards: shown, certificates };
+    let page =
+        CredentialsPage { frame: visitor.frame(&portal, "My cards and certificates"), cards: shown, certificates };
     Ok(visitor.finish(render(&page)?))
 }

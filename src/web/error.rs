@@ -46,11 +46,19 @@ impl PageError {
     }
 
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Not found", "There is nothing here, or it is not yours to see. Go back to the start page.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "There is nothing here, or it is not yours to see. Go back to the start page.",
+        )
     }
 
     pub fn csrf() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Please try again", "The form was too old or not from this portal. Go back, reload the page and try again.")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Please try again",
+            "The form was too old or not from this portal. Go back, reload the page and try again.",
+        )
     }
 
     pub fn sign_in() -> Self {
@@ -71,17 +79,20 @@ impl From<EngineError> for PageError {
                 "Not in this role",
                 "You may not do this in the role that you have picked. Switch the role or ask somebody who may.",
             ),
-            EngineError::Rejected(Rejection::Stale | Rejection::NotExpected { .. } | Rejection::UnknownAction { .. }) => {
-                Self::new(
-                    StatusCode::CONFLICT,
-                    "Somebody was faster",
-                    "This went on in the meantime. Go back and reload the page to see where it stands.",
-                )
-            }
+            EngineError::Rejected(
+                Rejection::Stale | Rejection::NotExpected { .. } | Rejection::UnknownAction { .. },
+            ) => Self::new(
+                StatusCode::CONFLICT,
+                "Somebody was faster",
+                "This went on in the meantime. Go back and reload the page to see where it stands.",
+            ),
             EngineError::Rejected(Rejection::Field { field }) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "Something is missing",
-                format!("The field “{}” is missing or not as asked for. Go back and correct it.", field.replace('_', " ")),
+                format!(
+                    "The field “{}” is missing or not as asked for. Go back and correct it.",
+                    field.replace('_', " ")
+                ),
             ),
             other => Self::internal(&other),
         }

@@ -50,9 +50,20 @@ enum Pairing {
     NotNeeded,
     /// No code is offered, or it is too old.
     Ask,
-    Offered { link: String, command: String, code: String },
-    Compare { host: String, cards: Vec<String>, number: Option<String>, confirmed: bool },
-    Connected { host: String },
+    Offered {
+        link: String,
+        command: String,
+        code: String,
+    },
+    Compare {
+        host: String,
+        cards: Vec<String>,
+        number: Option<String>,
+        confirmed: bool,
+    },
+    Connected {
+        host: String,
+    },
 }
 
 /// A line of the progress list.
@@ -239,7 +250,8 @@ async fn page(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Instanc
     let mut frame = visitor.frame(portal, &view.definition.title);
     let waits_for_person = matches!(instance.waiting, Waiting::Person);
     frame.refresh = (instance.is_open() && !waits_for_person).then_some(3);
-    let deadline = view.timers.iter().find(|timer| timer.timer == "state-deadline").map(|timer| time_text(timer.due_at));
+    let deadline =
+        view.timers.iter().find(|timer| timer.timer == "state-deadline").map(|timer| time_text(timer.due_at));
     Ok(InstancePage {
         id: instance.id.to_string(),
         step: instance.step,
@@ -277,7 +289,8 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     if row.state == PairingState::Redeemed.as_str() {
         let readers: Vec<sealwright_protocol::Reader> =
             row.readers.and_then(|readers| serde_json::from_value(readers).ok()).unwrap_or_default();
-        let cards = readers.into_iter().filter_map(|reader| Some(format!("{} in {}", reader.card?, reader.name))).collect();
+        let cards =
+            readers.into_iter().filter_map(|reader| Some(format!("{} in {}", reader.card?, reader.name))).collect();
         return Ok(Pairing::Compare { host, cards, number: row.number, confirmed: row.confirmed_by_person });
     }
     let code = Code::derive(&visitor.cookie, row.id);
@@ -322,20 +335,20 @@ fn progress(portal: &Portal, view: &View, id: Uuid) -> Vec<Line> {
             _ => "done",
         };
         let children = view.tree.iter().filter(|child| {
-            child.instance.parent.as_ref().is_some_and(|parent| {
-                parent.id == id && i64::try_from(parent.step).unwrap_or(-1) == row.step
-            })
+            child
+                .instance
+                .parent
+                .as_ref()
+                .is_some_and(|parent| parent.id == id && i64::try_from(parent.step).unwrap_or(-1) == row.step)
         });
         let below = children
             .flat_map(|child| {
                 let title = child.instance.data.get("slot").and_then(|slot| slot.get("title")).and_then(Value::as_str);
                 let inner = progress(portal, view, child.instance.id);
                 match title {
-                    Some(title) => vec![Line {
-                        label: title.to_owned(),
-                        status: line_status(child.instance.status),
-                        below: inner,
-                    }],
+                    Some(title) => {
+                        vec![Line { label: title.to_owned(), status: line_status(child.instance.status), below: inner }]
+                    }
                     None => inner,
                 }
             })
@@ -362,7 +375,9 @@ fn shown(view: &View, names: &[String]) -> Vec<(String, Vec<(String, String)>)> 
                 Value::Object(fields) => {
                     fields.iter().filter_map(|(field, value)| Some((words(field), plain(value)?))).collect()
                 }
-                Value::Array(elements) => elements.iter().filter_map(|value| Some((String::new(), plain(value)?))).collect(),
+                Value::Array(elements) => {
+                    elements.iter().filter_map(|value| Some((String::new(), plain(value)?))).collect()
+                }
                 other => vec![(String::new(), plain(other)?)],
             };
             Some((words(name), values))
@@ -396,8 +411,7 @@ fn entries(portal: &Portal, view: &View) -> Vec<Entry> {
     rows.into_iter()
         .filter_map(|row| {
             let part = view.tree.iter().find(|part| part.instance.id == row.instance)?;
-            let definition =
-                portal.engine.definitions().of(&part.instance.workflow, part.instance.version).ok()?;
+            let definition = portal.engine.definitions().of(&part.instance.workflow, part.instance.version).ok()?;
             let label = definition.state(&row.state).map(|state| state.label.clone()).unwrap_or_default();
             let detail = row.detail.as_deref().unwrap_or_default();
             Some(Entry {

@@ -4,9 +4,9 @@ use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
 use sealwright_workflow::instance::Actor;
 
+use super::Frame;
 use super::error::PageError;
 use super::observe::request_id;
-use super::Frame;
 use crate::audit::{Event, Origin};
 use crate::auth::Roles;
 use crate::engine::verbs::Caller;
@@ -47,11 +47,8 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     };
     origin.login = Some(login.clone());
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
-    let session = portal
-        .sessions
-        .open(cookie.as_deref(), &login, &origin)
-        .await
-        .map_err(|error| PageError::internal(&error))?;
+    let session =
+        portal.sessions.open(cookie.as_deref(), &login, &origin).await.map_err(|error| PageError::internal(&error))?;
     let is_new = session.cookie.is_some();
     let cookie = session.cookie.or(cookie).unwrap_or_default();
     let mut visitor = Visitor { session: session.row, cookie, is_new, request: id };

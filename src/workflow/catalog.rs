@@ -47,10 +47,7 @@ impl Catalog {
     /// A catalog with what the language itself knows: the record `human` of `owner` and `requester`.
     pub fn new() -> Self {
         let human = Shape::Record(BTreeMap::from([("login".to_owned(), Type::Text)]));
-        Self {
-            shapes: Shapes::from([("human".to_owned(), human)]),
-            ..Self::default()
-        }
+        Self { shapes: Shapes::from([("human".to_owned(), human)]), ..Self::default() }
     }
 
     /// Makes the record or choice `T` known under its kebab-case name.

@@ -22,11 +22,7 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{}:{}:{}: {}: {}",
-            self.file, self.at.line, self.at.column, self.rule, self.message
-        )?;
+        write!(out, "{}:{}:{}: {}: {}", self.file, self.at.line, self.at.column, self.rule, self.message)?;
         match &self.hint {
             Some(hint) => write!(out, "\n    help: {hint}"),
             None => Ok(()),
@@ -43,10 +39,7 @@ pub struct Report {
 
 impl Report {
     pub fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            diagnostics: Vec::new(),
-        }
+        Self { file: file.to_owned(), diagnostics: Vec::new() }
     }
 
     pub fn add(&mut self, at: Position, rule: &'static str, message: impl Into<String>) {
@@ -74,13 +67,7 @@ impl Report {
     }
 
     fn push(&mut self, at: Position, rule: &'static str, message: String, hint: Option<String>) {
-        self.diagnostics.push(Diagnostic {
-            file: self.file.clone(),
-            at,
-            rule,
-            message,
-            hint,
-        });
+        self.diagnostics.push(Diagnostic { file: self.file.clone(), at, rule, message, hint });
     }
 }
 

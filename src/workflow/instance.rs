@@ -100,12 +100,16 @@ impl From<EndOutcome> for Status {
 #[serde(rename_all = "kebab-case")]
 pub enum Waiting {
     Person,
-    Activity { attempts: u32 },
+    Activity {
+        attempts: u32,
+    },
     Job,
     Children(Children),
     Condition,
     /// A dead letter: why the activity failed, by its class.
-    Operator { class: String },
+    Operator {
+        class: String,
+    },
     Nothing,
 }
 
@@ -172,18 +176,25 @@ pub enum Event {
         jitter: u32,
     },
     /// A timer that an earlier step armed.
-    TimerFired { step: u64, timer: Timer },
+    TimerFired {
+        step: u64,
+        timer: Timer,
+    },
     ChildEnded {
         step: u64,
         index: usize,
         end: ChildEnd,
     },
     /// The condition of a `wait` state holds.
-    ConditionHeld { step: u64 },
+    ConditionHeld {
+        step: u64,
+    },
     /// The parent, a person with the right or an operator ends the instance.
     Cancelled,
     /// An operator sends a stuck activity on its way again.
-    Resumed { step: u64 },
+    Resumed {
+        step: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -221,7 +232,9 @@ pub enum Effect {
         parameters: Map<String, Value>,
     },
     /// The job of the state that was left is no longer wanted.
-    Withdraw { step: u64 },
+    Withdraw {
+        step: u64,
+    },
     Start {
         index: usize,
         workflow: String,
@@ -231,11 +244,21 @@ pub enum Effect {
     },
     /// End the children of the current state.
     CancelChildren,
-    Arm { timer: Timer, at: OffsetDateTime },
+    Arm {
+        timer: Timer,
+        at: OffsetDateTime,
+    },
     /// Look at a condition of the world, now and whenever it may have changed.
-    Watch { condition: String },
+    Watch {
+        condition: String,
+    },
     /// Hold what this value names, against every other instance.
-    Hold { what: String, key: String },
+    Hold {
+        what: String,
+        key: String,
+    },
     /// The instance has ended: tell the parent, release what is held, forget timers.
-    End { outcome: EndOutcome },
+    End {
+        outcome: EndOutcome,
+    },
 }

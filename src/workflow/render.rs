@@ -78,10 +78,8 @@ pub fn diagram(definition: &Definition, way: &[String]) -> Diagram {
 
 /// The row of the first placed state that leads to `name`.
 fn nodes_row(definition: &Definition, name: &str, nodes: &[DiagramNode]) -> Option<u32> {
-    let before = definition
-        .states
-        .iter()
-        .find(|state| state.targets().into_iter().any(|target| target.text == name))?;
+    let before =
+        definition.states.iter().find(|state| state.targets().into_iter().any(|target| target.text == name))?;
     let node = nodes.iter().find(|node| node.state == before.name.text)?;
     Some((node.y - MARGIN / 2) / (BOX.1 + GAP.1))
 }

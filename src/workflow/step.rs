@@ -101,12 +101,7 @@ pub fn begin(definition: &Definition, begin: Begin, now: OffsetDateTime) -> Resu
         result: None,
         say: None,
     };
-    let mut machine = Machine {
-        definition,
-        instance,
-        effects: Vec::new(),
-        now,
-    };
+    let mut machine = Machine { definition, instance, effects: Vec::new(), now };
     for held in &definition.holds {
         machine.hold(&held.text)?;
     }
@@ -125,15 +120,9 @@ pub fn step(definition: &Definition, instance: Instance, event: Event, now: Offs
     if !instance.is_open() {
         return Err(Rejection::Stale);
     }
-    let state = definition
-        .state(&instance.state)
-        .ok_or_else(|| unfit(&format!("there is no state `{}`", instance.state)))?;
-    let mut machine = Machine {
-        definition,
-        instance,
-        effects: Vec::new(),
-        now,
-    };
+    let state =
+        definition.state(&instance.state).ok_or_else(|| unfit(&format!("there is no state `{}`", instance.state)))?;
+    let mut machine = Machine { definition, instance, effects: Vec::new(), now };
     machine.apply(state, event)?;
     Ok(machine.finish())
 }
@@ -147,10 +136,7 @@ struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     fn finish(self) -> Step {
-        Step {
-            instance: self.instance,
-            effects: self.effects,
-        }
+        Step { instance: self.instance, effects: self.effects }
     }
 
     fn apply(&mut self, state: &'a State, event: Event) -> Result<(), Rejection> {
@@ -214,10 +200,10 @@ impl<'a> Machine<'a> {
         let Kind::Ask(ask) = &state.kind else {
             return Err(self.not_expected());
         };
-        ask.actions.iter().find(|action| action.name.text == name).ok_or_else(|| Rejection::UnknownAction {
-            state: state.name.text.clone(),
-            action: name.to_owned(),
-        })
+        ask.actions
+            .iter()
+            .find(|action| action.name.text == name)
+            .ok_or_else(|| Rejection::UnknownAction { state: state.name.text.clone(), action: name.to_owned() })
     }
 
     fn outcome(&self, next: &'a Outcomes, outcome: &str) -> Result<&'a Next, Rejection> {
@@ -232,9 +218,10 @@ impl<'a> Machine<'a> {
             return Err(self.not_expected());
         };
         let attempts = attempts + 1;
-        let retry = call.retry.as_ref().filter(|retry| {
-            attempts < retry.attempts && retry.after.iter().any(|word| word.text == class)
-        });
+        let retry = call
+            .retry
+            .as_ref()
+            .filter(|retry| attempts < retry.attempts && retry.after.iter().any(|word| word.text == class));
         match retry {
             Some(retry) => {
                 let wait = retry.wait(attempts);
@@ -325,7 +312,11 @@ impl<'a> Machine<'a> {
             return Err(Rejection::Stale);
         }
         // A state that names itself goes on: what it does must not be left half done.
-        if state.if_cancelled.as_ref().is_some_and(|target| target.guards.is_empty() && target.otherwise.text == state.name.text) {
+        if state
+            .if_cancelled
+            .as_ref()
+            .is_some_and(|target| target.guards.is_empty() && target.otherwise.text == state.name.text)
+        {
             self.instance.cancelling = Some(Cancelling::Leaving { to });
             return Ok(());
         }
@@ -503,9 +494,7 @@ impl<'a> Machine<'a> {
                 let value = match &argument.value {
                     ArgumentValue::Literal(value) => value.clone(),
                     ArgumentValue::Path(path) => match variable {
-                        Some((variable, element)) if path.root == variable => {
-                            fields_below(element, &path.fields)
-                        }
+                        Some((variable, element)) if path.root == variable => fields_below(element, &path.fields),
                         _ => self.read(path),
                     },
                     ArgumentValue::Word(_) | ArgumentValue::Words(_) => {
@@ -573,9 +562,7 @@ impl Scope {
             (Scope::Children(values), "children") => {
                 values.iter().map(|value| fields_below(value, &path.fields)).filter(|value| !value.is_null()).collect()
             }
-            (Scope::Fields(fields), "fields") => {
-                lookup(path.fields.iter().map(String::as_str), fields)
-            }
+            (Scope::Fields(fields), "fields") => lookup(path.fields.iter().map(String::as_str), fields),
             _ => machine.read(path),
         }
     }

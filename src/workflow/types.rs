@@ -228,9 +228,7 @@ fn is_null(schema: &Value) -> bool {
 }
 
 fn unknown(schema: &Value) -> UnknownSchema {
-    UnknownSchema {
-        schema: schema.to_string(),
-    }
+    UnknownSchema { schema: schema.to_string() }
 }
 
 /// `DraftCertificate` becomes `draft-certificate`.

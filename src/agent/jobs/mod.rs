@@ -39,7 +39,9 @@ pub fn run(
         Instruction::Identify => identify::run(&mut desk),
         Instruction::ReplaceFactorySecrets { .. } => replace_factory_secrets::run(&mut desk, instruction),
         Instruction::GenerateKeyAndCsr { slot, algorithm } => generate_key::run(&mut desk, *slot, *algorithm),
-        Instruction::InstallCertificate { slot, certificate } => install_certificate::run(&mut desk, *slot, &certificate.0),
+        Instruction::InstallCertificate { slot, certificate } => {
+            install_certificate::run(&mut desk, *slot, &certificate.0)
+        }
         Instruction::ProveKey { slot, certificate, portal, nonce } => {
             prove_key::run(&mut desk, *slot, &certificate.0, portal, nonce)
         }

@@ -6,7 +6,13 @@ use super::{Desk, Trouble, sign};
 use crate::fail_point;
 use crate::piv::Piv;
 
-pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], portal: &str, nonce: &Bytes) -> Result<Report, Trouble> {
+pub fn run(
+    desk: &mut Desk<'_>,
+    slot: Slot,
+    certificate: &[u8],
+    portal: &str,
+    nonce: &Bytes,
+) -> Result<Report, Trouble> {
     fail_point!("agent.prove.before");
     let (serial, present) = desk.card.transaction(|transport| {
         let mut piv = Piv::select(transport)?;

@@ -9,7 +9,8 @@ use crate::journal::Progress;
 use crate::piv::{Object, Piv, PivError};
 
 pub fn run(desk: &mut Desk<'_>, instruction: &Instruction) -> Result<Report, Trouble> {
-    let Instruction::ReplaceFactorySecrets { factory_pin, factory_puk, puk, management_key, algorithm, chuid, ccc } = instruction
+    let Instruction::ReplaceFactorySecrets { factory_pin, factory_puk, puk, management_key, algorithm, chuid, ccc } =
+        instruction
     else {
         return Err(Trouble::Refused(Refusal::Card));
     };

@@ -43,11 +43,12 @@ impl Browser {
         let request = self.client.post(format!("{}{path}", self.base)).header(COOKIE, self.cookie());
         let body = fields
             .iter()
-            .map(|(name, value)| format!("{name}={}", value.replace('%', "%25").replace('/', "%2F").replace('+', "%2B")))
+            .map(|(name, value)| {
+                format!("{name}={}", value.replace('%', "%25").replace('/', "%2F").replace('+', "%2B"))
+            })
             .collect::<Vec<_>>()
             .join("&");
-        let answer =
-            request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await?;
+        let answer = request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await?;
         self.keep(&answer);
         let status = answer.status();
         let location = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);

@@ -80,9 +80,13 @@ impl Directory {
                     })]
                 }
                 LdapOp::SearchRequest(request) if bound => self.search(&request),
-                LdapOp::SearchRequest(_) => vec![LdapOp::SearchResultDone(result(LdapResultCode::InsufficentAccessRights))],
+                LdapOp::SearchRequest(_) => {
+                    vec![LdapOp::SearchResultDone(result(LdapResultCode::InsufficentAccessRights))]
+                }
                 LdapOp::ModifyRequest(request) if bound => vec![LdapOp::ModifyResponse(result(self.modify(request)))],
-                LdapOp::ModifyRequest(_) => vec![LdapOp::ModifyResponse(result(LdapResultCode::InsufficentAccessRights))],
+                LdapOp::ModifyRequest(_) => {
+                    vec![LdapOp::ModifyResponse(result(LdapResultCode::InsufficentAccessRights))]
+                }
                 _ => return Err(io::Error::other("not an operation of this directory")),
             };
             for answer in answers {
@@ -110,7 +114,9 @@ impl Directory {
                 attributes: entry
                     .attributes
                     .iter()
-                    .filter(|(name, _)| request.attrs.is_empty() || request.attrs.iter().any(|asked| is_it(name, asked)))
+                    .filter(|(name, _)| {
+                        request.attrs.is_empty() || request.attrs.iter().any(|asked| is_it(name, asked))
+                    })
                     .map(|(name, values)| LdapPartialAttribute { atype: name.clone(), vals: values.clone() })
                     .collect(),
             }));
@@ -183,7 +189,9 @@ fn plain(dn: &str) -> String {
 }
 
 fn is_it(name: &str, asked: &str) -> bool {
-    asked == "*" || name.eq_ignore_ascii_case(asked) || name.split(';').next().is_some_and(|base| base.eq_ignore_ascii_case(asked))
+    asked == "*"
+        || name.eq_ignore_ascii_case(asked)
+        || name.split(';').next().is_some_and(|base| base.eq_ignore_ascii_case(asked))
 }
 
 fn in_scope(dn: &str, request: &LdapSearchRequest) -> bool {
@@ -199,9 +207,12 @@ fn in_scope(dn: &str, request: &LdapSearchRequest) -> bool {
 
 fn matches(entry: &Entry, filter: &LdapFilter) -> bool {
     let has = |name: &str, wanted: Option<&str>| {
-        entry.attributes.iter().filter(|(known, _)| is_it(known, name)).flat_map(|(_, values)| values).any(|value| {
-            wanted.is_none_or(|wanted| String::from_utf8_lossy(value).eq_ignore_ascii_case(wanted))
-        })
+        entry
+            .attributes
+            .iter()
+            .filter(|(known, _)| is_it(known, name))
+            .flat_map(|(_, values)| values)
+            .any(|value| wanted.is_none_or(|wanted| String::from_utf8_lossy(value).eq_ignore_ascii_case(wanted)))
     };
     match filter {
         LdapFilter::And(all) => all.iter().all(|filter| matches(entry, filter)),

@@ -33,13 +33,34 @@ pub async fn collect(world: &World, out: &Path, reader: &str, pin: &str, view: &
         piv(
             world,
             reader,
-            &["-a", "verify-pin", "-P", pin, "--sign", "-s", slot, "-A", algorithm, "-H", "SHA256", "-i", message_file, "-o", signature_file],
+            &[
+                "-a",
+                "verify-pin",
+                "-P",
+                pin,
+                "--sign",
+                "-s",
+                slot,
+                "-A",
+                algorithm,
+                "-H",
+                "SHA256",
+                "-i",
+                message_file,
+                "-o",
+                signature_file,
+            ],
         )
         .await?;
         let key = out.join(format!("{slot}.pub"));
         run(Command::new("openssl").args(["x509", "-pubkey", "-noout", "-in"]).arg(&pem).arg("-out").arg(&key)).await?;
-        run(Command::new("openssl").args(["dgst", "-sha256", "-verify"]).arg(&key).arg("-signature").arg(&signature).arg(&message))
-            .await?;
+        run(Command::new("openssl")
+            .args(["dgst", "-sha256", "-verify"])
+            .arg(&key)
+            .arg("-signature")
+            .arg(&signature)
+            .arg(&message))
+        .await?;
         std::fs::remove_file(key)?;
     }
     Ok(())

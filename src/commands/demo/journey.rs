@@ -1,12 +1,12 @@
 //! Alice's way: over HTTP through the proxy as a browser would, with the agent as a process of its own.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
+use anyhow::{Context, ensure};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::browser::Browser;
 use super::world::World;
@@ -23,72 +23,155 @@ pub struct Journey {
     pub commits: u64,
 }
 
+/// A person's page of an instance that waits for a card.
+pub struct Begun {
+    pub browser: Browser,
+    pub path: String,
+    pub instance: String,
+    pub csrf: String,
+}
+
 /// Signs in, starts, pairs, and waits for the end.
 ///
 /// # Errors
 /// What did not go as expected, with the page's own words.
 pub async fn run(world: &World, person: &str, reader: &str, pin_file: &Path) -> anyhow::Result<Journey> {
+    let before = commits(&world.folder)?;
+    let mut begun = begin(world, person).await?;
+    println!("{person} is signed in as a user and has begun");
+    let code = offer(&mut begun).await?;
+    let mut agent = Agent::start(world, &code, reader, pin_file, &[])?;
+    let ended = agent.converse(&mut begun).await?;
+    ensure!(ended.success(), "the agent ended with {ended}");
+    let view = view(&mut begun).await?;
+    let after = commits(&world.folder)?;
+    let status = status_of(&view)?;
+    ensure!(status == "success", "the personalization ended with {status}:\n{view}");
+    Ok(Journey { instance: begun.instance, view, commits: after - before })
+}
+
+/// Signs in, picks the role and starts.
+///
+/// # Errors
+/// What the page says instead.
+pub async fn begin(world: &World, person: &str) -> anyhow::Result<Begun> {
     let mut browser = Browser::new(&format!("http://{}", world.proxy))?;
     browser.post("/demo", &[("person", person)]).await?;
     let page = browser.get("/role?to=/token").await?;
     let csrf = field(&page, "csrf").context("no form on the role page")?;
     browser.post("/role", &[("csrf", &csrf), ("role", "user"), ("to", "/token")]).await?;
-    println!("{person} is signed in as a user");
-    let before = commits(&world.folder)?;
     let path = browser.post("/start/personalize", &[("csrf", &csrf), ("plain", "1")]).await?;
     let path = path.split('?').next().unwrap_or_default().to_owned();
     let instance = path.trim_start_matches("/instances/").to_owned();
-    browser.until(&path, PATIENCE, PAUSE, |page| page.contains("Get a code")).await?;
-    browser.post(&format!("{path}/code"), &[("csrf", &csrf)]).await?;
-    let page = browser.until(&path, PATIENCE, PAUSE, |page| page.contains("class=\"code\"")).await?;
-    let code = between(&page, "<code class=\"code\">", "</code>").context("no code on the page")?;
-    agent(world, &mut browser, &path, &csrf, &code, reader, pin_file).await?;
-    let view = browser.get(&format!("/api/v1/instances/{instance}")).await?;
-    let after = commits(&world.folder)?;
-    let status = serde_json::from_str::<serde_json::Value>(&view)?;
-    let status = status.get("status").and_then(serde_json::Value::as_str).unwrap_or_default();
-    ensure!(status == "success", "the personalization ended with {status}:\n{view}");
-    Ok(Journey { instance, view, commits: after - before })
+    Ok(Begun { browser, path, instance, csrf })
 }
 
-async fn agent(
-    world: &World,
-    browser: &mut Browser,
-    path: &str,
-    csrf: &str,
-    code: &str,
-    reader: &str,
-    pin_file: &Path,
-) -> anyhow::Result<()> {
-    // The shell opens the PIN's file as descriptor 3.
-    let mut child = Command::new("sh")
-        .args(["-c", "exec 3<\"$0\"; exec \"$@\""])
-        .arg(pin_file)
-        .arg(&world.agent)
-        .args(["connect", code, "--portal", &world.agent_url, "--pin-fd", "3", "--reader", reader])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut input = child.stdin.take().context("no input")?;
-    let output = child.stdout.take().context("no output")?;
-    let mut lines = BufReader::new(output).lines();
-    while let Some(line) = lines.next_line().await? {
-        let line = line.trim_start_matches("Does the page show the same number? [y/N] ").to_owned();
-        println!("  agent: {line}");
-        if let Some(number) = line.strip_prefix("Number:") {
-            let page = browser.until(path, PATIENCE, PAUSE, |page| page.contains("class=\"number\"")).await?;
-            let shown = between(&page, "<strong class=\"number\">", "</strong>").context("no number on the page")?;
-            if shown != number.trim() {
-                bail!("the page shows {shown}, the agent {number}");
-            }
-            input.write_all(b"y\n").await?;
-            browser.post(&format!("{path}/confirm"), &[("csrf", csrf)]).await?;
-        }
+/// Asks the page for a code.
+///
+/// # Errors
+/// The page shows none.
+pub async fn offer(begun: &mut Begun) -> anyhow::Result<String> {
+    begun.browser.until(&begun.path, PATIENCE, PAUSE, |page| page.contains("Get a code")).await?;
+    begun.browser.post(&format!("{}/code", begun.path), &[("csrf", &begun.csrf)]).await?;
+    let page = begun.browser.until(&begun.path, PATIENCE, PAUSE, |page| page.contains("class=\"code\"")).await?;
+    between(&page, "<code class=\"code\">", "</code>").context("no code on the page")
+}
+
+/// The API's view, JSON.
+///
+/// # Errors
+/// It is not answered.
+pub async fn view(begun: &mut Begun) -> anyhow::Result<String> {
+    begun.browser.get(&format!("/api/v1/instances/{}", begun.instance)).await
+}
+
+/// The status in a view.
+///
+/// # Errors
+/// It is no view.
+pub fn status_of(view: &str) -> anyhow::Result<String> {
+    let view = serde_json::from_str::<serde_json::Value>(view)?;
+    Ok(view.get("status").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// The agent as a process of its own.
+pub struct Agent {
+    child: Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Agent {
+    /// Starts the agent with a code; the PIN comes from a file.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(
+        world: &World,
+        code: &str,
+        reader: &str,
+        pin_file: &Path,
+        environment: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        // The shell opens the PIN's file as descriptor 3.
+        let mut child = Command::new("sh")
+            .args(["-c", "exec 3<\"$0\"; exec \"$@\""])
+            .arg(pin_file)
+            .arg(&world.agent)
+            .args(["connect", code, "--portal", &world.agent_url, "--pin-fd", "3", "--reader", reader])
+            .envs(environment.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let input = child.stdin.take().context("no input")?;
+        let output = child.stdout.take().context("no output")?;
+        Ok(Self { child, input, lines: BufReader::new(output).lines() })
     }
-    let status = child.wait().await?;
-    ensure!(status.success(), "the agent ended with {status}");
-    Ok(())
+
+    /// The next line that the agent prints.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn line(&mut self) -> anyhow::Result<Option<String>> {
+        let line = self.lines.next_line().await?;
+        Ok(line.map(|line| line.trim_start_matches("Does the page show the same number? [y/N] ").to_owned()))
+    }
+
+    /// Answers the agent's question about the number.
+    ///
+    /// # Errors
+    /// The agent has gone.
+    pub async fn answer(&mut self, answer: &str) -> anyhow::Result<()> {
+        Ok(self.input.write_all(answer.as_bytes()).await?)
+    }
+
+    /// Compares the numbers on both sides, confirms both, and listens until the agent ends.
+    ///
+    /// # Errors
+    /// The numbers differ.
+    pub async fn converse(&mut self, begun: &mut Begun) -> anyhow::Result<ExitStatus> {
+        while let Some(line) = self.line().await? {
+            println!("  agent: {line}");
+            if let Some(number) = line.strip_prefix("Number:") {
+                self.compare(begun, number.trim()).await?;
+            }
+        }
+        Ok(self.child.wait().await?)
+    }
+
+    /// Compares the number with the page's and confirms both sides.
+    ///
+    /// # Errors
+    /// The numbers differ.
+    pub async fn compare(&mut self, begun: &mut Begun, number: &str) -> anyhow::Result<()> {
+        let page = begun.browser.until(&begun.path, PATIENCE, PAUSE, |page| page.contains("class=\"number\"")).await?;
+        let shown = between(&page, "<strong class=\"number\">", "</strong>").context("no number on the page")?;
+        ensure!(shown == number, "the page shows {shown}, the agent {number}");
+        self.answer("y\n").await?;
+        begun.browser.post(&format!("{}/confirm", begun.path), &[("csrf", &begun.csrf)]).await?;
+        Ok(())
+    }
 }
 
 /// The number of write transactions that SQLite has committed: the counter in the header of its WAL index

@@ -1,18 +1,18 @@
 //! `sealwright demo`: a whole portal on this computer. The portal is the same program, started as `serve`; the demo stands around it.
 
-mod browser;
+pub mod browser;
 mod directory;
-mod evidence;
-mod journey;
+pub mod evidence;
+pub mod journey;
 mod proxy;
-mod world;
+pub mod world;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::Value;
 
-use world::{Programs, World};
+use world::{Programs, World, WorldOptions};
 
 /// The PIN that alice chooses.
 const PIN: &str = "26114790";
@@ -32,7 +32,11 @@ pub struct Options {
 /// # Errors
 /// What keeps the demo from running.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let world = World::start(&options.directory, Programs::beside()?).await?;
+    let wanted = WorldOptions {
+        address: "127.0.0.1:8800".to_owned(),
+        ..WorldOptions::new(&options.directory, Programs::beside()?)
+    };
+    let world = World::start(wanted).await?;
     let reader = world.readers.first().cloned().unwrap_or_default();
     let pin_file = world.folder.join("alice-pin");
     std::fs::write(&pin_file, format!("{PIN}\n"))?;

@@ -22,19 +22,57 @@ const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
 pub struct World {
     pub folder: PathBuf,
     pub proxy: SocketAddr,
+    pub pages: SocketAddr,
     pub agent_url: String,
     pub public_url: String,
+    /// What people's programs find pcscd by.
     pub socket: PathBuf,
-    pub readers: Vec<String>,
+    /// The names of the two readers.
+    pub readers: [String; 2],
+    /// The agent, with the demo's readers.
     pub agent: PathBuf,
-    _children: Vec<Child>,
-    _readers_input: ChildStdin,
+    /// The secret that proxy and portal share.
+    pub secret: String,
+    programs: Programs,
+    ports: Vec<u16>,
+    portal: Child,
+    cards: [Option<Child>; 2],
+    _readers: (Child, ChildStdin),
 }
 
 /// Programs that are started.
+#[derive(Clone)]
 pub struct Programs {
+    pub portal: PathBuf,
     pub agent: PathBuf,
     pub virtual_card: PathBuf,
+}
+
+/// What a world is made of, where it is not the usual.
+pub struct WorldOptions {
+    pub folder: PathBuf,
+    pub programs: Programs,
+    /// SQLite in the folder when nothing is said.
+    pub database: Option<String>,
+    /// Variables of the portal's environment, for fail points.
+    pub environment: Vec<(String, String)>,
+    /// Further lines of the configuration's section `[cards]`.
+    pub cards: String,
+    /// The proxy's address where it is free: people bookmark it.
+    pub address: String,
+}
+
+impl WorldOptions {
+    pub fn new(folder: &Path, programs: Programs) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            programs,
+            database: None,
+            environment: Vec::new(),
+            cards: "any-blank = true".to_owned(),
+            address: "127.0.0.1:0".to_owned(),
+        }
+    }
 }
 
 impl Programs {
@@ -49,27 +87,27 @@ impl Programs {
             anyhow::ensure!(path.exists(), "{} is missing; `make demo` builds it", path.display());
             Ok(path)
         };
-        Ok(Self { agent: find("sealwright-agent")?, virtual_card: find("virtual-card")? })
+        Ok(Self {
+            portal: std::env::current_exe()?,
+            agent: find("sealwright-agent")?,
+            virtual_card: find("virtual-card")?,
+        })
     }
 }
 
 impl World {
-    /// Starts everything in an empty folder.
+    /// Starts everything in an empty folder, with a card in each reader.
     ///
     /// # Errors
     /// What does not start.
-    pub async fn start(folder: &Path, programs: Programs) -> anyhow::Result<Self> {
+    pub async fn start(options: WorldOptions) -> anyhow::Result<Self> {
+        let WorldOptions { folder, programs, database, environment, cards, address } = options;
         if folder.exists() {
-            std::fs::remove_dir_all(folder)?;
+            std::fs::remove_dir_all(&folder)?;
         }
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(&folder)?;
         let folder = folder.canonicalize()?;
-        let mut children = Vec::new();
         let (readers, input, socket, ports) = start_readers(&folder, &programs.virtual_card).await?;
-        children.push(readers);
-        for (index, port) in ports.iter().enumerate() {
-            children.push(start_card(&folder, &programs.virtual_card, index, *port)?);
-        }
         let secret = random::token()?;
         let password = random::token()?;
         let directory = Arc::new(Directory::new(BIND_DN, &password));
@@ -77,29 +115,108 @@ impl World {
         let ldap = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let ldap_address = ldap.local_addr()?;
         tokio::spawn(directory.serve(ldap));
-        let [pages, agent, public, proxy] = free_addresses()?;
+        let [pages, agent, public, proxy] = free_addresses(&address)?;
         let agent_script = folder.join("bin/sealwright-agent");
-        let ports = Ports { pages, agent, public, proxy, ldap: ldap_address };
-        write_files(&folder, &ports, &secret, &password, &agent_script)?;
+        let database = database.unwrap_or_else(|| format!("sqlite:{}/sealwright.db", folder.display()));
+        let addresses = Addresses { pages, agent, public, proxy, ldap: ldap_address };
+        let written =
+            Written { folder: &folder, database: &database, secret: &secret, password: &password, cards: &cards };
+        write_files(&written, &addresses, &agent_script)?;
         write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
-        children.push(start_portal(&folder)?);
-        wait_for(pages, &mut children).await?;
-        tokio::spawn(proxy::start(proxy, pages, &secret, people)?);
-        Ok(Self {
+        let portal = start_portal(&folder, &programs.portal, &environment)?;
+        let mut world = Self {
             folder,
             proxy,
+            pages,
             agent_url: format!("http://{agent}"),
             public_url: format!("http://{public}"),
             socket,
-            readers: vec!["Virtual reader 0 00 00".to_owned(), "Virtual reader 0 00 01".to_owned()],
+            readers: ["Virtual reader 0 00 00".to_owned(), "Virtual reader 0 00 01".to_owned()],
             agent: agent_script,
-            _children: children,
-            _readers_input: input,
-        })
+            secret: secret.clone(),
+            programs,
+            ports,
+            portal,
+            cards: [None, None],
+            _readers: (readers, input),
+        };
+        world.insert(0)?;
+        world.insert(1)?;
+        world.wait_for_portal().await?;
+        tokio::spawn(proxy::start(proxy, pages, &secret, people)?);
+        Ok(world)
+    }
+
+    /// Puts a card into its reader.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn insert(&mut self, index: usize) -> anyhow::Result<()> {
+        let port = self.ports.get(index).context("no such reader")?;
+        let place = self.cards.get_mut(index).context("no such reader")?;
+        let card = child(&self.programs.virtual_card)
+            .args(["card", "--reader", &format!("127.0.0.1:{port}")])
+            .args(["--serial", &format!("{}", 20_000_001 + index)])
+            .arg("--state")
+            .arg(self.folder.join(format!("card-{index}")))
+            .stdin(Stdio::null())
+            .spawn()?;
+        *place = Some(card);
+        Ok(())
+    }
+
+    /// Pulls a card out of its reader, in the middle of whatever it does.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn remove(&mut self, index: usize) -> anyhow::Result<()> {
+        let place = self.cards.get_mut(index).context("no such reader")?;
+        let mut card = place.take().context("no card in the reader")?;
+        card.kill().await?;
+        Ok(())
+    }
+
+    /// Whether the portal has ended by itself.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    pub fn portal_has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.portal.try_wait()?.is_some())
+    }
+
+    /// Ends the portal as `kill -9` does.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    pub async fn kill_portal(&mut self) -> anyhow::Result<()> {
+        self.portal.kill().await?;
+        Ok(())
+    }
+
+    /// Starts the portal again.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn restart_portal(&mut self) -> anyhow::Result<()> {
+        self.portal = start_portal(&self.folder, &self.programs.portal, &[])?;
+        self.wait_for_portal().await
+    }
+
+    async fn wait_for_portal(&mut self) -> anyhow::Result<()> {
+        for _ in 0..600 {
+            if tokio::net::TcpStream::connect(self.pages).await.is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.portal.try_wait()? {
+                anyhow::bail!("the portal ended ({status}); see portal.log in {}", self.folder.display());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("the portal did not start within 30 seconds; see portal.log in {}", self.folder.display())
     }
 }
 
-struct Ports {
+struct Addresses {
     pages: SocketAddr,
     agent: SocketAddr,
     public: SocketAddr,
@@ -132,56 +249,40 @@ async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(Child, 
     Ok((readers, input, PathBuf::from(socket), ports))
 }
 
-fn start_card(folder: &Path, program: &Path, index: usize, port: u16) -> anyhow::Result<Child> {
-    let card = child(program)
-        .args(["card", "--reader", &format!("127.0.0.1:{port}")])
-        .args(["--serial", &format!("{}", 20_000_001 + index)])
-        .arg("--state")
-        .arg(folder.join(format!("card-{index}")))
-        .stdin(Stdio::null())
-        .spawn()?;
-    Ok(card)
-}
-
-fn start_portal(folder: &Path) -> anyhow::Result<Child> {
-    let log = std::fs::File::create(folder.join("portal.log"))?;
-    let portal = child(&std::env::current_exe()?)
+fn start_portal(folder: &Path, program: &Path, environment: &[(String, String)]) -> anyhow::Result<Child> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("portal.log"))?;
+    let portal = child(program)
         .args(["serve", "--config"])
         .arg(folder.join("sealwright.toml"))
+        .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stderr(log)
         .spawn()?;
     Ok(portal)
 }
 
-async fn wait_for(address: SocketAddr, children: &mut [Child]) -> anyhow::Result<()> {
-    for _ in 0..600 {
-        if tokio::net::TcpStream::connect(address).await.is_ok() {
-            return Ok(());
-        }
-        for child in children.iter_mut() {
-            if let Some(status) = child.try_wait()? {
-                anyhow::bail!("a part of the demo ended ({status}); see portal.log in its folder");
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("the portal did not start within 30 seconds; see portal.log in its folder")
-}
-
-fn free_addresses() -> anyhow::Result<[SocketAddr; 4]> {
-    // The proxy's address is the same every time where that is possible: people bookmark it.
-    let proxy = TcpListener::bind("127.0.0.1:8800").or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
+fn free_addresses(wanted: &str) -> anyhow::Result<[SocketAddr; 4]> {
+    let proxy = TcpListener::bind(wanted).or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
     let [a, b, c] = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
     Ok([a?.local_addr()?, b?.local_addr()?, c?.local_addr()?, proxy.local_addr()?])
 }
 
-fn write_files(folder: &Path, ports: &Ports, secret: &str, password: &str, agent: &Path) -> anyhow::Result<()> {
-    let Ports { pages, agent: agents, public, proxy, ldap } = ports;
+/// What goes into the configuration.
+struct Written<'a> {
+    folder: &'a Path,
+    database: &'a str,
+    secret: &'a str,
+    password: &'a str,
+    cards: &'a str,
+}
+
+fn write_files(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
+    let Written { folder, database, secret, password, cards } = written;
+    let Addresses { pages, agent: agents, public, proxy, ldap } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
     ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"))?;
-    for (file, text) in [("proxy-secret", secret), ("ldap-password", password), ("ca/passphrase", &passphrase)] {
+    for (file, text) in [("proxy-secret", *secret), ("ldap-password", *password), ("ca/passphrase", &passphrase)] {
         std::fs::write(folder.join(file), text)?;
     }
     std::fs::write(folder.join("sealing-key"), SealingKey::generate()?.as_bytes())?;
@@ -190,7 +291,7 @@ fn write_files(folder: &Path, ports: &Ports, secret: &str, password: &str, agent
     let text = format!(
         r#"# Written by `sealwright demo`; a real configuration looks the same.
 name = "Sealwright demo"
-database = "sqlite:{here}/sealwright.db"
+database = "{database}"
 sealing-key-file = "{here}/sealing-key"
 issuing-authority = "issuing"
 
@@ -239,7 +340,7 @@ passphrase-file = "{here}/ca/passphrase"
 
 {PROFILES}
 [cards]
-any-blank = true
+{cards}
 "#
     );
     std::fs::write(folder.join("sealwright.toml"), text)?;

@@ -10,7 +10,12 @@ pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
         ParsedExtension::AuthorityKeyIdentifier(identifier) => identifier.key_identifier.as_ref().map(|key| key.0),
         _ => None,
     });
-    ensure(authority == Some(certificate.authority.key_identifier()), "the authority key identifier is not the issuer's")?;
-    let own = extensions.iter().any(|extension| matches!(extension.parsed_extension(), ParsedExtension::SubjectKeyIdentifier(_)));
+    ensure(
+        authority == Some(certificate.authority.key_identifier()),
+        "the authority key identifier is not the issuer's",
+    )?;
+    let own = extensions
+        .iter()
+        .any(|extension| matches!(extension.parsed_extension(), ParsedExtension::SubjectKeyIdentifier(_)));
     ensure(own, "the subject key identifier is missing")
 }

@@ -11,9 +11,9 @@ pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
     });
     let points = points.ok_or("the distribution point is missing")?;
     let plain = points.points.iter().all(|point| match &point.distribution_point {
-        Some(DistributionPointName::FullName(names)) => names.iter().all(|name| {
-            matches!(name, GeneralName::URI(uri) if uri.starts_with("http://") && uri.ends_with(".crl"))
-        }),
+        Some(DistributionPointName::FullName(names)) => names
+            .iter()
+            .all(|name| matches!(name, GeneralName::URI(uri) if uri.starts_with("http://") && uri.ends_with(".crl"))),
         _ => false,
     });
     ensure(plain && !points.points.is_empty(), "the distribution point is no http address of a .crl")

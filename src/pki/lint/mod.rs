@@ -68,15 +68,13 @@ pub const RULES: [(&str, RuleFunction); 11] = [
 /// Runs every rule.
 pub(crate) fn lint(subject: &Subject<'_>) -> Vec<Finding> {
     let parsed = match TbsCertificate::from_der(subject.to_be_signed) {
-        Ok((rest, parsed)) if rest.is_empty() => parsed,
+        Ok(([], parsed)) => parsed,
         _ => return vec![Finding { rule: "encoding", message: "the bytes are no certificate".to_owned() }],
     };
     let certificate = Certificate { parsed, authority: subject.authority, profile: subject.profile };
     RULES
         .iter()
-        .filter_map(|(rule, RuleFunction(check))| {
-            check(&certificate).err().map(|message| Finding { rule, message })
-        })
+        .filter_map(|(rule, RuleFunction(check))| check(&certificate).err().map(|message| Finding { rule, message }))
         .collect()
 }
 

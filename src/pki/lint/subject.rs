@@ -9,8 +9,7 @@ pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
     let subject = certificate.parsed.subject();
     ensure(subject.iter().next().is_some(), "the subject is empty")?;
     ensure(subject.as_raw() != issuer.as_raw(), "the subject is the issuer")?;
-    let short = subject
-        .iter_common_name()
-        .all(|name| name.as_str().is_ok_and(|name| (1..=64).contains(&name.chars().count())));
+    let short =
+        subject.iter_common_name().all(|name| name.as_str().is_ok_and(|name| (1..=64).contains(&name.chars().count())));
     ensure(short, "the common name is empty or longer than 64 characters")
 }

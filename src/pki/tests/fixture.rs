@@ -39,7 +39,9 @@ pub fn fixture() -> Fixture {
     let authority = Authority::new("issuing", &issuing, "http://pki.example.test").expect("an issuing authority");
     let authentication = ProfileOptions {
         title: "Authentication".to_owned(),
-        subject: ["DC=test", "DC=example", "OU=People", "OU=Smart cards", "CN={name}+UID={login}"].map(str::to_owned).to_vec(),
+        subject: ["DC=test", "DC=example", "OU=People", "OU=Smart cards", "CN={name}+UID={login}"]
+            .map(str::to_owned)
+            .to_vec(),
         key_algorithms: vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::P256],
         validity_days: 365,
         key_usage: vec![KeyUsageBit::DigitalSignature],

@@ -24,7 +24,8 @@ fn a_person_gets_what_profile_and_directory_say() {
     let ticket = fixture.authority.admit(&bytes, &fixture.authentication).expect("admitted");
     let der = ticket.sign(&fixture.key).expect("signed");
     let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(&der).expect("a certificate");
-    let (_, issuer) = x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");
+    let (_, issuer) =
+        x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");
     parsed.verify_signature(Some(issuer.public_key())).expect("a good signature");
     let (_, root) = x509_parser::certificate::X509Certificate::from_der(&fixture.root).expect("the root");
     issuer.verify_signature(Some(root.public_key())).expect("a good signature");
@@ -78,7 +79,8 @@ fn requests_are_refused_for_what_is_wrong_with_them() {
 fn a_profile_refuses_another_kind_of_key_and_missing_attributes() {
     let mut fixture = fixture();
     let rsa = Request::read(&request_der(&rcgen::PKCS_RSA_SHA256)).expect("a good request");
-    let draft = |request, attributes| Draft { profile: &fixture.signature, attributes, request, serial: [9; 16], now: NOW };
+    let draft =
+        |request, attributes| Draft { profile: &fixture.signature, attributes, request, serial: [9; 16], now: NOW };
     let prepared = fixture.authority.prepare(&draft(&rsa, &fixture.person), SignatureAlgorithm::EcdsaSha256);
     assert_eq!(prepared, Err(AuthorityError::KeyAlgorithm("smartcard-signature".to_owned())));
     let mut nameless = fixture.person.clone();
@@ -94,7 +96,13 @@ fn a_ticket_is_for_one_key_and_a_digest_forgets_serial_and_time() {
     let fixture = fixture();
     let request = request();
     let prepare = |serial, now| {
-        let draft = Draft { profile: &fixture.signature, attributes: &fixture.person, request: &request, serial: [serial; 16], now };
+        let draft = Draft {
+            profile: &fixture.signature,
+            attributes: &fixture.person,
+            request: &request,
+            serial: [serial; 16],
+            now,
+        };
         fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared")
     };
     let (first, second) = (prepare(1, NOW), prepare(2, NOW + time::Duration::hours(1)));
@@ -112,12 +120,15 @@ fn a_list_names_what_was_revoked_and_its_number() {
         Revoked { serial: vec![0x40, 1, 2, 3, 4, 5, 6, 7], at: NOW, reason: RevocationReason::CessationOfOperation },
         Revoked { serial: vec![0x41, 1, 2, 3, 4, 5, 6, 7], at: NOW, reason: RevocationReason::Unspecified },
     ];
-    let der = revocation::list(&fixture.authority, &revoked, 7, NOW, time::Duration::days(1), &fixture.key).expect("a list");
+    let der =
+        revocation::list(&fixture.authority, &revoked, 7, NOW, time::Duration::days(1), &fixture.key).expect("a list");
     let (_, list) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).expect("a list");
-    let (_, issuer) = x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");
+    let (_, issuer) =
+        x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");
     list.verify_signature(issuer.public_key()).expect("a good signature");
     assert_eq!(list.crl_number().map(ToString::to_string), Some("7".to_owned()));
-    let reasons: Vec<_> = list.iter_revoked_certificates().map(|entry| entry.reason_code().map(|(_, code)| code.0)).collect();
+    let reasons: Vec<_> =
+        list.iter_revoked_certificates().map(|entry| entry.reason_code().map(|(_, code)| code.0)).collect();
     assert_eq!(reasons, [Some(5), None]);
 }
 
@@ -143,7 +154,8 @@ fn an_authority_is_one() {
         now: NOW,
     };
     let bytes = fixture.authority.prepare(&leaf_draft, fixture.key.algorithm()).expect("prepared");
-    let leaf = fixture.authority.admit(&bytes, &fixture.signature).expect("admitted").sign(&fixture.key).expect("signed");
+    let leaf =
+        fixture.authority.admit(&bytes, &fixture.signature).expect("admitted").sign(&fixture.key).expect("signed");
     assert!(Authority::new("x", &leaf, "http://pki.example.test").is_err());
     assert!(Authority::new("x", b"garbage", "http://pki.example.test").is_err());
 }

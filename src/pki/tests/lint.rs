@@ -46,7 +46,10 @@ fn breaks(rule: &str, certificate: &mut ToBeSigned, fixture: &Fixture) {
             let (from, to) = (moment(NOW), moment(NOW + Duration::days(366)));
             certificate.validity = Validity::new(from.expect("a time"), to.expect("a time"));
         }
-        "subject" => certificate.subject = Any::from_der(&name(&["DC=test"])).and_then(|_| Any::from_der(&[0x30, 0])).expect("a name"),
+        "subject" => {
+            certificate.subject =
+                Any::from_der(&name(&["DC=test"])).and_then(|_| Any::from_der(&[0x30, 0])).expect("a name")
+        }
         "key" => certificate.subject_public_key_info = Any::from_der(fixture.authority.public_key()).expect("a key"),
         "extensions" => {
             let extra = certificate.extensions.as_ref().and_then(|all| all.first()).cloned().expect("an extension");
@@ -65,7 +68,10 @@ fn breaks(rule: &str, certificate: &mut ToBeSigned, fixture: &Fixture) {
         "security-identifier" => {
             without(certificate, &SECURITY_IDENTIFIER.to_string());
             let value = OctetString::new([0x30, 0]).expect("a string");
-            add(certificate, x509_cert::ext::Extension { extn_id: SECURITY_IDENTIFIER, critical: false, extn_value: value });
+            add(
+                certificate,
+                x509_cert::ext::Extension { extn_id: SECURITY_IDENTIFIER, critical: false, extn_value: value },
+            );
         }
         "distribution-point" => {
             without(certificate, "2.5.29.31");
@@ -101,6 +107,7 @@ fn a_key_of_another_kind_is_found() {
     let mut certificate = good(&fixture);
     let request = crate::request::Request::read(&request_der(&rcgen::PKCS_ECDSA_P384_SHA384)).expect("a good request");
     certificate.subject_public_key_info = Any::from_der(request.subject_public_key_info()).expect("a key");
-    let findings = fixture.authority.admit(&certificate.to_der().expect("encoded"), &fixture.authentication).expect_err("refused");
+    let findings =
+        fixture.authority.admit(&certificate.to_der().expect("encoded"), &fixture.authentication).expect_err("refused");
     assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key"]);
 }

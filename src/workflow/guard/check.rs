@@ -18,11 +18,7 @@ pub struct Environment<'a> {
 
 impl<'a> Environment<'a> {
     pub fn new(catalog: &'a Catalog, names: BTreeMap<String, Type>) -> Self {
-        Self {
-            catalog,
-            names,
-            set: BTreeSet::new(),
-        }
+        Self { catalog, names, set: BTreeSet::new() }
     }
 
     /// The same names, with these paths known not to be null.
@@ -66,31 +62,25 @@ pub fn path_type(path: &[String], environment: &Environment<'_>) -> Result<Type,
     let Some((root, fields)) = path.split_first() else {
         return Err(TypeError::UnknownName(String::new()));
     };
-    let mut current =
-        environment.names.get(root).cloned().ok_or_else(|| TypeError::UnknownName(root.clone()))?;
+    let mut current = environment.names.get(root).cloned().ok_or_else(|| TypeError::UnknownName(root.clone()))?;
     let mut walked = vec![root.clone()];
     for field in fields {
         current = narrowed(current, &walked, environment);
         if current.is_optional() {
-            return Err(TypeError::MayBeUnset {
-                path: walked.join("."),
-            });
+            return Err(TypeError::MayBeUnset { path: walked.join(".") });
         }
-        current = environment.catalog.field(&current, field).cloned().ok_or_else(|| TypeError::UnknownField {
-            record: current.to_string(),
-            field: field.clone(),
-        })?;
+        current = environment
+            .catalog
+            .field(&current, field)
+            .cloned()
+            .ok_or_else(|| TypeError::UnknownField { record: current.to_string(), field: field.clone() })?;
         walked.push(field.clone());
     }
     Ok(narrowed(current, &walked, environment))
 }
 
 fn narrowed(found: Type, path: &[String], environment: &Environment<'_>) -> Type {
-    if environment.set.contains(path) {
-        found.required().clone()
-    } else {
-        found
-    }
+    if environment.set.contains(path) { found.required().clone() } else { found }
 }
 
 fn type_of(expression: &Expression, environment: &Environment<'_>) -> Result<Type, TypeError> {
@@ -189,21 +179,14 @@ fn word_of(choice: &Type, word: &Expression, environment: &Environment<'_>) -> R
     };
     match environment.catalog.words(choice) {
         Some(words) if words.contains(word) => Ok(()),
-        Some(_) => Err(TypeError::UnknownWord {
-            word: word.clone(),
-            choice: choice.to_string(),
-        }),
+        Some(_) => Err(TypeError::UnknownWord { word: word.clone(), choice: choice.to_string() }),
         None => Err(incomparable(choice, &Type::Text)),
     }
 }
 
 fn expect(expression: &Expression, expected: &Type, environment: &Environment<'_>) -> Result<(), TypeError> {
     let found = not_null(expression, environment)?;
-    if found == *expected {
-        Ok(())
-    } else {
-        Err(mismatch(&expected.to_string(), &found))
-    }
+    if found == *expected { Ok(()) } else { Err(mismatch(&expected.to_string(), &found)) }
 }
 
 fn not_null(expression: &Expression, environment: &Environment<'_>) -> Result<Type, TypeError> {
@@ -227,9 +210,7 @@ pub fn set_when(expression: &Expression, outcome: bool) -> BTreeSet<Vec<String>>
         (Expression::Compare(Comparison::NotEqual, left, right), true)
         | (Expression::Compare(Comparison::Equal, left, right), false) => match (left.as_ref(), right.as_ref()) {
             (Expression::Path(path), Expression::Literal(serde_json::Value::Null))
-            | (Expression::Literal(serde_json::Value::Null), Expression::Path(path)) => {
-                BTreeSet::from([path.clone()])
-            }
+            | (Expression::Literal(serde_json::Value::Null), Expression::Path(path)) => BTreeSet::from([path.clone()]),
             _ => BTreeSet::new(),
         },
         _ => BTreeSet::new(),
@@ -237,15 +218,9 @@ pub fn set_when(expression: &Expression, outcome: bool) -> BTreeSet<Vec<String>>
 }
 
 fn mismatch(expected: &str, found: &Type) -> TypeError {
-    TypeError::Mismatch {
-        expected: expected.to_owned(),
-        found: found.to_string(),
-    }
+    TypeError::Mismatch { expected: expected.to_owned(), found: found.to_string() }
 }
 
 fn incomparable(left: &Type, right: &Type) -> TypeError {
-    TypeError::Incomparable {
-        left: left.to_string(),
-        right: right.to_string(),
-    }
+    TypeError::Incomparable { left: left.to_string(), right: right.to_string() }
 }

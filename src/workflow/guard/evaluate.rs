@@ -68,9 +68,7 @@ fn value_of(expression: &Expression, scope: &Scope<'_>, budget: &mut Budget) -> 
             elements.iter().map(|element| value_of(element, scope, budget)).collect::<Option<_>>().map(Value::Array)
         }
         Expression::Not(inner) => Some(Value::from(!truth(inner, scope, budget)?)),
-        Expression::And(left, right) => {
-            Some(Value::from(truth(left, scope, budget)? && truth(right, scope, budget)?))
-        }
+        Expression::And(left, right) => Some(Value::from(truth(left, scope, budget)? && truth(right, scope, budget)?)),
         Expression::Or(left, right) => Some(Value::from(truth(left, scope, budget)? || truth(right, scope, budget)?)),
         Expression::Compare(comparison, left, right) => {
             let (left, right) = (value_of(left, scope, budget)?, value_of(right, scope, budget)?);
@@ -94,10 +92,7 @@ fn value_of(expression: &Expression, scope: &Scope<'_>, budget: &mut Budget) -> 
 fn any(parts: &Loop, wanted: bool, scope: &Scope<'_>, budget: &mut Budget) -> Option<bool> {
     let over = value_of(&parts.over, scope, budget)?;
     for element in over.as_array()? {
-        let inner = Scope {
-            data: scope.data,
-            above: Some((&parts.variable, element, scope)),
-        };
+        let inner = Scope { data: scope.data, above: Some((&parts.variable, element, scope)) };
         if truth(&parts.condition, &inner, budget)? == wanted {
             return Some(true);
         }

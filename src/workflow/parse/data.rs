@@ -60,7 +60,7 @@ pub fn read_type(written: &str, at: &Word, report: &mut Report) -> Option<Type> 
         "time" => Some(Type::Time),
         name => {
             let word = Word { text: name.to_owned(), at: at.at };
-            words::is_kebab(&word, "the type", report).then(|| Type::Named(word.text))
+            words::is_kebab(&word, "the type", report).then_some(Type::Named(word.text))
         }
     }
 }

@@ -44,16 +44,21 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
 }
 
 fn start(node: &Node, report: &mut Report) -> Option<Start> {
-    if let NodeKind::Scalar { text, .. } = &node.kind {
-        if text == "only-as-child" {
-            return Some(Start::default());
-        }
+    if let NodeKind::Scalar { text, .. } = &node.kind
+        && text == "only-as-child"
+    {
+        return Some(Start::default());
     }
     let mut entries = Entries::new(node, "`start`, unless it is `only-as-child`,", report)?;
     let by = entries.require("by", report).map(|node| words::words(node, "a role", report)).unwrap_or_default();
     let link = entries.get("link").and_then(|node| words::word(node, "`link`", report));
     if let Some(link) = &link
-        && !(link.text.starts_with('/') && words::is_kebab(&crate::definition::Word { text: link.text.trim_start_matches('/').to_owned(), at: link.at }, "the link", report))
+        && !(link.text.starts_with('/')
+            && words::is_kebab(
+                &crate::definition::Word { text: link.text.trim_start_matches('/').to_owned(), at: link.at },
+                "the link",
+                report,
+            ))
     {
         report.add(link.at, RULE, "a link is one kebab-case word after a `/`");
     }

@@ -72,7 +72,12 @@ pub fn target(node: &Node, report: &mut Report) -> Option<Target> {
         entries.finish(report);
     }
     if otherwise.is_none() {
-        report.add_with_hint(node.at, RULE, "the guards do not say what happens when none holds", "close the list with `- { otherwise: state }`");
+        report.add_with_hint(
+            node.at,
+            RULE,
+            "the guards do not say what happens when none holds",
+            "close the list with `- { otherwise: state }`",
+        );
     }
     Some(Target { guards, otherwise: otherwise? })
 }

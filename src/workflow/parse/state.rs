@@ -98,7 +98,9 @@ fn action(name: Word, node: &Node, report: &mut Report) -> Option<Action> {
     entries.finish(report);
     let keep: Vec<(Word, Path)> = keep
         .and_then(|node| Entries::new(node, "`keep`", report))
-        .map(|kept| kept.all().filter_map(|(name, node)| Some((name, words::path(node, "what is kept", report)?))).collect())
+        .map(|kept| {
+            kept.all().filter_map(|(name, node)| Some((name, words::path(node, "what is kept", report)?))).collect()
+        })
         .unwrap_or_default();
     let to = next::target(to?, report)?;
     let label = label.unwrap_or_else(|| sentence(&name.text));
@@ -209,7 +211,12 @@ fn wait(entries: &mut Entries<'_>, report: &mut Report) -> Option<Wait> {
     let next = match (holds.named.as_slice(), &holds.otherwise) {
         ([(name, next)], None) if name.text == "holds" => next.clone(),
         _ => {
-            report.add_with_hint(node.at, RULE, "a `wait` goes on when its condition holds", "write `next: { holds: state }`");
+            report.add_with_hint(
+                node.at,
+                RULE,
+                "a `wait` goes on when its condition holds",
+                "write `next: { holds: state }`",
+            );
             return None;
         }
     };
@@ -220,7 +227,12 @@ fn end(entries: &mut Entries<'_>, report: &mut Report) -> Option<End> {
     let word = entries.require("end", report).and_then(|node| words::word(node, "`end`", report))?;
     let outcome = EndOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word.text);
     if outcome.is_none() {
-        report.add_with_hint(word.at, RULE, format!("`{}` is no end", word.text), "the ends are success, failure, cancelled");
+        report.add_with_hint(
+            word.at,
+            RULE,
+            format!("`{}` is no end", word.text),
+            "the ends are success, failure, cancelled",
+        );
     }
     let say = entries.get("say").and_then(|node| words::text(node, "`say`", report));
     let mut result = BTreeMap::new();

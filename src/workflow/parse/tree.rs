@@ -20,7 +20,10 @@ pub struct Node {
 #[derive(Clone, Debug)]
 pub enum NodeKind {
     /// The text, and whether it stood without quotes.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
 }
@@ -111,7 +114,9 @@ fn close(open: Open, report: &mut Report) -> Node {
     let mut nodes = open.nodes.into_iter();
     while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
         if let NodeKind::Scalar { text, .. } = &key.kind {
-            let twice = pairs.iter().any(|(other, _)| matches!(&other.kind, NodeKind::Scalar { text: seen, .. } if seen == text));
+            let twice = pairs
+                .iter()
+                .any(|(other, _)| matches!(&other.kind, NodeKind::Scalar { text: seen, .. } if seen == text));
             if twice {
                 report.add(key.at, RULE, format!("`{text}` stands here twice"));
             }

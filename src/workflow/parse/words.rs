@@ -130,7 +130,12 @@ pub fn range<'a>(node: &'a Node, what: &str, report: &mut Report) -> Option<(&'a
         _ => None,
     };
     if parts.is_none() {
-        report.add_with_hint(node.at, RULE, format!("{what} must be a range"), "write the least and the greatest, such as `2s to 1m`");
+        report.add_with_hint(
+            node.at,
+            RULE,
+            format!("{what} must be a range"),
+            "write the least and the greatest, such as `2s to 1m`",
+        );
     }
     parts.map(|(least, greatest)| (least.trim(), greatest.trim(), node.at))
 }

@@ -54,7 +54,8 @@ fn bad_fixtures_are_refused_by_their_rule_at_the_marked_line() {
         let problems = load(&name, &source).expect_err(&name);
         let part = source.split("=====\n").find(|part| part.contains("# here")).unwrap_or(&source);
         let marked = part.lines().position(|line| line.contains("# here")).map(|line| line + 1);
-        let found = problems.iter().any(|problem| problem.rule == rule && marked.is_none_or(|line| line == problem.at.line));
+        let found =
+            problems.iter().any(|problem| problem.rule == rule && marked.is_none_or(|line| line == problem.at.line));
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert!(found, "{name}: no `{rule}` at line {marked:?}:\n{}", problems.join("\n"));
     }
@@ -63,8 +64,7 @@ fn bad_fixtures_are_refused_by_their_rule_at_the_marked_line() {
 #[test]
 fn every_rule_has_a_good_and_a_bad_fixture() {
     for kind in ["ok", "bad"] {
-        let covered: BTreeSet<String> =
-            fixtures(kind).iter().map(|(name, _)| rule_of(name).to_owned()).collect();
+        let covered: BTreeSet<String> = fixtures(kind).iter().map(|(name, _)| rule_of(name).to_owned()).collect();
         for (rule, _) in RULES {
             assert!(covered.contains(rule), "the rule `{rule}` has no fixture in {kind}");
         }

@@ -39,13 +39,14 @@ fn event(instance: &Instance, (back, kind, choice): (u64, u8, u8)) -> Event {
     let step = instance.step.saturating_sub(back / 3);
     let words = ["signed", "refused", "done", "proved"];
     match kind {
-        0 | 1 => Event::Completed {
-            step,
-            outcome: words[usize::from(choice)].to_owned(),
-            result: json!({ "id": "c1" }),
-        },
+        0 | 1 => {
+            Event::Completed { step, outcome: words[usize::from(choice)].to_owned(), result: json!({ "id": "c1" }) }
+        }
         2 => Event::Failed { step, class: "unavailable".to_owned(), jitter: u32::from(choice) * 300 },
-        3 => Event::TimerFired { step, timer: [Timer::Retry, Timer::StateDeadline, Timer::Deadline][usize::from(choice % 3)] },
+        3 => Event::TimerFired {
+            step,
+            timer: [Timer::Retry, Timer::StateDeadline, Timer::Deadline][usize::from(choice % 3)],
+        },
         4 | 5 => {
             let outcome = EndOutcome::ALL[usize::from(choice % 3)];
             let result = match outcome {

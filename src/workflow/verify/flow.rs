@@ -20,7 +20,9 @@ pub(super) fn brought(context: &Context<'_>, state: &State, next: &Next) -> BTre
                 _ => context.catalog.job(&call.name.text),
             };
             let outcome = call.next.named.iter().find(|(_, way)| way.at == next.at).map(|(name, _)| name.as_str());
-            if let Some(result) = signature.zip(outcome).and_then(|(of, name)| of.outcomes.get(name)).and_then(Option::as_ref) {
+            if let Some(result) =
+                signature.zip(outcome).and_then(|(of, name)| of.outcomes.get(name)).and_then(Option::as_ref)
+            {
                 names.insert("result".to_owned(), result.clone());
             }
         }

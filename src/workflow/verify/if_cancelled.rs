@@ -49,7 +49,8 @@ impl World<'_> {
                 }
                 if inside {
                     pending.extend(state.deadline.iter().map(|deadline| deadline.to.as_str()));
-                    pending.extend(state.if_cancelled.iter().flat_map(|target| target.states()).map(|word| word.as_str()));
+                    pending
+                        .extend(state.if_cancelled.iter().flat_map(|target| target.states()).map(|word| word.as_str()));
                 }
             }
         }

@@ -23,7 +23,9 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                         let message = format!("`{}` is {}, `{path}` is {found}", field.text, declared.field_type);
                         report.add(path.at, RULE, message);
                     }
-                    Err(error) => report.add(path.at, RULE, format!("`{path}` is not brought by this outcome: {error}")),
+                    Err(error) => {
+                        report.add(path.at, RULE, format!("`{path}` is not brought by this outcome: {error}"))
+                    }
                 }
             }
         }

@@ -36,12 +36,8 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     /// What names mean in `state`.
     pub fn environment(&self, state: &str) -> Environment<'a> {
-        let mut names: BTreeMap<String, Type> = self
-            .definition
-            .data
-            .iter()
-            .map(|(name, field)| (name.clone(), field.field_type.clone()))
-            .collect();
+        let mut names: BTreeMap<String, Type> =
+            self.definition.data.iter().map(|(name, field)| (name.clone(), field.field_type.clone())).collect();
         names.insert("owner".to_owned(), Type::Named("human".to_owned()));
         names.insert("requester".to_owned(), Type::Named("human".to_owned()));
         let environment = Environment::new(self.catalog, names);
@@ -74,11 +70,7 @@ pub const RULES: [(&str, RuleFunction); 11] = [
 pub struct RuleFunction(Rule);
 
 /// Runs every rule over one linked definition.
-pub fn verify(
-    definition: &Definition,
-    workflows: &BTreeMap<String, Definition>,
-    catalog: &Catalog,
-) -> Vec<Diagnostic> {
+pub fn verify(definition: &Definition, workflows: &BTreeMap<String, Definition>, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut context = Context { definition, workflows, catalog, set: BTreeMap::new() };
     context.set = flow::definitely_set(&context);
     let mut report = Report::new(&definition.file);

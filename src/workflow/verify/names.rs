@@ -25,7 +25,11 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             if let Some(found) = catalog.policy(path)
                 && !field.field_type.accepts(found)
             {
-                report.add(field.at, RULE, format!("the policy `{path}` is {found}, this field is {}", field.field_type));
+                report.add(
+                    field.at,
+                    RULE,
+                    format!("the policy `{path}` is {found}, this field is {}", field.field_type),
+                );
             }
         }
     }
@@ -53,7 +57,9 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Kind::Do(call) => {
                 known(&call.name, "activity", catalog.activity_names(), report);
                 let failures = catalog.activity(&call.name.text).map(|of| &of.failures);
-                for (class, failures) in call.retry.iter().flat_map(|retry| &retry.after).zip(failures.into_iter().cycle()) {
+                for (class, failures) in
+                    call.retry.iter().flat_map(|retry| &retry.after).zip(failures.into_iter().cycle())
+                {
                     known(class, "failure", failures.iter().map(String::as_str), report);
                 }
             }

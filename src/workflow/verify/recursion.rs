@@ -13,7 +13,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
         let mut work = vec![child.as_str()];
         while let Some(name) = work.pop() {
             if name == context.definition.name.text {
-                let message = format!("`{}` would start `{}` again without end", child.text, context.definition.name.text);
+                let message =
+                    format!("`{}` would start `{}` again without end", child.text, context.definition.name.text);
                 report.add(child.at, RULE, message);
                 break;
             }

@@ -16,7 +16,10 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 for action in &ask.actions {
                     roles.extend(action.by.iter().chain(&action.never).filter_map(role_of));
                     let possible = action.by.iter().any(|party| match party {
-                        Party::Role(role) => !action.never.iter().any(|never| role_of(never).is_some_and(|other| other.text == role.text)),
+                        Party::Role(role) => !action
+                            .never
+                            .iter()
+                            .any(|never| role_of(never).is_some_and(|other| other.text == role.text)),
                         party => !action.never.contains(party),
                     });
                     if !possible {

@@ -21,7 +21,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             for path in end.result.values().filter(|path| is_secret(definition, &path.root)) {
                 report.add(path.at, RULE, format!("`{}` is secret and stays in this instance", path.root));
             }
-            let said = end.say.iter().flat_map(|say| say.split('{').skip(1)).filter_map(|part| part.split(['}', '.']).next());
+            let said =
+                end.say.iter().flat_map(|say| say.split('{').skip(1)).filter_map(|part| part.split(['}', '.']).next());
             for name in said.filter(|name| is_secret(definition, name)) {
                 report.add(state.name.at, RULE, format!("`{name}` is secret and is never said"));
             }

@@ -24,7 +24,6 @@ use vpicc::{Connection, VSmartCard};
 
 use crate::chip::{BACKENDS, CardDispatch, HostPlatform};
 
-
 type Piv<'a> = Authenticator<virt::Client<'a, CardDispatch>>;
 
 /// Largest command after chaining and largest answer before GET RESPONSE.
@@ -82,9 +81,7 @@ impl Card<'_> {
         match header {
             [0x00, INS_GET_SERIAL, ..] => (self.serial.to_be_bytes().to_vec(), 0x9000),
             [0x00, INS_GET_VERSION, ..] => (VERSION.to_vec(), 0x9000),
-            [0x00, INS_SELECT, 0x04, 0x00] if data == NIST_RID => {
-                self.piv(header, PIV_AID.as_bytes())
-            }
+            [0x00, INS_SELECT, 0x04, 0x00] if data == NIST_RID => self.piv(header, PIV_AID.as_bytes()),
             [0x00, INS_FACTORY_RESET, ..] => {
                 let answer = self.piv(header, data);
                 if answer.1 == 0x9000 {
@@ -100,10 +97,7 @@ impl Card<'_> {
 
     /// At most `limit` bytes of the pending answer and its status.
     fn take(&mut self, limit: usize) -> Vec<u8> {
-        let mut out: Vec<u8> = self
-            .pending
-            .drain(..limit.min(self.pending.len()))
-            .collect();
+        let mut out: Vec<u8> = self.pending.drain(..limit.min(self.pending.len())).collect();
         let status = match self.pending.len() {
             0 => 0x9000,
             n @ 1..=255 => 0x6100 | n as u16,
@@ -153,12 +147,7 @@ impl VSmartCard for Card<'_> {
 
         // CLA 000x xxxx: bit 5 says that more of the command follows
         let chained = msg[0] & 0xF0 == 0x10;
-        let header = [
-            if chained { msg[0] & 0x0F } else { msg[0] },
-            msg[1],
-            msg[2],
-            msg[3],
-        ];
+        let header = [if chained { msg[0] & 0x0F } else { msg[0] }, msg[1], msg[2], msg[3]];
         let mut data = match self.chain.take() {
             Some((first, data)) if first == header => data,
             _ => Vec::new(),
@@ -181,7 +170,6 @@ impl VSmartCard for Card<'_> {
     }
 }
 
-
 /// Runs the card from power-on until it must be rebuilt (Ok) or vpcd goes away (Err).
 fn session(
     store: &mut StoreConfig<'_>,
@@ -202,8 +190,7 @@ fn session(
         let (requester, responder) = channel.split().expect("a new channel can be split");
         let mut runner = Runner::new();
         runner.add_endpoint(responder, "piv", BACKENDS);
-        let client: virt::Client<'_, CardDispatch> =
-            ClientImplementation::new(requester, runner.syscall(), None);
+        let client: virt::Client<'_, CardDispatch> = ClientImplementation::new(requester, runner.syscall(), None);
         runner.run(platform, CardDispatch::new(), move || {
             let mut card = Card {
                 piv: Authenticator::new(client, options),
@@ -247,8 +234,7 @@ fn connect(address: &str) -> io::Result<Connection> {
 pub fn run(address: &str, serial: u32, dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let lock = File::create(dir.join("lock"))?;
-    lock.try_lock()
-        .map_err(|_| io::Error::other("another virtual card uses this state directory"))?;
+    lock.try_lock().map_err(|_| io::Error::other("another virtual card uses this state directory"))?;
 
     let (internal, external) = (dir.join("internal.lfs"), dir.join("external.lfs"));
     let ready = dir.join("ready");
@@ -274,9 +260,7 @@ pub fn run(address: &str, serial: u32, dir: &Path) -> io::Result<()> {
             Err(error) => {
                 return match error.kind() {
                     // pcscd has gone
-                    io::ErrorKind::UnexpectedEof
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::BrokenPipe => Ok(()),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ok(()),
                     _ => Err(error),
                 };
             }
@@ -285,4 +269,3 @@ pub fn run(address: &str, serial: u32, dir: &Path) -> io::Result<()> {
         store.external.format = false;
     }
 }
-

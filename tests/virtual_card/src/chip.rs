@@ -32,11 +32,7 @@ pub struct HostPlatform<'a> {
 
 impl<'a> HostPlatform<'a> {
     pub fn new(store: virt::Store<'a>) -> Self {
-        Self {
-            rng: ChaCha8Rng::from_entropy(),
-            store,
-            ui: UserInterface::new(),
-        }
+        Self { rng: ChaCha8Rng::from_entropy(), store, ui: UserInterface::new() }
     }
 }
 
@@ -57,7 +53,6 @@ impl<'a> Platform for HostPlatform<'a> {
         &mut self.ui
     }
 }
-
 
 pub enum CardBackend {
     Rsa,
@@ -112,10 +107,7 @@ pub struct CardDispatch {
 
 impl CardDispatch {
     pub fn new() -> Self {
-        Self {
-            auth: AuthBackend::new(Location::Internal, FilesystemLayout::V0),
-            staging: StagingBackend::new(),
-        }
+        Self { auth: AuthBackend::new(Location::Internal, FilesystemLayout::V0), staging: StagingBackend::new() }
     }
 }
 
@@ -160,14 +152,8 @@ impl ExtensionDispatch for CardDispatch {
     ) -> Result<Reply, Error> {
         match backend {
             CardBackend::Rsa => SoftwareRsa.request(&mut ctx.core, &mut (), request, resources),
-            CardBackend::Auth => {
-                self.auth
-                    .request(&mut ctx.core, &mut ctx.backends.auth, request, resources)
-            }
-            CardBackend::Staging => {
-                self.staging
-                    .request(&mut ctx.core, &mut ctx.backends.staging, request, resources)
-            }
+            CardBackend::Auth => self.auth.request(&mut ctx.core, &mut ctx.backends.auth, request, resources),
+            CardBackend::Staging => self.staging.request(&mut ctx.core, &mut ctx.backends.staging, request, resources),
         }
     }
 
@@ -182,15 +168,13 @@ impl ExtensionDispatch for CardDispatch {
         let core = &mut ctx.core;
         let (auth, staging) = (&mut ctx.backends.auth, &mut ctx.backends.staging);
         match (backend, extension) {
-            (CardBackend::Auth, CardExtension::Auth) => {
-                ExtensionImpl::<AuthExtension>::extension_request_serialized(
-                    &mut self.auth,
-                    core,
-                    auth,
-                    request,
-                    resources,
-                )
-            }
+            (CardBackend::Auth, CardExtension::Auth) => ExtensionImpl::<AuthExtension>::extension_request_serialized(
+                &mut self.auth,
+                core,
+                auth,
+                request,
+                resources,
+            ),
             (CardBackend::Staging, CardExtension::Chunked) => {
                 ExtensionImpl::<ChunkedExtension>::extension_request_serialized(
                     &mut self.staging,
@@ -222,4 +206,3 @@ impl ExtensionDispatch for CardDispatch {
         }
     }
 }
-

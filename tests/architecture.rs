@@ -1,0 +1,138 @@
+//! Who may import whom: the table of ARCHITECTURE.md, read against the `use` lines.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Each room and the rooms that it may use. `clock`, `random` and `fail_point` are everybody's.
+fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
+    BTreeMap::from([
+        ("store", &[][..]),
+        ("audit", &["store"]),
+        ("directory", &[]),
+        ("cards", &["store", "audit"]),
+        ("issuance", &["store"]),
+        ("auth", &["store", "audit", "directory"]),
+        ("engine", &["store", "audit"]),
+        ("activities", &["engine", "store", "audit", "directory", "cards", "issuance"]),
+        ("config", &["auth", "directory", "issuance"]),
+        ("web", &["portal", "engine", "store", "audit", "auth", "cards"]),
+        ("api", &["portal", "web", "engine", "store", "audit", "cards"]),
+        ("portal", &["activities", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),
+        ("commands", &["portal", "web", "api", "engine", "auth", "store", "audit", "config", "cards", "activities"]),
+    ])
+}
+
+const EVERYBODYS: [&str; 3] = ["clock", "random", "fail_point"];
+
+/// Outside crates that are confined to rooms.
+const CONFINED: [(&str, &[&str]); 5] = [
+    ("sea_orm", &["store"]),
+    ("ldap3", &["directory"]),
+    ("ldap3_proto", &["commands"]),
+    ("askama", &["web", "commands"]),
+    ("reqwest", &["commands"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn room_of(path: &Path, root: &Path) -> String {
+    let relative = path.strip_prefix(root).expect("inside");
+    let first = relative.components().next().expect("a part").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The rooms that a `use` line or a path names: `crate::engine::…`, `crate::{cards, store::…}`.
+fn named(text: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for part in text.split("crate::").skip(1) {
+        if let Some(group) = part.strip_prefix('{') {
+            let group = group.split("};").next().unwrap_or_default();
+            let mut depth = 0;
+            let mut word = String::new();
+            let mut taking = true;
+            for letter in group.chars() {
+                match letter {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => {
+                        rooms.push(std::mem::take(&mut word));
+                        taking = true;
+                    }
+                    ':' if depth == 0 => taking = false,
+                    letter if depth == 0 && taking && (letter.is_ascii_alphanumeric() || letter == '_') => {
+                        word.push(letter)
+                    }
+                    _ => {}
+                }
+            }
+            rooms.push(word);
+        } else {
+            rooms.push(part.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect());
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+const PACKAGES: [&str; 4] = ["workflow", "pki", "protocol", "agent"];
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rules = rules();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut wrong = Vec::new();
+    for file in files {
+        let room = room_of(&file, &root);
+        if PACKAGES.contains(&room.as_str())
+            || ["main", "lib", "clock", "random", "fail_point"].contains(&room.as_str())
+        {
+            continue;
+        }
+        let allowed = rules.get(room.as_str()).unwrap_or_else(|| panic!("the room `{room}` is not in the table"));
+        let text = std::fs::read_to_string(&file).expect("a source");
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        for other in named(&code) {
+            let known = rules.contains_key(other.as_str());
+            let own = other == room || EVERYBODYS.contains(&other.as_str());
+            if known && !own && !allowed.contains(&other.as_str()) {
+                wrong.push(format!("{}: {room} must not use {other}", file.display()));
+            }
+        }
+        for (library, homes) in CONFINED {
+            let uses = code.contains(&format!("use {library}::")) || code.contains(&format!(" {library}::"));
+            if uses && !homes.contains(&room.as_str()) {
+                wrong.push(format!("{}: {library} is confined to {homes:?}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_packages_have_no_input_or_output() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for package in ["workflow", "pki", "protocol"] {
+        let mut files = Vec::new();
+        sources(&root.join(package), &mut files);
+        for file in files.iter().filter(|file| !file.components().any(|part| part.as_os_str() == "tests")) {
+            let text = std::fs::read_to_string(file).expect("a source");
+            for forbidden in
+                ["std::fs", "std::net", "std::env", "std::process", "now_utc", "SystemTime", "tokio", "async fn"]
+            {
+                assert!(!text.contains(forbidden), "{}: {forbidden}", file.display());
+            }
+        }
+    }
+}

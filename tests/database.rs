@@ -1,0 +1,109 @@
+//! What both databases promise: a transaction is whole or not at all, and is run again when the database asks for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sealwright::store::sessions::SessionRow;
+use sealwright::store::{Access, Store, StoreError, sessions};
+
+use crate::support::{Database, Postgres};
+
+async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    match database {
+        Database::Sqlite => {
+            let url = format!("sqlite:{}/test.db", folder.path().display());
+            (Store::open(&url, "default").await.expect("opened"), folder, None)
+        }
+        Database::Postgres => {
+            let postgres = Postgres::start(folder.path()).await;
+            (Store::open(&postgres.url, "default").await.expect("opened"), folder, Some(postgres))
+        }
+    }
+}
+
+fn session(tenant: &str, id: &str) -> SessionRow {
+    SessionRow {
+        tenant: tenant.to_owned(),
+        id: id.to_owned(),
+        login: "alice".to_owned(),
+        role: None,
+        csrf: "token".to_owned(),
+        created_at: 1,
+        seen_at: 1,
+        role_checked_at: None,
+    }
+}
+
+async fn a_failed_call_leaves_nothing(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    let failed: Result<(), StoreError> = store
+        .write(|tx| async move {
+            sessions::insert(&tx, session(tx.tenant(), "one")).await?;
+            Err(StoreError::Conflict)
+        })
+        .await;
+    assert!(matches!(failed, Err(StoreError::Conflict)));
+    assert!(sessions::find(store.read(), "one").await.expect("read").is_none());
+    // Its neighbours in the same batch are not touched by it.
+    let calls: Vec<_> = (0..40)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store
+                    .write::<_, StoreError, _, _>(move |tx| async move {
+                        let id = number.to_string();
+                        sessions::insert(&tx, session(tx.tenant(), &id)).await?;
+                        if number % 2 == 0 { Ok(()) } else { Err(StoreError::Conflict) }
+                    })
+                    .await
+            })
+        })
+        .collect();
+    for (number, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.expect("ran").is_ok(), number % 2 == 0);
+        let found = sessions::find(store.read(), &number.to_string()).await.expect("read");
+        assert_eq!(found.is_some(), number % 2 == 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_call_leaves_nothing_on_sqlite() {
+    a_failed_call_leaves_nothing(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_call_leaves_nothing_on_postgres() {
+    a_failed_call_leaves_nothing(Database::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_does_not_see_another_ones_rows() {
+    let (store, folder, _postgres) = open(Database::Sqlite).await;
+    store
+        .write::<_, StoreError, _, _>(|tx| async move { sessions::insert(&tx, session(tx.tenant(), "one")).await })
+        .await
+        .expect("written");
+    drop(store);
+    let url = format!("sqlite:{}/test.db", folder.path().display());
+    let other = Store::open(&url, "other").await.expect("opened");
+    assert!(sessions::find(other.read(), "one").await.expect("read").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_run_once_when_nothing_goes_wrong() {
+    let (store, _folder, _postgres) = open(Database::Postgres).await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = runs.clone();
+    store
+        .write::<_, StoreError, _, _>(move |tx| {
+            let counted = counted.clone();
+            async move {
+                counted.fetch_add(1, Ordering::SeqCst);
+                sessions::insert(&tx, session(tx.tenant(), "one")).await
+            }
+        })
+        .await
+        .expect("written");
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}

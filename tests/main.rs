@@ -1,0 +1,8 @@
+//! Tests through the public door, with real parts. The tree mirrors `src`.
+
+mod architecture;
+mod database;
+mod journey;
+mod scenarios;
+mod sign_in;
+mod support;

@@ -1,0 +1,49 @@
+//! Every scenario holds, and together they enter every state of every workflow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sealwright::commands::check;
+use sealwright::portal;
+use sealwright_workflow::scenario;
+
+#[test]
+fn scenarios_hold_and_enter_every_state() {
+    let files = portal::workflow_files(None).expect("the built-in workflows");
+    let library = portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/scenarios");
+    let mut entered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut failed = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the scenarios") {
+        let path = entry.expect("an entry").path();
+        let source = std::fs::read_to_string(&path).expect("a scenario");
+        match scenario::run(&source, |name| library.get(name).map(AsRef::as_ref)) {
+            Ok(passed) => {
+                count += 1;
+                entered.entry(passed.workflow).or_default().extend(passed.states);
+            }
+            Err(error) => failed.push(format!("{}: {error}", path.display())),
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    for definition in library.all() {
+        let entered = entered.get(&definition.name.text).cloned().unwrap_or_default();
+        let missing: Vec<&str> = definition
+            .states
+            .iter()
+            .map(|state| state.name.text.as_str())
+            .filter(|state| !entered.contains(*state))
+            .collect();
+        assert!(missing.is_empty(), "no scenario enters {missing:?} of {}", definition.name.text);
+    }
+    println!("{count} scenarios");
+}
+
+#[test]
+fn the_file_on_disk_is_the_one_that_is_built_in() {
+    for (file, text) in portal::workflow_files(None).expect("the built-in workflows") {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+        assert_eq!(std::fs::read_to_string(path).expect("the file"), text);
+    }
+}
