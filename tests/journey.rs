@@ -47,6 +47,13 @@ async fn undisturbed(database: Database) {
     // A second start shows nothing new: the first has ended. Alice's credentials are on her page.
     let page = begun.browser.get("/credentials").await.expect("the page");
     assert!(page.contains("20000001") && page.contains("issued"));
+    // An independent linter finds nothing in what was issued.
+    let tool = |name: &str| format!("{}/var/tools/pkilint/bin/{name}", env!("CARGO_MANIFEST_DIR"));
+    let file = |name: &str| test.path("out").join(name).display().to_string();
+    for certificate in ["9a.pem", "9c.pem"] {
+        run(&tool("lint_pkix_cert"), &["lint", "-s", "WARNING", &file(certificate)], &[]);
+    }
+    run(&tool("lint_crl"), &["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", &file("crl.der")], &[]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Tests through the public door, with real parts. The tree mirrors `src`.
 
 mod architecture;
+mod audit_chain;
 mod database;
 mod journey;
 mod scenarios;

@@ -54,7 +54,7 @@ impl Readers {
 
     fn open(&self, name: &CStr) -> Result<OpenCard, pcsc::Error> {
         let card = self.context.connect(name, ShareMode::Shared, Protocols::ANY)?;
-        Ok(OpenCard { card, reader: name.to_string_lossy().into_owned() })
+        Ok(OpenCard { card: Some(card), reader: name.to_string_lossy().into_owned() })
     }
 
     /// Waits until something changes at a reader, or the time is over.
@@ -84,15 +84,25 @@ impl Readers {
 
 /// A card in a reader, connected.
 pub struct OpenCard {
-    card: Card,
+    /// `None` only while it is dropped.
+    card: Option<Card>,
     pub reader: String,
+}
+
+/// How a transaction leaves the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing was unlocked.
+    AsItIs,
+    /// A PIN or key was verified: the card forgets it before another program can use it.
+    Locked,
 }
 
 impl OpenCard {
     /// # Errors
     /// [`PivError`] for a card that is gone or has no PIV application.
     pub fn serial(&mut self) -> Result<String, PivError> {
-        self.transaction(|transport| Piv::select(transport)?.serial())
+        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.serial())
     }
 
     /// Runs `work` while no other program can talk to the card.
@@ -101,9 +111,11 @@ impl OpenCard {
     /// What `work` ends with, or [`PivError::Gone`].
     pub fn transaction<T>(
         &mut self,
+        leave: Leave,
         work: impl FnOnce(&mut dyn Transport) -> Result<T, PivError>,
     ) -> Result<T, PivError> {
-        let transaction = match self.card.transaction2() {
+        let card = self.card.as_mut().ok_or(PivError::Gone)?;
+        let transaction = match card.transaction2() {
             Ok(transaction) => transaction,
             Err((card, pcsc::Error::ResetCard)) => {
                 // Another program reset it: nothing is lost but what was verified.
@@ -115,10 +127,18 @@ impl OpenCard {
         };
         let mut transport = CardTransport(&transaction);
         let result = work(&mut transport);
-        // What was verified ends with the transaction.
-        let end = if result.is_ok() { Disposition::LeaveCard } else { Disposition::ResetCard };
+        let end = if leave == Leave::Locked { Disposition::ResetCard } else { Disposition::LeaveCard };
         drop(transaction.end(end));
         result
+    }
+}
+
+impl Drop for OpenCard {
+    /// The binding would reset the card, in the middle of what another program does with it.
+    fn drop(&mut self) {
+        if let Some(card) = self.card.take() {
+            drop(card.disconnect(Disposition::LeaveCard));
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use sealwright_protocol::{Bytes, CardFacts, ManagementKey, Report, Slot};
 use super::{Desk, Trouble, authenticate, management_key_algorithm};
 use crate::fail_point;
 use crate::piv::{Piv, PivError};
+use crate::readers::Leave;
 
 pub fn run(desk: &mut Desk<'_>) -> Result<Report, Trouble> {
     fail_point!("agent.identify");
     let reader = desk.card.reader.clone();
     let relay = desk.relay;
-    let facts = desk.card.transaction(|transport| {
+    let facts = desk.card.transaction(Leave::Locked, |transport| {
         let mut piv = Piv::select(transport)?;
         let serial = piv.serial()?;
         let algorithm = management_key_algorithm(&mut piv)?;

@@ -5,9 +5,10 @@ use sealwright_protocol::{Refusal, Report, Slot};
 use super::{Desk, Trouble, with_management_key};
 use crate::fail_point;
 use crate::piv::Piv;
+use crate::readers::Leave;
 
 pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8]) -> Result<Report, Trouble> {
-    let present = desk.card.transaction(|transport| Piv::select(transport)?.certificate(slot))?;
+    let present = desk.card.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.certificate(slot))?;
     if present.as_deref() != Some(certificate) {
         fail_point!("agent.install.before");
         let written = with_management_key(desk, |piv| {

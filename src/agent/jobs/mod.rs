@@ -12,7 +12,7 @@ use crate::Error;
 use crate::journal::Journal;
 use crate::pin::Sitting;
 use crate::piv::{Piv, PivError, Transport};
-use crate::readers::OpenCard;
+use crate::readers::{Leave, OpenCard};
 use crate::worker::Relay;
 
 /// Why a job came to no report.
@@ -129,7 +129,7 @@ fn with_management_key<T>(
     work: impl FnOnce(&mut Piv<'_>) -> Result<T, PivError>,
 ) -> Result<T, Trouble> {
     let relay = desk.relay;
-    let done = desk.card.transaction(|transport: &mut dyn Transport| {
+    let done = desk.card.transaction(Leave::Locked, |transport: &mut dyn Transport| {
         let mut piv = Piv::select(transport)?;
         let serial = piv.serial()?;
         let algorithm = management_key_algorithm(&mut piv)?;
@@ -149,13 +149,13 @@ fn sign(
     message: &[u8],
 ) -> Result<Vec<u8>, Trouble> {
     loop {
-        let tries = desk.card.transaction(|transport| Piv::select(transport)?.pin_tries())?;
+        let tries = desk.card.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.pin_tries())?;
         // The last try is the person's own to spend, elsewhere and knowingly.
         if tries.is_some_and(|tries| tries <= 1) {
             return Err(Trouble::Refused(Refusal::PinBlocked));
         }
         let pin = desk.sitting.pin(tries).map_err(|_| Trouble::Refused(Refusal::NoPin))?;
-        let signed = desk.card.transaction(|transport| {
+        let signed = desk.card.transaction(Leave::Locked, |transport| {
             let mut piv = Piv::select(transport)?;
             piv.verify_pin(pin.bytes())?;
             piv.sign(slot, algorithm, message)

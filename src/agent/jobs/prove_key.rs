@@ -5,6 +5,7 @@ use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot, key_test};
 use super::{Desk, Trouble, sign};
 use crate::fail_point;
 use crate::piv::Piv;
+use crate::readers::Leave;
 
 pub fn run(
     desk: &mut Desk<'_>,
@@ -14,7 +15,7 @@ pub fn run(
     nonce: &Bytes,
 ) -> Result<Report, Trouble> {
     fail_point!("agent.prove.before");
-    let (serial, present) = desk.card.transaction(|transport| {
+    let (serial, present) = desk.card.transaction(Leave::AsItIs, |transport| {
         let mut piv = Piv::select(transport)?;
         Ok((piv.serial()?, piv.certificate(slot)?))
     })?;

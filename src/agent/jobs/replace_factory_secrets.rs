@@ -7,6 +7,7 @@ use super::{Desk, Trouble, authenticate};
 use crate::fail_point;
 use crate::journal::Progress;
 use crate::piv::{Object, Piv, PivError};
+use crate::readers::Leave;
 
 pub fn run(desk: &mut Desk<'_>, instruction: &Instruction) -> Result<Report, Trouble> {
     let Instruction::ReplaceFactorySecrets { factory_pin, factory_puk, puk, management_key, algorithm, chuid, ccc } =
@@ -28,7 +29,7 @@ pub fn run(desk: &mut Desk<'_>, instruction: &Instruction) -> Result<Report, Tro
         note(desk, &progress)?;
     }
     let relay = desk.relay;
-    let replaced = desk.card.transaction(|transport| {
+    let replaced = desk.card.transaction(Leave::Locked, |transport| {
         let mut piv = Piv::select(transport)?;
         let serial = piv.serial()?;
         // The new key is valid already when an earlier attempt got this far.
@@ -58,7 +59,7 @@ fn replace_pin(desk: &mut Desk<'_>, factory: &[u8]) -> Result<(), Trouble> {
     if new.bytes() == factory {
         return Err(Trouble::Refused(Refusal::NoPin));
     }
-    let changed = desk.card.transaction(|transport| {
+    let changed = desk.card.transaction(Leave::Locked, |transport| {
         let mut piv = Piv::select(transport)?;
         // Two tries at most, and never the last one.
         if piv.pin_tries()?.is_some_and(|tries| tries < 3) {
@@ -73,7 +74,7 @@ fn replace_pin(desk: &mut Desk<'_>, factory: &[u8]) -> Result<(), Trouble> {
 }
 
 fn replace_puk(desk: &mut Desk<'_>, factory: &[u8], new: &[u8]) -> Result<(), Trouble> {
-    let changed = desk.card.transaction(|transport| {
+    let changed = desk.card.transaction(Leave::Locked, |transport| {
         let mut piv = Piv::select(transport)?;
         match piv.change_puk(factory, new) {
             // One try with the stored one: it is valid when the confirmation of an earlier attempt was lost.

@@ -82,10 +82,21 @@ async fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
     anyhow::bail!("{url} is not there")
 }
 
+/// Runs yubico-piv-tool. It gives up at once when the service is just switching the card on, so it is asked again then.
 async fn piv(world: &World, reader: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let mut command = Command::new("yubico-piv-tool");
-    command.args(["-r", reader]).args(arguments).env("PCSCLITE_CSOCK_NAME", &world.socket);
-    run(&mut command).await
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut command = Command::new("yubico-piv-tool");
+        command.args(["-r", reader]).args(arguments).env("PCSCLITE_CSOCK_NAME", &world.socket);
+        match run(&mut command).await {
+            Err(error) if tries < 10 => {
+                tracing::debug!(%error, "asked again");
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 async fn run(command: &mut Command) -> anyhow::Result<()> {

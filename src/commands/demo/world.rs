@@ -165,15 +165,24 @@ impl World {
         Ok(())
     }
 
-    /// Pulls a card out of its reader, in the middle of whatever it does.
+    /// Pulls a card out of its reader, in the middle of whatever it does; comes back when the reader has noticed.
     ///
     /// # Errors
-    /// There is none.
+    /// The reader does not notice.
     pub async fn remove(&mut self, index: usize) -> anyhow::Result<()> {
         let place = self.cards.get_mut(index).context("no such reader")?;
         let mut card = place.take().context("no card in the reader")?;
         card.kill().await?;
-        Ok(())
+        let reader = self.readers.get(index).context("no such reader")?;
+        let empty = format!("{reader}: no PIV card");
+        for _ in 0..100 {
+            let output = Command::new(&self.agent).arg("cards").output().await?;
+            if String::from_utf8_lossy(&output.stdout).contains(&empty) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("{reader} still shows the card")
     }
 
     /// Whether the portal has ended by itself.

@@ -1,0 +1,32 @@
+# What to type. Everything with logic is a program or a test; this file stays thin.
+.PHONY: help setup build demo test check fix clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort
+
+setup: ## Install what demo and tests need, where this user may
+	@.ci/setup
+
+build: ## Build everything for use
+	cargo build --release --workspace
+
+demo: ## A whole portal on this computer; with ONCE=1 it ends when alice's card is ready
+	@.ci/setup demo
+	cargo build --release --workspace
+	@target/release/sealwright demo $(if $(ONCE),--once)
+
+test: ## Run every test, on both databases and with every real part
+	@.ci/setup
+	@.ci/test
+
+check: ## What .ci/run checks beside the tests: format, lints, documents
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+fix: ## Format, and mend what the lints can mend
+	cargo fmt --all
+	cargo clippy --fix --allow-dirty --workspace --all-targets --all-features
+
+clean: ## Remove what the demo and the tests left behind
+	rm -rf var
