@@ -3,7 +3,9 @@
 mod architecture;
 mod audit_chain;
 mod database;
+mod directory_server;
 mod journey;
+mod pages;
 mod scenarios;
 mod sign_in;
 mod support;

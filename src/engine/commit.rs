@@ -22,7 +22,7 @@ use crate::store::work::WorkRow;
 use crate::store::{Access, Tx, instances, jobs, waits, work};
 
 /// How long a lease lasts, in milliseconds of the database's clock.
-pub(super) const LEASE: i64 = 30_000;
+pub(super) const LEASE: i64 = 10_000;
 /// Automatic steps in one transaction at most; a verified definition has far fewer.
 const MAXIMUM_STEPS: usize = 100;
 

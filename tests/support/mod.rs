@@ -1,6 +1,8 @@
 //! Real servers for tests: started on free ports in private folders, ended with the test.
 
 pub mod postgres;
+pub mod slapd;
+pub mod webdriver;
 
 use std::path::{Path, PathBuf};
 

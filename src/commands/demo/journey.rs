@@ -29,6 +29,8 @@ pub struct Begun {
     pub path: String,
     pub instance: String,
     pub csrf: String,
+    /// The write transactions that the database had committed before the start.
+    commits_before: u64,
 }
 
 /// Signs in, starts, pairs, and waits for the end.
@@ -36,7 +38,6 @@ pub struct Begun {
 /// # Errors
 /// What did not go as expected, with the page's own words.
 pub async fn run(world: &World, person: &str, reader: &str, pin_file: &Path) -> anyhow::Result<Journey> {
-    let before = commits(&world.folder)?;
     let mut begun = begin(world, person).await?;
     println!("{person} is signed in as a user and has begun");
     let code = offer(&mut begun).await?;
@@ -47,7 +48,7 @@ pub async fn run(world: &World, person: &str, reader: &str, pin_file: &Path) -> 
     let after = commits(&world.folder)?;
     let status = status_of(&view)?;
     ensure!(status == "success", "the personalization ended with {status}:\n{view}");
-    Ok(Journey { instance: begun.instance, view, commits: after - before })
+    Ok(Journey { instance: begun.instance, view, commits: after.saturating_sub(begun.commits_before) })
 }
 
 /// Signs in, picks the role and starts.
@@ -60,10 +61,12 @@ pub async fn begin(world: &World, person: &str) -> anyhow::Result<Begun> {
     let page = browser.get("/role?to=/token").await?;
     let csrf = field(&page, "csrf").context("no form on the role page")?;
     browser.post("/role", &[("csrf", &csrf), ("role", "user"), ("to", "/token")]).await?;
+    // Another database than SQLite has no such file.
+    let commits_before = commits(&world.folder).unwrap_or_default();
     let path = browser.post("/start/personalize", &[("csrf", &csrf), ("plain", "1")]).await?;
     let path = path.split('?').next().unwrap_or_default().to_owned();
     let instance = path.trim_start_matches("/instances/").to_owned();
-    Ok(Begun { browser, path, instance, csrf })
+    Ok(Begun { browser, path, instance, csrf, commits_before })
 }
 
 /// Asks the page for a code.

@@ -1,0 +1,191 @@
+//! An OpenLDAP server of a test's own: StartTLS with a CA made for the test, people and groups, Active Directory's attributes.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+pub const BASE: &str = "dc=example,dc=test";
+pub const ADMIN: &str = "cn=admin,dc=example,dc=test";
+pub const PASSWORD: &str = "secret-of-the-test";
+
+pub struct Slapd {
+    pub url: String,
+    /// PEM of the CA that the server's certificate is from.
+    pub ca_file: PathBuf,
+    /// PEM of a CA that it is not from.
+    pub other_ca_file: PathBuf,
+    pub password_file: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    server: Option<Child>,
+}
+
+/// Attributes that OpenLDAP does not have: Active Directory's, under their own object identifiers.
+const SCHEMA: &str = "
+attributetype ( 1.2.840.113556.1.4.146 NAME 'objectSid' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.656 NAME 'userPrincipalName' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.99999.1 NAME 'activeDirectoryPerson' SUP top AUXILIARY MAY ( objectSid $ userPrincipalName ) )
+";
+
+const PEOPLE: &str = "dn: dc=example,dc=test
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: ou=people,dc=example,dc=test
+objectClass: organizationalUnit
+ou: people
+
+dn: uid=alice,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+objectClass: activeDirectoryPerson
+uid: alice
+cn: Alice (Ops) *, O'Neil; \"x\"
+sn: Neil
+mail: alice@example.test
+employeeNumber: 17
+userPrincipalName: alice@corp.example.test
+objectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAUAQAAA==
+
+dn: uid=ida,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+uid: ida
+cn: Ida
+sn: Ida
+
+dn: uid=twin,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+uid: twin
+cn: First twin
+sn: Twin
+
+dn: cn=Second twin,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+uid: twin
+cn: Second twin
+sn: Twin
+
+dn: cn=operators,dc=example,dc=test
+objectClass: groupOfNames
+cn: operators
+member: uid=alice,ou=people,dc=example,dc=test
+";
+
+impl Slapd {
+    pub async fn start(folder: &Path) -> Self {
+        let folder = folder.to_owned();
+        certificates(&folder);
+        std::fs::create_dir(folder.join("db")).expect("a folder");
+        std::fs::write(folder.join("ad.schema"), SCHEMA).expect("written");
+        std::fs::write(folder.join("people.ldif"), PEOPLE).expect("written");
+        std::fs::write(folder.join("password"), PASSWORD).expect("written");
+        let here = folder.display();
+        let configuration = format!(
+            "include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+include {here}/ad.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+pidfile {here}/pid
+TLSCACertificateFile {here}/ca.pem
+TLSCertificateFile {here}/server.pem
+TLSCertificateKeyFile {here}/server.key
+security tls=1
+database mdb
+maxsize 16777216
+suffix \"{BASE}\"
+rootdn \"{ADMIN}\"
+rootpw {PASSWORD}
+directory {here}/db
+"
+        );
+        std::fs::write(folder.join("slapd.conf"), configuration).expect("written");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
+        let mut slapd = Self {
+            url: format!("ldap://127.0.0.1:{port}"),
+            ca_file: folder.join("ca.pem"),
+            other_ca_file: folder.join("other-ca.pem"),
+            password_file: folder.join("password"),
+            folder,
+            port,
+            server: None,
+        };
+        slapd.restart().await;
+        let people = slapd.folder.join("people.ldif");
+        let added = Command::new("ldapadd")
+            .args(["-x", "-ZZ", "-H", &slapd.url, "-D", ADMIN, "-w", PASSWORD, "-f"])
+            .arg(people)
+            .env("LDAPTLS_CACERT", &slapd.ca_file)
+            .output()
+            .expect("ldapadd");
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        slapd
+    }
+
+    /// Starts the server, also again.
+    pub async fn restart(&mut self) {
+        let server = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "/usr/sbin/slapd", "-d", "0", "-f"])
+            .arg(self.folder.join("slapd.conf"))
+            .args(["-h", &self.url])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("slapd (make test installs it)");
+        self.server = Some(server);
+        for _ in 0..400 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("slapd did not start within ten seconds");
+    }
+
+    /// Ends the server as a power failure does.
+    pub fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().expect("killed");
+            server.wait().expect("ended");
+        }
+    }
+
+    /// What ldapsearch finds, as LDIF.
+    pub fn search(&self, filter: &str, attribute: &str) -> String {
+        let found = Command::new("ldapsearch")
+            .args(["-x", "-ZZ", "-LLL", "-o", "ldif-wrap=no", "-H", &self.url, "-D", ADMIN, "-w", PASSWORD, "-b", BASE])
+            .args([filter, attribute])
+            .env("LDAPTLS_CACERT", &self.ca_file)
+            .output()
+            .expect("ldapsearch");
+        String::from_utf8_lossy(&found.stdout).into_owned()
+    }
+}
+
+impl Drop for Slapd {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn certificates(folder: &Path) {
+    let authority = |name: &str| {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        std::fs::write(folder.join(name), certificate.pem()).expect("written");
+        Issuer::new(parameters, key)
+    };
+    let ca = authority("ca.pem");
+    authority("other-ca.pem");
+    let key = KeyPair::generate().expect("a key");
+    let parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+    let certificate = parameters.signed_by(&key, &ca).expect("a certificate");
+    std::fs::write(folder.join("server.pem"), certificate.pem()).expect("written");
+    std::fs::write(folder.join("server.key"), key.serialize_pem()).expect("written");
+}
