@@ -138,6 +138,7 @@ impl Portal {
             store: store.clone(),
             library,
             sources,
+            catalog,
             registry,
             policy,
             clock: clock.clone(),

@@ -56,6 +56,92 @@ async fn undisturbed(database: Database) {
     run(&tool("lint_crl"), &["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", &file("crl.der")], &[]);
 }
 
+/// Talks until the page asks a person; gives the page.
+async fn until_asked(test: &TestWorld, begun: &mut journey::Begun, reader: &str) -> String {
+    let code = journey::offer(begun).await.expect("a code");
+    let mut agent = Agent::start(&test.world, &code, reader, &test.pin_file, &[]).expect("an agent");
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(begun, number.trim()).await.expect("the same number");
+        }
+        if line.contains("Answer on the page.") {
+            return begun.browser.get(&begun.path).await.expect("the page");
+        }
+    }
+    panic!("the agent ended before the page asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_card_is_not_written() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let reader = test.world.readers[0].clone();
+    journey::run(&test.world, "alice", &reader, &test.pin_file).await.expect("alice's card");
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let page = until_asked(&test, &mut bob, &reader).await;
+    assert!(page.contains("This card belongs to somebody else"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_card_with_a_certificate_is_not_written() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let reader = test.world.readers[0].clone();
+    let socket: &Path = &test.world.socket;
+    let pem = test.path("foreign.pem").display().to_string();
+    let key = test.path("foreign.key").display().to_string();
+    run(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=x",
+            "-keyout",
+            &key,
+            "-out",
+            &pem,
+        ],
+        &[],
+    );
+    let import = ["-r", &reader, "-a", "import-certificate", "-s", "9a", "-i", &pem];
+    run("yubico-piv-tool", &import, &[("PCSCLITE_CSOCK_NAME", socket)]);
+    let mut alice = journey::begin(&test.world, "alice").await.expect("begun");
+    let page = until_asked(&test, &mut alice, &reader).await;
+    assert!(page.contains("This card cannot be used"), "{page}");
+    let read = test.path("read.pem").display().to_string();
+    let export = ["-r", &reader, "-a", "read-certificate", "-s", "9a", "-o", &read];
+    run("yubico-piv-tool", &export, &[("PCSCLITE_CSOCK_NAME", socket)]);
+    let text = |path: &str| std::fs::read_to_string(path).expect("a certificate");
+    assert_eq!(text(&read).trim(), text(&pem).trim());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_is_tried_once() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let reader = test.world.readers[0].clone();
+    let mut begun = journey::begin(&test.world, "alice").await.expect("begun");
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let environment = [("SEALWRIGHT_FAIL_POINT".to_owned(), "agent.generate.before".to_owned())];
+    let mut agent = Agent::start(&test.world, &code, &reader, &test.pin_file, &environment).expect("an agent");
+    assert!(!agent.converse(&mut begun).await.is_ok_and(|status| status.success()));
+    // The card is taken over; now somebody gives another PIN.
+    let wrong = test.path("wrong-pin");
+    std::fs::write(&wrong, "11223344\n").expect("written");
+    let mut agent = Agent::start(&test.world, &code, &reader, &wrong, &[]).expect("an agent");
+    assert!(!agent.converse(&mut begun).await.expect("a conversation").success());
+    let view = journey::view(&mut begun).await.expect("a view");
+    assert_eq!(journey::status_of(&view).expect("a status"), "failure");
+    let page = begun.browser.get(&begun.path).await.expect("the page");
+    assert!(page.contains("Start again: nothing is lost"), "{page}");
+    let socket: &Path = &test.world.socket;
+    let status = run("yubico-piv-tool", &["-r", &reader, "-a", "status"], &[("PCSCLITE_CSOCK_NAME", socket)]);
+    assert!(status.contains("PIN tries left:\t2"), "{status}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_certificates_on_sqlite() {
     undisturbed(Database::Sqlite).await;
@@ -320,13 +406,8 @@ async fn a_card_that_is_pulled_goes_on_when_it_is_back() {
 async fn a_card_that_is_not_in_stock_is_not_written() {
     let test = TestWorld::start_with(Database::Sqlite, &[], "stock = [\"1\"]").await;
     let mut begun = journey::begin(&test.world, "alice").await.expect("begun");
-    let code = journey::offer(&mut begun).await.expect("a code");
-    let mut agent = Agent::start(&test.world, &code, &test.world.readers[0], &test.pin_file, &[]).expect("an agent");
-    // Talks until the page asks for another card; then alice stops there.
-    let talk = agent.converse(&mut begun);
-    let talked = tokio::time::timeout(std::time::Duration::from_secs(20), talk).await;
-    assert!(talked.is_err(), "the agent ended although the page asks");
-    let page = begun.browser.get(&begun.path).await.expect("the page");
+    let reader = test.world.readers[0].clone();
+    let page = until_asked(&test, &mut begun, &reader).await;
     assert!(page.contains("This card cannot be used"), "{page}");
     let step = journey::field(&page, "step").expect("a step");
     let csrf = begun.csrf.clone();

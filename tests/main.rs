@@ -1,5 +1,7 @@
 //! Tests through the public door, with real parts. The tree mirrors `src`.
 
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
 mod architecture;
 mod audit_chain;
 mod database;
@@ -9,3 +11,4 @@ mod pages;
 mod scenarios;
 mod sign_in;
 mod support;
+mod versions;

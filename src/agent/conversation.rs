@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, RelayAnswer, VERSION};
+use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, RelayAnswer, RelayRefusal, VERSION};
 use tokio::sync::mpsc as channel;
 
 use crate::comparison;
@@ -53,6 +53,7 @@ pub fn connect(
         answers,
         news: told,
         jobs: BTreeMap::new(),
+        reports: BTreeMap::new(),
         unsent: Vec::new(),
         last: String::new(),
     };
@@ -85,11 +86,13 @@ struct Talk {
     configuration: Configuration,
     journal: Arc<Mutex<Journal>>,
     orders: mpsc::Sender<Order>,
-    answers: mpsc::Sender<Option<RelayAnswer>>,
+    answers: mpsc::Sender<Result<RelayAnswer, RelayRefusal>>,
     news: channel::UnboundedReceiver<News>,
     /// Jobs under way, and the flag that withdraws each.
     jobs: BTreeMap<String, Arc<AtomicBool>>,
-    /// Reports that a lost connection kept back.
+    /// Reports that the portal has not taken yet, by job: a lost connection or a killed portal may have lost them.
+    reports: BTreeMap<String, FromAgent>,
+    /// Reports that are to be sent again.
     unsent: Vec<FromAgent>,
     /// The last progress line.
     last: String,
@@ -150,13 +153,13 @@ impl Talk {
             Ok(()) => {}
             Err(end) => return end,
         }
-        for report in std::mem::take(&mut self.unsent) {
-            if connection.send(&report).await.is_err() {
-                self.unsent.push(report);
-                return End::Lost;
-            }
-        }
+        self.unsent.clear();
         loop {
+            for report in std::mem::take(&mut self.unsent) {
+                if connection.send(&report).await.is_err() {
+                    return End::Lost;
+                }
+            }
             tokio::select! {
                 message = connection.receive() => match message {
                     Ok(message) => if let Some(end) = self.take(message) { return end },
@@ -249,8 +252,9 @@ impl Talk {
     fn take(&mut self, message: FromPortal) -> Option<End> {
         match message {
             FromPortal::Job { job, card, instruction } => {
-                // Told again after a reconnect: it is under way already.
+                // Told again after a reconnect: it is under way already, or its report was lost.
                 if self.jobs.contains_key(&job) {
+                    self.unsent.extend(self.reports.get(&job).cloned());
                     return None;
                 }
                 let withdrawn = Arc::new(AtomicBool::new(false));
@@ -259,10 +263,11 @@ impl Talk {
                 self.orders.send(order).err().map(|_| End::Lost)
             }
             FromPortal::RelayAnswer { answer, .. } => {
-                drop(self.answers.send(answer.ok()));
+                drop(self.answers.send(answer));
                 None
             }
             FromPortal::Withdraw { job } => {
+                self.reports.remove(&job);
                 if let Some(withdrawn) = self.jobs.remove(&job) {
                     withdrawn.store(true, Ordering::SeqCst);
                 }
@@ -287,7 +292,9 @@ impl Talk {
             }
             News::Report { job, report } => {
                 fail_point!("agent.report");
-                FromAgent::Report { job, report }
+                let message = FromAgent::Report { job: job.clone(), report };
+                self.reports.insert(job, message.clone());
+                message
             }
             News::Say(text) => {
                 println!("{text}");
@@ -296,11 +303,7 @@ impl Talk {
             News::Failed(error) => return Some(End::Failed(error)),
         };
         if connection.send(&message).await.is_err() {
-            if matches!(message, FromAgent::Report { .. }) {
-                self.unsent.push(message);
-            } else {
-                drop(self.answers.send(None));
-            }
+            // A report is kept; a relay that is not answered makes its job begin again.
             return Some(End::Lost);
         }
         None

@@ -29,6 +29,8 @@ pub enum Source {
     Terminal,
     /// What was read from a file descriptor.
     Given(Pin),
+    /// What was read was refused: it is not tried again.
+    Spent,
 }
 
 /// The PIN of one sitting.
@@ -60,6 +62,7 @@ impl Sitting {
         let pin = match &self.source {
             Source::Given(pin) => pin.clone(),
             Source::Terminal => ask_secret(&format!("PIN of the card{left}"))?,
+            Source::Spent => return Err(Error::say("The PIN was refused.")),
         };
         self.pin = Some(pin.clone());
         Ok(pin)
@@ -80,6 +83,7 @@ impl Sitting {
                 }
                 println!("The two are not the same.");
             },
+            Source::Spent => return Err(Error::say("The PIN was refused.")),
         };
         self.pin = Some(pin.clone());
         Ok(pin)
@@ -88,6 +92,9 @@ impl Sitting {
     /// Forgets a PIN that the card refused. A given one is not tried again.
     pub fn refuse(&mut self) {
         self.pin = None;
+        if let Source::Given(_) = self.source {
+            self.source = Source::Spent;
+        }
     }
 
     /// Whether somebody can be asked again.

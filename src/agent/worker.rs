@@ -4,13 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sealwright_protocol::{Bytes, Instruction, ManagementKey, ManagementKeyAlgorithm, Reader, RelayAnswer, Report};
+use sealwright_protocol::{
+    Bytes, Instruction, ManagementKey, ManagementKeyAlgorithm, Reader, RelayAnswer, RelayRefusal, Report,
+};
 use tokio::sync::mpsc as channel;
 
 use crate::Error;
 use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin::Sitting;
+use crate::piv::PivError;
 use crate::readers::Readers;
 
 /// What the conversation wants of the cards.
@@ -31,39 +34,40 @@ pub enum News {
 pub struct Relay<'a> {
     pub job: &'a str,
     pub news: &'a channel::UnboundedSender<News>,
-    pub answers: &'a mpsc::Receiver<Option<RelayAnswer>>,
+    pub answers: &'a mpsc::Receiver<Result<RelayAnswer, RelayRefusal>>,
 }
 
 /// Windows resets a card transaction that rests for five seconds.
 const RELAY_LIMIT: Duration = Duration::from_millis(4500);
 
 impl Relay<'_> {
-    /// `None` when the portal has no such key or does not answer in time.
+    /// `None` when the portal has no such key.
+    ///
+    /// # Errors
+    /// [`PivError::Gone`] when the portal does not answer in time: the job begins again.
     pub fn ask(
         &self,
         serial: &str,
         key: ManagementKey,
         algorithm: ManagementKeyAlgorithm,
         witness: Vec<u8>,
-    ) -> Option<RelayAnswer> {
+    ) -> Result<Option<RelayAnswer>, PivError> {
         // An answer that came too late belongs to an earlier question.
         while self.answers.try_recv().is_ok() {}
-        let question = News::Relay {
-            job: self.job.to_owned(),
-            serial: serial.to_owned(),
-            key,
-            algorithm,
-            witness: Bytes(witness),
-        };
-        self.news.send(question).ok()?;
-        self.answers.recv_timeout(RELAY_LIMIT).ok().flatten()
+        let (job, serial) = (self.job.to_owned(), serial.to_owned());
+        let question = News::Relay { job, serial, key, algorithm, witness: Bytes(witness) };
+        self.news.send(question).map_err(|_| PivError::Gone)?;
+        match self.answers.recv_timeout(RELAY_LIMIT) {
+            Ok(answer) => Ok(answer.ok()),
+            Err(_) => Err(PivError::Gone),
+        }
     }
 }
 
 /// Runs until the conversation ends.
 pub fn run(
     orders: mpsc::Receiver<Order>,
-    answers: mpsc::Receiver<Option<RelayAnswer>>,
+    answers: mpsc::Receiver<Result<RelayAnswer, RelayRefusal>>,
     news: channel::UnboundedSender<News>,
     journal: Arc<Mutex<Journal>>,
     mut sitting: Sitting,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::definition::Definition;
 use sealwright_workflow::library::Library;
 
@@ -11,10 +12,11 @@ use crate::random;
 use crate::store::definitions::DefinitionRow;
 use crate::store::{Access, Store, StoreError, definitions};
 
-/// The definitions of this release.
+/// The definitions of this release, and the ones of releases before that instances may still run under.
 #[derive(Clone, Debug)]
 pub struct Definitions {
     library: Library,
+    older: BTreeMap<(String, u32), Arc<Definition>>,
 }
 
 impl Definitions {
@@ -26,6 +28,7 @@ impl Definitions {
         store: &Store,
         library: Library,
         sources: BTreeMap<String, String>,
+        catalog: &Catalog,
         now: i64,
     ) -> Result<Self, EngineError> {
         for definition in library.all() {
@@ -53,7 +56,8 @@ impl Definitions {
                 })
                 .await?;
         }
-        Ok(Self { library })
+        let older = load_older(store, &library, &sources, catalog).await?;
+        Ok(Self { library, older })
     }
 
     pub fn current(&self, name: &str) -> Option<&Arc<Definition>> {
@@ -69,9 +73,44 @@ impl Definitions {
     /// # Errors
     /// [`EngineError::Definition`] for a version that this node does not have: it leaves such instances to others.
     pub fn of(&self, name: &str, version: u32) -> Result<Arc<Definition>, EngineError> {
-        match self.library.get(name) {
-            Some(definition) if definition.version == version => Ok(definition.clone()),
-            _ => Err(EngineError::Definition { name: name.to_owned(), version }),
+        let current = self.library.get(name).filter(|definition| definition.version == version);
+        let found = current.or_else(|| self.older.get(&(name.to_owned(), version)));
+        found.cloned().ok_or_else(|| EngineError::Definition { name: name.to_owned(), version })
+    }
+}
+
+/// Stored versions that are not the current ones, verified against what this release offers.
+async fn load_older(
+    store: &Store,
+    library: &Library,
+    sources: &BTreeMap<String, String>,
+    catalog: &Catalog,
+) -> Result<BTreeMap<(String, u32), Arc<Definition>>, EngineError> {
+    let mut older = BTreeMap::new();
+    for row in definitions::all(store.read()).await? {
+        let version = u32::try_from(row.version).unwrap_or_default();
+        if library.get(&row.name).is_some_and(|current| current.version == version) {
+            continue;
+        }
+        // The old file in the place of the new one, among the others as they are.
+        let file = format!("{} version {version}", row.name);
+        let others = sources.iter().filter(|(name, _)| **name != row.name);
+        let files =
+            others.map(|(name, text)| (name.as_str(), text.as_str())).chain([(file.as_str(), row.source.as_str())]);
+        match Library::load(files, catalog).map(|library| library.get(&row.name).cloned()) {
+            Ok(Some(definition)) => {
+                older.insert((row.name, version), definition);
+            }
+            Ok(None) => {}
+            Err(problems) => {
+                tracing::warn!(
+                    workflow = row.name,
+                    version,
+                    problems = problems.len(),
+                    "an older version cannot run in this release"
+                );
+            }
         }
     }
+    Ok(older)
 }

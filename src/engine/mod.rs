@@ -17,6 +17,7 @@ pub mod verbs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::library::Library;
 use sealwright_workflow::step::Rejection;
 use serde_json::Value;
@@ -106,6 +107,8 @@ pub struct Parts {
     pub library: Library,
     /// The text of each file of the library, by workflow.
     pub sources: BTreeMap<String, String>,
+    /// What workflows may name, to verify stored versions.
+    pub catalog: Catalog,
     pub registry: Registry,
     pub policy: BTreeMap<String, Value>,
     pub clock: Arc<dyn Clock>,
@@ -119,7 +122,7 @@ impl Engine {
     /// [`EngineError::Definition`] when a released version was changed.
     pub async fn new(parts: Parts) -> Result<Self, EngineError> {
         let now = parts.clock.now_ms();
-        let definitions = Definitions::release(&parts.store, parts.library, parts.sources, now).await?;
+        let definitions = Definitions::release(&parts.store, parts.library, parts.sources, &parts.catalog, now).await?;
         let (changes, _) = broadcast::channel(1024);
         let inner = Inner {
             store: parts.store,

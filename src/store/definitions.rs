@@ -1,6 +1,6 @@
 //! Released definitions.
 
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use super::entities::definition;
 use super::{Access, StoreError, Tx};
@@ -10,6 +10,17 @@ pub use super::entities::definition::Model as DefinitionRow;
 pub async fn find(access: &impl Access, name: &str, version: u32) -> Result<Option<DefinitionRow>, StoreError> {
     let id = (access.tenant().to_owned(), name.to_owned(), i64::from(version));
     Ok(definition::Entity::find_by_id(id).one(access.connection()).await?)
+}
+
+/// Every version that was ever released.
+pub async fn all(access: &impl Access) -> Result<Vec<DefinitionRow>, StoreError> {
+    let rows = definition::Entity::find()
+        .filter(definition::Column::Tenant.eq(access.tenant()))
+        .order_by_asc(definition::Column::Name)
+        .order_by_asc(definition::Column::Version)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
 }
 
 pub async fn insert(tx: &Tx, row: DefinitionRow) -> Result<(), StoreError> {

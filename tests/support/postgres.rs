@@ -44,7 +44,7 @@ impl Postgres {
             .expect("initdb");
         assert!(made.success(), "initdb failed");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
-        let server = command("postgres")
+        let mut server = command("postgres")
             .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
             .arg(&data)
             .arg("-D")
@@ -65,6 +65,8 @@ impl Postgres {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        drop(server.kill());
+        drop(server.wait());
         panic!("postgres did not start within 30 seconds");
     }
 }

@@ -115,7 +115,7 @@ fn authenticate(
     algorithm: ManagementKeyAlgorithm,
 ) -> Result<Option<Vec<u8>>, PivError> {
     let witness = piv.witness(algorithm)?;
-    let Some(answer) = relay.ask(serial, key, algorithm, witness) else { return Ok(None) };
+    let Some(answer) = relay.ask(serial, key, algorithm, witness)? else { return Ok(None) };
     match piv.authenticate(algorithm, &answer.witness.0, &answer.challenge.0) {
         Ok(response) => Ok(Some(response)),
         Err(PivError::Gone) => Err(PivError::Gone),
