@@ -3,14 +3,8 @@ const main = document.querySelector("main[data-events]");
 if (main) {
   const refresh = document.querySelector("meta[http-equiv=refresh]");
   if (refresh) refresh.remove();
-  let shown = null;
   const source = new EventSource(main.dataset.events);
-  source.addEventListener("change", async (event) => {
-    if (shown === null) {
-      shown = event.data;
-      if (main.dataset.fresh) return;
-    }
-    shown = event.data;
+  source.addEventListener("change", async () => {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");

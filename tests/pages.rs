@@ -31,6 +31,7 @@ async fn a_person_personalizes_a_card_in_the_browser() {
     chromium.pictures(&pictures, "04-connect").await;
     chromium.click("form[action$=code] button").await;
     let code = chromium.until("return document.querySelector('.code')?.innerText").await;
+    assert_eq!(chromium.run("return document.querySelector('nav')").await, serde_json::Value::Null);
     chromium.pictures(&pictures, "05-code").await;
     let reader = test.world.readers[0].clone();
     let mut agent =

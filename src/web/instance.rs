@@ -148,8 +148,7 @@ pub async fn start(
     visitor.check_csrf(&form.csrf)?;
     let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role"))) };
     let id = portal.engine.start(&caller, &workflow, Map::new()).await?;
-    let plain = if form.fields.contains_key("plain") { "?plain=1" } else { "" };
-    Ok(visitor.finish(see_other(&format!("/instances/{id}{plain}"))))
+    Ok(visitor.finish(back(&id.to_string(), &form)))
 }
 
 pub async fn act(
@@ -167,7 +166,7 @@ pub async fn act(
         .filter_map(|(name, value)| Some((name.strip_prefix("field_")?.to_owned(), Value::from(value.clone()))))
         .collect();
     portal.engine.act(&caller, parse(&id)?, form.step, &form.action, fields).await?;
-    Ok(visitor.finish(see_other(&format!("/instances/{id}"))))
+    Ok(visitor.finish(back(&id, &form)))
 }
 
 /// Offers a new code for the agent. Pairing is bookkeeping: no workflow is changed by it.
@@ -189,7 +188,7 @@ pub async fn code(
         .await
         .map_err(|error| PageError::internal(&error))?;
     portal.engine.announce(view.stored.root);
-    Ok(visitor.finish(see_other(&format!("/instances/{id}"))))
+    Ok(visitor.finish(back(&id, &form)))
 }
 
 /// The person at the page has compared the numbers.
@@ -217,7 +216,13 @@ pub async fn confirm(
             ));
         }
     }
-    Ok(visitor.finish(see_other(&format!("/instances/{id}"))))
+    Ok(visitor.finish(back(&id, &form)))
+}
+
+/// Back to the instance's page; without the menu when the person came by a deep link.
+fn back(id: &str, form: &Form) -> HttpResponse {
+    let plain = if form.fields.contains_key("plain") { "?plain=1" } else { "" };
+    see_other(&format!("/instances/{id}{plain}"))
 }
 
 fn only_the_owner(view: &View, visitor: &Visitor) -> Result<(), PageError> {
@@ -372,9 +377,11 @@ fn shown(view: &View, names: &[String]) -> Vec<(String, Vec<(String, String)>)> 
         .iter()
         .filter_map(|name| {
             let values = match view.stored.instance.data.get(name)? {
-                Value::Object(fields) => {
-                    fields.iter().filter_map(|(field, value)| Some((words(field), plain(value)?))).collect()
-                }
+                Value::Object(fields) => fields
+                    .iter()
+                    .filter(|(field, _)| !matches!(field.as_str(), "id" | "dn"))
+                    .filter_map(|(field, value)| Some((words(field), plain(value)?)))
+                    .collect(),
                 Value::Array(elements) => {
                     elements.iter().filter_map(|value| Some((String::new(), plain(value)?))).collect()
                 }
@@ -397,7 +404,13 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
+/// A name of data as people read it.
 fn words(name: &str) -> String {
+    match name {
+        "upn" => return "Windows sign-in name".to_owned(),
+        "object_sid" => return "Windows account".to_owned(),
+        _ => {}
+    }
     let mut words = name.replace('_', " ");
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();

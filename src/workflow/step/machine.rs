@@ -1,145 +1,34 @@
-//! The step function: what one event does to one instance.
-//!
-//! | waiting for | accepts | because |
-//! |---|---|---|
-//! | a person | `Acted`, state deadline | the action's rights are checked here |
-//! | an activity | `Completed`, `Failed`, retry timer | a cancellation waits for the outcome: the effect may have happened |
-//! | a job | `Completed`, state deadline | a cancellation leaves at once: the job is withdrawn |
-//! | children | `ChildEnded` | a cancellation is handed on and waits for them |
-//! | a condition | `ConditionHeld`, state deadline | |
-//! | an operator | `Resumed` | |
-//!
-//! Every event names the step it belongs to; a stale one changes nothing ([`Rejection::Stale`]).
+//! The machine: one instance, the effects it has gathered, and what each event does to both.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
+use super::rights::{checked_fields, may_act};
+use super::scope::{Scope, fields_below, person_field};
+use super::sentence::fill;
+use super::{Rejection, Step, unfit};
 use crate::definition::{
-    Action, Argument, ArgumentValue, Call, Default as FieldDefault, Definition, EndOutcome, Fork, Kind, Next, Outcomes,
-    Party, Path, Run, State, Target,
+    Action, Argument, ArgumentValue, Call, Definition, EndOutcome, Fork, Kind, Next, Outcomes, Party, Path, Run, State,
+    Target,
 };
 use crate::guard::{Budget, evaluate, lookup};
-use crate::instance::{
-    Actor, Cancelling, ChildEnd, Children, Effect, Event, Instance, Parent, Person, Status, Timer, Waiting,
-};
+use crate::instance::{Cancelling, ChildEnd, Children, Effect, Event, Instance, Status, Timer, Waiting};
 
-/// An accepted event: the next instance and what is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
+pub(super) struct Machine<'a> {
+    pub definition: &'a Definition,
     pub instance: Instance,
     pub effects: Vec<Effect>,
-}
-
-/// Why an event changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    #[error("the event belongs to a step that is over")]
-    Stale,
-    #[error("the state `{state}` does not wait for this")]
-    NotExpected { state: String },
-    #[error("the state `{state}` has no action `{action}`")]
-    UnknownAction { state: String, action: String },
-    #[error("`{action}` may not be taken by this person in this role")]
-    Forbidden { action: String },
-    #[error("the field `{field}` is missing or not as asked for")]
-    Field { field: String },
-    #[error("`{outcome}` is no outcome of the state `{state}`")]
-    UnknownOutcome { state: String, outcome: String },
-    #[error("the definition does not fit the instance: {0}")]
-    Definition(String),
-}
-
-/// What is needed to begin an instance.
-#[derive(Clone, Debug)]
-pub struct Begin {
-    pub id: Uuid,
-    pub owner: Person,
-    pub requester: Person,
-    pub role: String,
-    pub parent: Option<Parent>,
-    pub arguments: Map<String, Value>,
-    /// Values of the configuration, by `policy.` path.
-    pub policy: BTreeMap<String, Value>,
-}
-
-/// Begins an instance at the first state of the definition.
-///
-/// # Errors
-/// [`Rejection::Field`] when a required field is not given, [`Rejection::Definition`] when the definition names what is not there.
-pub fn begin(definition: &Definition, begin: Begin, now: OffsetDateTime) -> Result<Step, Rejection> {
-    let first = definition.states.first().ok_or_else(|| unfit("there is no state"))?;
-    let mut data = Map::new();
-    for (name, field) in &definition.data {
-        let value = match (begin.arguments.get(name), &field.default) {
-            (Some(value), _) => value.clone(),
-            (None, Some(FieldDefault::Literal(value))) => value.clone(),
-            (None, Some(FieldDefault::Policy(path))) => {
-                begin.policy.get(path).cloned().ok_or_else(|| unfit(&format!("no policy `{path}`")))?
-            }
-            (None, None) => Value::Null,
-        };
-        data.insert(name.clone(), value);
-    }
-    let instance = Instance {
-        id: begin.id,
-        workflow: definition.name.text.clone(),
-        version: definition.version,
-        state: first.name.text.clone(),
-        step: 0,
-        entered_at: 0,
-        status: Status::Running,
-        waiting: Waiting::Nothing,
-        cancelling: None,
-        data,
-        owner: begin.owner,
-        requester: begin.requester,
-        role: begin.role,
-        parent: begin.parent,
-        result: None,
-        say: None,
-    };
-    let mut machine = Machine { definition, instance, effects: Vec::new(), now };
-    for held in &definition.holds {
-        machine.hold(&held.text)?;
-    }
-    if let Some(deadline) = &definition.deadline {
-        machine.arm(Timer::Deadline, deadline.after);
-    }
-    machine.enter(first)?;
-    Ok(machine.finish())
-}
-
-/// Applies one event.
-///
-/// # Errors
-/// A [`Rejection`] leaves the instance as it was.
-pub fn step(definition: &Definition, instance: Instance, event: Event, now: OffsetDateTime) -> Result<Step, Rejection> {
-    if !instance.is_open() {
-        return Err(Rejection::Stale);
-    }
-    let state =
-        definition.state(&instance.state).ok_or_else(|| unfit(&format!("there is no state `{}`", instance.state)))?;
-    let mut machine = Machine { definition, instance, effects: Vec::new(), now };
-    machine.apply(state, event)?;
-    Ok(machine.finish())
-}
-
-struct Machine<'a> {
-    definition: &'a Definition,
-    instance: Instance,
-    effects: Vec<Effect>,
-    now: OffsetDateTime,
+    pub now: OffsetDateTime,
 }
 
 impl<'a> Machine<'a> {
-    fn finish(self) -> Step {
+    pub fn finish(self) -> Step {
         Step { instance: self.instance, effects: self.effects }
     }
 
-    fn apply(&mut self, state: &'a State, event: Event) -> Result<(), Rejection> {
+    pub fn apply(&mut self, state: &'a State, event: Event) -> Result<(), Rejection> {
         match event {
             Event::Acted { step, action, actor, fields } => {
                 self.current(step)?;
@@ -394,7 +283,7 @@ impl<'a> Machine<'a> {
         self.enter(state)
     }
 
-    fn enter(&mut self, state: &'a State) -> Result<(), Rejection> {
+    pub fn enter(&mut self, state: &'a State) -> Result<(), Rejection> {
         self.instance.state.clone_from(&state.name.text);
         self.instance.step += 1;
         self.instance.entered_at = self.now.unix_timestamp();
@@ -506,7 +395,7 @@ impl<'a> Machine<'a> {
             .collect()
     }
 
-    fn read(&self, path: &Path) -> Value {
+    pub fn read(&self, path: &Path) -> Value {
         match path.root.as_str() {
             "owner" => person_field(&self.instance.owner, &path.fields),
             "requester" => person_field(&self.instance.requester, &path.fields),
@@ -514,7 +403,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn hold(&mut self, what: &str) -> Result<(), Rejection> {
+    pub fn hold(&mut self, what: &str) -> Result<(), Rejection> {
         let key = if what == "owner" {
             self.instance.owner.login.clone()
         } else {
@@ -527,7 +416,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn arm(&mut self, timer: Timer, after: time::Duration) {
+    pub fn arm(&mut self, timer: Timer, after: time::Duration) {
         self.effects.push(Effect::Arm { timer, at: self.now + after });
     }
 
@@ -546,118 +435,9 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What an outcome brings, for `keep`.
-enum Scope {
-    Nothing,
-    Result(Value),
-    Child(Value),
-    Children(Vec<Value>),
-    Fields(Map<String, Value>),
-}
-
-impl Scope {
-    fn read(&self, path: &Path, machine: &Machine<'_>) -> Value {
-        match (self, path.root.as_str()) {
-            (Scope::Result(value), "result") | (Scope::Child(value), "child") => fields_below(value, &path.fields),
-            (Scope::Children(values), "children") => {
-                values.iter().map(|value| fields_below(value, &path.fields)).filter(|value| !value.is_null()).collect()
-            }
-            (Scope::Fields(fields), "fields") => lookup(path.fields.iter().map(String::as_str), fields),
-            _ => machine.read(path),
-        }
-    }
-}
-
-/// Whether `actor` may take `action` now.
-pub fn may_act(action: &Action, actor: &Actor, instance: &Instance) -> bool {
-    action.by.iter().any(|party| is_party(party, actor, instance))
-        && !action.never.iter().any(|party| is_party(party, actor, instance))
-}
-
-/// Whether `actor` is the named party of this instance.
-pub fn is_party(party: &Party, actor: &Actor, instance: &Instance) -> bool {
-    match party {
-        Party::Owner => actor.person == instance.owner,
-        Party::Requester => actor.person == instance.requester,
-        Party::Role(role) => actor.role == role.text,
-    }
-}
-
-fn checked_fields(action: &Action, mut given: Map<String, Value>) -> Result<Map<String, Value>, Rejection> {
-    let mut checked = Map::new();
-    for input in &action.fields {
-        let wrong = || Rejection::Field { field: input.name.text.clone() };
-        let value = match given.remove(&input.name.text) {
-            None | Some(Value::Null) => Value::Null,
-            Some(Value::String(text)) if text.trim().is_empty() => Value::Null,
-            Some(Value::String(text)) => {
-                let length = text.chars().count();
-                let clean = !text.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\r');
-                if length < input.length.0 || length > input.length.1 || !clean {
-                    return Err(wrong());
-                }
-                Value::String(text)
-            }
-            Some(_) => return Err(wrong()),
-        };
-        if value.is_null() && !input.input_type.is_optional() {
-            return Err(wrong());
-        }
-        checked.insert(input.name.text.clone(), value);
-    }
-    match given.keys().next() {
-        Some(unknown) => Err(Rejection::Field { field: unknown.clone() }),
-        None => Ok(checked),
-    }
-}
-
 fn child_role(run: &Run) -> Option<String> {
     match &run.role {
         Party::Role(role) => Some(role.text.clone()),
         Party::Owner | Party::Requester => None,
     }
-}
-
-fn fields_below(value: &Value, fields: &[String]) -> Value {
-    let mut current = Some(value);
-    for field in fields {
-        current = current.and_then(|value| value.get(field));
-    }
-    current.cloned().unwrap_or(Value::Null)
-}
-
-fn person_field(person: &Person, fields: &[String]) -> Value {
-    match fields {
-        [field] if field == "login" => Value::from(person.login.clone()),
-        _ => Value::Null,
-    }
-}
-
-/// Replaces `{field.part}` in a sentence.
-pub fn fill(sentence: &str, data: &Map<String, Value>) -> String {
-    let mut out = String::new();
-    let mut rest = sentence;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        match after.split_once('}') {
-            Some((path, tail)) => {
-                match lookup(path.split('.'), data) {
-                    Value::String(text) => out.push_str(&text),
-                    Value::Null => {}
-                    other => out.push_str(&other.to_string()),
-                }
-                rest = tail;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-fn unfit(why: &str) -> Rejection {
-    Rejection::Definition(why.to_owned())
 }
