@@ -1,8 +1,6 @@
-// Keeps a page that changes by itself up to date. Without this script the page reloads itself.
+// Keeps a page that changes by itself up to date. Without scripts the page reloads itself.
 const main = document.querySelector("main[data-events]");
 if (main) {
-  const refresh = document.querySelector("meta[http-equiv=refresh]");
-  if (refresh) refresh.remove();
   const source = new EventSource(main.dataset.events);
   source.addEventListener("change", async () => {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -14,8 +12,12 @@ if (main) {
     const typing = document.activeElement && ["INPUT", "TEXTAREA"].includes(document.activeElement.tagName);
     if (typing && main.contains(document.activeElement)) return;
     const open = [...main.querySelectorAll("details")].map((part) => part.open);
+    const form = document.activeElement?.closest("form")?.getAttribute("action");
     main.innerHTML = next.innerHTML;
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
+    // Whoever works with the keyboard stays where they were.
+    const same = [...main.querySelectorAll("form")].find((other) => form && other.getAttribute("action") === form);
+    same?.querySelector("button")?.focus();
     if (!next.dataset.events) source.close();
   });
 }
