@@ -34,8 +34,8 @@ async fn a_person_personalizes_a_card_in_the_browser() {
     assert_eq!(chromium.run("return document.querySelector('nav')").await, serde_json::Value::Null);
     chromium.pictures(&pictures, "05-code").await;
     let reader = test.world.readers[0].clone();
-    let mut agent =
-        Agent::start(&test.world, code.as_str().expect("a code"), &reader, &test.pin_file, &[]).expect("an agent");
+    let mut agent = Agent::start(&test.world, code.as_str().expect("a code"), &reader, Some(&test.pin_file), &[])
+        .expect("an agent");
     let mut seen = Vec::new();
     while let Some(line) = agent.line().await.expect("a line") {
         if let Some(number) = line.strip_prefix("Number:") {

@@ -38,12 +38,7 @@ async fn the_header_is_believed_from_the_proxy_alone() {
         assert!(!body.contains("alice"), "a refusal says whom it refused");
     }
     // Each refusal is in the audit: asked of the database that the portal writes.
-    let store =
-        sealwright::store::Store::open(&format!("sqlite:{}/sealwright.db", test.world.folder.display()), "default")
-            .await
-            .expect("the database");
-    let rows = sealwright::store::audits::of_event(store.read(), "sign-in-refused", 100).await.expect("rows");
-    assert_eq!(rows.len(), refused.len());
+    assert_eq!(test.audited("sign-in-refused").await.len(), refused.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

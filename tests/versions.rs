@@ -28,7 +28,7 @@ async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed() {
     let old = "title: Personalize your smart card";
     test.world.kill_portal().await.expect("killed");
     release(&test, &format!("version: 1\n{old}"), "version: 2\ntitle: The second version");
-    test.world.restart_portal().await.expect("restarted");
+    test.world.restart_portal(&[]).await.expect("restarted");
     let page = alice.browser.get(&alice.path).await.expect("the page");
     assert!(page.contains("<h1>Personalize your smart card</h1>"), "{page}");
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
@@ -39,5 +39,5 @@ async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed() {
     // The same version with another text is refused: the portal does not start.
     test.world.kill_portal().await.expect("killed");
     release(&test, old, "title: Changed in secret");
-    assert!(test.world.restart_portal().await.is_err());
+    assert!(test.world.restart_portal(&[]).await.is_err());
 }

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use sealwright_pki::request::Request;
-use sealwright_protocol::{Bytes, Instruction, Report};
+use sealwright_protocol::{Bytes, Instruction, Refusal, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -42,6 +42,10 @@ pub struct Plan {
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Made(Csr),
+    /// The PIN is blocked, or only its last try is left.
+    PinBlocked,
+    /// None was given, or a wrong one.
+    NoPin,
     Refused,
 }
 
@@ -79,7 +83,11 @@ impl CardJob for GenerateKeyAndCsr {
             Report::Made { csr } => csr,
             Report::Refused { reason } => {
                 log_refusal(Self::NAME, reason);
-                return Ok(Some(Outcome::Refused));
+                return Ok(Some(match reason {
+                    Refusal::PinBlocked => Outcome::PinBlocked,
+                    Refusal::NoPin => Outcome::NoPin,
+                    _ => Outcome::Refused,
+                }));
             }
             _ => return Ok(None),
         };

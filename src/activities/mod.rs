@@ -1,5 +1,6 @@
 //! The glue between workflows and the rooms: one activity or card job a file, one line each in [`declare`] and [`register`].
 
+mod find_certificate;
 mod find_person;
 mod generate_key;
 mod identify_card;
@@ -57,6 +58,7 @@ impl Stock {
 /// [`UnknownSchema`] when a type cannot be carried.
 pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_activity::<find_person::FindPerson>(catalog)?;
+    declare_activity::<find_certificate::FindCertificate>(catalog)?;
     declare_activity::<publish_certificates::PublishCertificates>(catalog)?;
     declare_activity::<prepare_certificate::PrepareCertificate>(catalog)?;
     declare_activity::<sign_certificate::SignCertificate>(catalog)?;
@@ -75,6 +77,7 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
 pub fn register(rooms: &Rooms) -> Registry {
     let mut registry = Registry::default();
     registry.add_activity(find_person::FindPerson::new(rooms));
+    registry.add_activity(find_certificate::FindCertificate);
     registry.add_activity(publish_certificates::PublishCertificates::new(rooms));
     registry.add_activity(prepare_certificate::PrepareCertificate::new(rooms));
     registry.add_activity(sign_certificate::SignCertificate::new(rooms));

@@ -4,6 +4,7 @@ mod comparison;
 mod configuration;
 mod connection;
 mod conversation;
+#[path = "../fail_point.rs"]
 mod fail_point;
 mod jobs;
 mod journal;

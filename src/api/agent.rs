@@ -20,7 +20,7 @@ use crate::audit::{self, Event, Origin};
 use crate::cards::pairing::{self, PairingState};
 use crate::cards::sealing::{Purpose, Sealed};
 use crate::cards::{management_key, pairings::PairingError};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, verbs};
 use crate::portal::Portal;
 use crate::random;
 use crate::store::jobs::JobRow;
@@ -259,7 +259,10 @@ impl Channel {
         let root = tree.iter().find(|part| part.instance.id == row.root).ok_or(End::Protocol)?;
         if !root.instance.is_open() {
             let success = root.instance.status == Status::Success;
-            let say = root.instance.say.clone().unwrap_or_default();
+            let mut say = root.instance.say.clone().unwrap_or_default();
+            if !success {
+                say = [say].into_iter().chain(verbs::reasons(&tree)).collect::<Vec<_>>().join("\n");
+            }
             return Err(End::Say(Box::new(FromPortal::Finished { success, say })));
         }
         if let Some(label) = self.label(&tree)?

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_workflow::definition::{Action, Definition, Kind, Party};
-use sealwright_workflow::instance::{Actor, Event};
+use sealwright_workflow::instance::{Actor, Event, Status};
 use sealwright_workflow::step::{Begin, may_act};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -188,6 +188,15 @@ impl Engine {
             })
             .collect())
     }
+}
+
+/// What parts of a tree said when they ended without success, the root's own words left out.
+pub fn reasons(tree: &[Stored]) -> Vec<String> {
+    let ended = tree.iter().map(|part| &part.instance);
+    let failed = ended.filter(|part| part.parent.is_some() && !part.is_open() && part.status != Status::Success);
+    let mut said: Vec<String> = failed.filter_map(|part| part.say.clone()).collect();
+    said.dedup();
+    said
 }
 
 pub fn may_start(definition: &Definition, actor: &Actor) -> bool {

@@ -19,7 +19,7 @@ use super::{Frame, Visitor, render as render_page, see_other, visitor};
 use crate::cards::pairing::{Code, PairingState};
 use crate::cards::pairings::PairingError;
 use crate::clock::moment;
-use crate::engine::verbs::View;
+use crate::engine::verbs::{View, reasons};
 use crate::portal::Portal;
 use crate::store::instances::Stored;
 
@@ -33,6 +33,8 @@ struct InstancePage {
     status: &'static str,
     /// What the person reads first: the closing sentence, or the present state.
     headline: String,
+    /// Why it ended without success, in the words of its parts.
+    reasons: Vec<String>,
     question: Option<String>,
     actions: Vec<Action>,
     pairing: Pairing,
@@ -263,6 +265,11 @@ async fn page(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Instanc
         title: view.definition.title.clone(),
         status: instance.status.as_str(),
         headline,
+        reasons: if instance.is_open() || instance.status == Status::Success {
+            Vec::new()
+        } else {
+            reasons(&view.tree)
+        },
         question,
         actions: view.actions.clone(),
         pairing: pairing(portal, visitor, view).await?,

@@ -3,10 +3,17 @@
 pub mod postgres;
 pub mod slapd;
 pub mod webdriver;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use sealwright::commands::demo::world::{Programs, World, WorldOptions};
+use sealwright::commands::demo::evidence;
+use sealwright::commands::demo::journey::{self, Agent, Begun};
+use sealwright::commands::demo::world::{ForeignDirectory, Programs, World, WorldOptions};
+use sealwright::store::audits::AuditRow;
+use sealwright::store::{Store, audits};
+use serde_json::Value;
 
 pub use postgres::Postgres;
 
@@ -21,7 +28,7 @@ pub enum Database {
 pub struct TestWorld {
     pub world: World,
     pub pin_file: PathBuf,
-    _postgres: Option<Postgres>,
+    postgres: Option<Postgres>,
     folder: tempfile::TempDir,
 }
 
@@ -46,6 +53,19 @@ impl TestWorld {
 
     /// The same, with variables for the portal and lines for the section `[cards]`.
     pub async fn start_with(database: Database, environment: &[(&str, &str)], cards: &str) -> Self {
+        Self::start_from(database, |options| {
+            options.environment = variables(environment);
+            options.cards = cards.to_owned();
+        })
+        .await
+    }
+
+    /// The same, with a directory of the test's own.
+    pub async fn start_on(database: Database, directory: ForeignDirectory) -> Self {
+        Self::start_from(database, |options| options.directory = Some(directory)).await
+    }
+
+    async fn start_from(database: Database, change: impl FnOnce(&mut WorldOptions)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
             Database::Sqlite => None,
@@ -53,13 +73,11 @@ impl TestWorld {
         };
         let mut options = WorldOptions::new(&folder.path().join("world"), programs());
         options.database = postgres.as_ref().map(|postgres| postgres.url.clone());
-        options.environment =
-            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        options.cards = cards.to_owned();
+        change(&mut options);
         let world = World::start(options).await.expect("a world");
         let pin_file = folder.path().join("pin");
         std::fs::write(&pin_file, format!("{PIN}\n")).expect("written");
-        Self { world, pin_file, _postgres: postgres, folder }
+        Self { world, pin_file, postgres, folder }
     }
 
     /// A path in the test's own folder.
@@ -67,10 +85,93 @@ impl TestWorld {
         self.folder.path().join(name)
     }
 
+    /// Alice, signed in, with a personalization that waits for her card.
+    pub async fn alice(&self) -> Begun {
+        journey::begin(&self.world, "alice").await.expect("begun")
+    }
+
+    /// An agent at the first reader, with the right PIN.
+    pub fn agent(&self, code: &str) -> Agent {
+        self.agent_with(code, Some(&self.pin_file), &[])
+    }
+
+    /// The same, with another PIN file or none, and variables.
+    pub fn agent_with(&self, code: &str, pin_file: Option<&Path>, environment: &[(&str, &str)]) -> Agent {
+        let reader = &self.world.readers[0];
+        Agent::start(&self.world, code, reader, pin_file, &variables(environment)).expect("an agent")
+    }
+
+    /// A file with a PIN in it.
+    pub fn pin_file(&self, pin: &str) -> PathBuf {
+        let path = self.path(&format!("pin-{pin}"));
+        std::fs::write(&path, format!("{pin}\n")).expect("written");
+        path
+    }
+
+    /// What yubico-piv-tool says of the first reader's card.
+    pub async fn piv(&self, arguments: &[&str]) -> String {
+        evidence::piv(&self.world, &self.world.readers[0], arguments).await.expect("yubico-piv-tool")
+    }
+
+    /// Waits until the portal has been killed at the fail point that it was started with.
+    pub async fn until_portal_ends(&mut self) {
+        let mut tries = 0;
+        while !self.world.portal_has_ended().expect("a process") {
+            tries += 1;
+            assert!(tries < 1200, "the portal did not reach the fail point within a minute\n{}", self.log());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The audit's rows of one kind, read from the database that the portal writes.
+    pub async fn audited(&self, event: &str) -> Vec<AuditRow> {
+        let url = match &self.postgres {
+            Some(postgres) => postgres.url.clone(),
+            None => format!("sqlite:{}/sealwright.db", self.world.folder.display()),
+        };
+        let store = Store::open(&url, "default").await.expect("the database");
+        audits::of_event(store.read(), event, 100).await.expect("rows")
+    }
+
     /// Every line that the portal has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.world.folder.join("portal.log")).expect("the log")
     }
+}
+
+/// The instance as the API shows it.
+pub async fn view(begun: &mut Begun) -> Value {
+    let view = journey::view(begun).await.expect("a view");
+    serde_json::from_str(&view).expect("JSON")
+}
+
+/// The instance as the API shows it, once it has ended.
+pub async fn ended(begun: &mut Begun) -> Value {
+    let path = format!("/api/v1/instances/{}", begun.instance);
+    let over = |view: &str| !view.contains("\"status\":\"running\"");
+    let view = begun.browser.until(&path, PATIENCE, PAUSE, over).await.expect("an end");
+    serde_json::from_str(&view).expect("JSON")
+}
+
+/// The page, once it shows `text`.
+pub async fn shows(begun: &mut Begun, text: &str) -> String {
+    begun.browser.until(&begun.path, PATIENCE, PAUSE, |page| page.contains(text)).await.expect("the page")
+}
+
+/// A further code from the page; `None` when no card is waited for any more.
+pub async fn new_code(begun: &mut Begun) -> Option<String> {
+    let (path, csrf) = (begun.path.clone(), begun.csrf.clone());
+    begun.browser.post(&format!("{path}/code"), &[("csrf", &csrf)]).await.expect("a new code");
+    let page = begun.browser.get(&path).await.expect("the page");
+    journey::between(&page, "<code class=\"code\">", "</code>")
+}
+
+/// How long a page may take, at most; tests look at pages, they never wait for a time.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
+
+fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Runs a foreign program; gives what it prints.

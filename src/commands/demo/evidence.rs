@@ -82,8 +82,12 @@ async fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
     anyhow::bail!("{url} is not there")
 }
 
-/// Runs yubico-piv-tool. It gives up at once when the service is just switching the card on, so it is asked again then.
-async fn piv(world: &World, reader: &str, arguments: &[&str]) -> anyhow::Result<()> {
+/// Runs yubico-piv-tool; gives what it prints. It gives up at once when the service is just switching the card on, so it is asked
+/// again then.
+///
+/// # Errors
+/// The tool does not do it.
+pub async fn piv(world: &World, reader: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -99,14 +103,10 @@ async fn piv(world: &World, reader: &str, arguments: &[&str]) -> anyhow::Result<
     }
 }
 
-async fn run(command: &mut Command) -> anyhow::Result<()> {
+async fn run(command: &mut Command) -> anyhow::Result<String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("{program} is not installed"))?;
-    ensure!(
-        output.status.success(),
-        "{program} does not agree: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{program} does not agree: {said}");
+    Ok(said)
 }

@@ -5,7 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::browser::Browser;
@@ -41,9 +41,9 @@ pub async fn run(world: &World, person: &str, reader: &str, pin_file: &Path) -> 
     let mut begun = begin(world, person).await?;
     println!("{person} is signed in as a user and has begun");
     let code = offer(&mut begun).await?;
-    let mut agent = Agent::start(world, &code, reader, pin_file, &[])?;
+    let mut agent = Agent::start(world, &code, reader, Some(pin_file), &[])?;
     let ended = agent.converse(&mut begun).await?;
-    ensure!(ended.success(), "the agent ended with {ended}");
+    ensure!(ended.success(), "the agent ended: {}", ended.said);
     let view = view(&mut begun).await?;
     let after = commits(&world.folder)?;
     let status = status_of(&view)?;
@@ -97,6 +97,20 @@ pub fn status_of(view: &str) -> anyhow::Result<String> {
     Ok(view.get("status").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned())
 }
 
+/// How an agent ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    /// Its last words, where it did not succeed.
+    pub said: String,
+}
+
+impl Ended {
+    pub fn success(&self) -> bool {
+        self.status.success()
+    }
+}
+
 /// The agent as a process of its own.
 pub struct Agent {
     child: Child,
@@ -105,7 +119,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts the agent with a code; the PIN comes from a file.
+    /// Starts the agent with a code. The PIN comes from a file, or is asked for and answered like everything else.
     ///
     /// # Errors
     /// It does not start.
@@ -113,23 +127,39 @@ impl Agent {
         world: &World,
         code: &str,
         reader: &str,
-        pin_file: &Path,
+        pin_file: Option<&Path>,
         environment: &[(String, String)],
     ) -> anyhow::Result<Self> {
-        // The shell opens the PIN's file as descriptor 3.
-        let mut child = Command::new("sh")
-            .args(["-c", "exec 3<\"$0\"; exec \"$@\""])
-            .arg(pin_file)
-            .arg(&world.agent)
-            .args(["connect", code, "--portal", &world.agent_url, "--pin-fd", "3", "--reader", reader])
+        let mut command = match pin_file {
+            // The shell opens the PIN's file as descriptor 3.
+            Some(pin_file) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "exec 3<\"$0\"; exec \"$@\" --pin-fd 3"]).arg(pin_file).arg(&world.agent);
+                command
+            }
+            None => Command::new(&world.agent),
+        };
+        let mut child = command
+            .args(["connect", code, "--portal", &world.agent_url, "--reader", reader])
             .envs(environment.iter().cloned())
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
         let input = child.stdin.take().context("no input")?;
         let output = child.stdout.take().context("no output")?;
         Ok(Self { child, input, lines: BufReader::new(output).lines() })
+    }
+
+    /// The process.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the agent has ended")
     }
 
     /// The next line that the agent prints.
@@ -153,14 +183,27 @@ impl Agent {
     ///
     /// # Errors
     /// The numbers differ.
-    pub async fn converse(&mut self, begun: &mut Begun) -> anyhow::Result<ExitStatus> {
+    pub async fn converse(&mut self, begun: &mut Begun) -> anyhow::Result<Ended> {
         while let Some(line) = self.line().await? {
             println!("  agent: {line}");
             if let Some(number) = line.strip_prefix("Number:") {
                 self.compare(begun, number.trim()).await?;
             }
         }
-        Ok(self.child.wait().await?)
+        self.end().await
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn end(&mut self) -> anyhow::Result<Ended> {
+        let status = self.child.wait().await?;
+        let mut said = String::new();
+        if let Some(mut errors) = self.child.stderr.take() {
+            errors.read_to_string(&mut said).await?;
+        }
+        Ok(Ended { status, said })
     }
 
     /// Compares the number with the page's and confirms both sides.

@@ -58,8 +58,18 @@ pub struct WorldOptions {
     pub environment: Vec<(String, String)>,
     /// Further lines of the configuration's section `[cards]`.
     pub cards: String,
+    /// Another directory than the embedded one.
+    pub directory: Option<ForeignDirectory>,
     /// The proxy's address where it is free: people bookmark it.
     pub address: String,
+}
+
+/// A directory that somebody else has started.
+pub struct ForeignDirectory {
+    /// The lines of the configuration's section `[directory]`.
+    pub section: String,
+    /// The people that the proxy lets one pick.
+    pub logins: Vec<String>,
 }
 
 impl WorldOptions {
@@ -70,6 +80,7 @@ impl WorldOptions {
             database: None,
             environment: Vec::new(),
             cards: "any-blank = true".to_owned(),
+            directory: None,
             address: "127.0.0.1:0".to_owned(),
         }
     }
@@ -101,7 +112,7 @@ impl World {
     /// # Errors
     /// What does not start.
     pub async fn start(options: WorldOptions) -> anyhow::Result<Self> {
-        let WorldOptions { folder, programs, database, environment, cards, address } = options;
+        let WorldOptions { folder, programs, database, environment, cards, directory, address } = options;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
@@ -110,17 +121,19 @@ impl World {
         let (readers, input, socket, ports) = start_readers(&folder, &programs.virtual_card).await?;
         let secret = random::token()?;
         let password = random::token()?;
-        let directory = Arc::new(Directory::new(BIND_DN, &password));
-        let people = directory.people();
-        let ldap = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let ldap_address = ldap.local_addr()?;
-        tokio::spawn(directory.serve(ldap));
+        std::fs::write(folder.join("ldap-password"), &password)?;
+        let (directory, people) = match directory {
+            Some(ForeignDirectory { section, logins }) => {
+                (section, logins.into_iter().map(|login| (login.clone(), login)).collect())
+            }
+            None => start_directory(&folder, &password).await?,
+        };
         let [pages, agent, public, proxy] = free_addresses(&address)?;
         let agent_script = folder.join("bin/sealwright-agent");
         let database = database.unwrap_or_else(|| format!("sqlite:{}/sealwright.db", folder.display()));
-        let addresses = Addresses { pages, agent, public, proxy, ldap: ldap_address };
+        let addresses = Addresses { pages, agent, public, proxy };
         let written =
-            Written { folder: &folder, database: &database, secret: &secret, password: &password, cards: &cards };
+            Written { folder: &folder, database: &database, secret: &secret, directory: &directory, cards: &cards };
         write_files(&written, &addresses, &agent_script)?;
         write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
         let portal = start_portal(&folder, &programs.portal, &environment)?;
@@ -202,12 +215,12 @@ impl World {
         Ok(())
     }
 
-    /// Starts the portal again.
+    /// Starts the portal again, with further variables of its environment.
     ///
     /// # Errors
     /// It does not start.
-    pub async fn restart_portal(&mut self) -> anyhow::Result<()> {
-        self.portal = start_portal(&self.folder, &self.programs.portal, &[])?;
+    pub async fn restart_portal(&mut self, environment: &[(String, String)]) -> anyhow::Result<()> {
+        self.portal = start_portal(&self.folder, &self.programs.portal, environment)?;
         self.wait_for_portal().await
     }
 
@@ -230,7 +243,6 @@ struct Addresses {
     agent: SocketAddr,
     public: SocketAddr,
     proxy: SocketAddr,
-    ldap: SocketAddr,
 }
 
 /// A child that ends with this process, however that ends.
@@ -258,6 +270,24 @@ async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(Child, 
     Ok((readers, input, PathBuf::from(socket), ports))
 }
 
+/// Starts the embedded directory; gives the section of the configuration and the people in it.
+async fn start_directory(folder: &Path, password: &str) -> anyhow::Result<(String, Vec<(String, String)>)> {
+    let directory = Arc::new(Directory::new(BIND_DN, password));
+    let people = directory.people();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let section = format!(
+        r#"url = "ldap://{}"
+encryption = "none"
+bind-dn = "{BIND_DN}"
+bind-password-file = "{}/ldap-password"
+base = "ou=people,dc=demo,dc=test""#,
+        listener.local_addr()?,
+        folder.display()
+    );
+    tokio::spawn(directory.serve(listener));
+    Ok((section, people))
+}
+
 fn start_portal(folder: &Path, program: &Path, environment: &[(String, String)]) -> anyhow::Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("portal.log"))?;
     let portal = child(program)
@@ -281,17 +311,17 @@ struct Written<'a> {
     folder: &'a Path,
     database: &'a str,
     secret: &'a str,
-    password: &'a str,
+    directory: &'a str,
     cards: &'a str,
 }
 
 fn write_files(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, password, cards } = written;
-    let Addresses { pages, agent: agents, public, proxy, ldap } = addresses;
+    let Written { folder, database, secret, directory, cards } = written;
+    let Addresses { pages, agent: agents, public, proxy } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
     ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"))?;
-    for (file, text) in [("proxy-secret", *secret), ("ldap-password", *password), ("ca/passphrase", &passphrase)] {
+    for (file, text) in [("proxy-secret", *secret), ("ca/passphrase", &passphrase)] {
         std::fs::write(folder.join(file), text)?;
     }
     std::fs::write(folder.join("sealing-key"), SealingKey::generate()?.as_bytes())?;
@@ -333,11 +363,7 @@ handler = "ldap-group"
 group = "cn=auditors,ou=groups,dc=demo,dc=test"
 
 [directory]
-url = "ldap://{ldap}"
-encryption = "none"
-bind-dn = "{BIND_DN}"
-bind-password-file = "{here}/ldap-password"
-base = "ou=people,dc=demo,dc=test"
+{directory}
 
 [authorities.root]
 certificate = "{here}/ca/root.pem"

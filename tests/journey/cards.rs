@@ -1,0 +1,200 @@
+//! Cards that are missing, foreign, somebody else's, pulled; PINs that are wrong or blocked.
+
+use std::path::Path;
+
+use sealwright::commands::demo::journey::{self, Begun};
+
+use super::{assert_nothing_issued, assert_personalized};
+use crate::support::{Database, PIN, TestWorld, ended, run, shows, view};
+
+/// Talks until the page asks the person something; gives the page.
+async fn until_asked(test: &TestWorld, begun: &mut Begun) -> String {
+    let code = journey::offer(begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(begun, number.trim()).await.expect("the same number");
+        }
+        if line.contains("Answer on the page.") {
+            return begun.browser.get(&begun.path).await.expect("the page");
+        }
+    }
+    panic!("the agent ended before the page asked");
+}
+
+/// Alice's personalization up to a card whose secrets are replaced and whose first key is about to be made; gives the code.
+async fn taken_over(test: &TestWorld, begun: &mut Begun) -> String {
+    let code = journey::offer(begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", "agent.generate.before")];
+    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(begun).await;
+    assert!(!ended.is_ok_and(|ended| ended.success()), "the agent was not killed");
+    code
+}
+
+async fn start_again(begun: &mut Begun) -> String {
+    let csrf = begun.csrf.clone();
+    begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
+    begun.instance = begun.path.trim_start_matches("/instances/").to_owned();
+    journey::offer(begun).await.expect("a code")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_card_the_agent_asks_for_one_and_goes_on() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    test.world.remove(0).await.expect("removed");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    let mut asked = false;
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(&mut begun, number.trim()).await.expect("the same number");
+        }
+        if line == "Please put the card into the reader." {
+            asked = true;
+            test.world.insert(0).expect("inserted");
+        }
+    }
+    assert!(asked);
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_card_is_not_written() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut alice = test.alice().await;
+    let code = journey::offer(&mut alice).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut alice).await.expect("a conversation").success());
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let page = until_asked(&test, &mut bob).await;
+    assert!(page.contains("This card belongs to somebody else. Insert your own card, then try again."), "{page}");
+    assert_personalized(&test, &mut alice).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_card_with_a_certificate_is_not_written() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let pem = test.path("foreign.pem").display().to_string();
+    let key = test.path("foreign.key").display().to_string();
+    let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
+    run("openssl", &[made.as_slice(), &["-keyout", &key, "-out", &pem]].concat(), &[]);
+    test.piv(&["-a", "import-certificate", "-s", "9a", "-i", &pem]).await;
+    let mut alice = test.alice().await;
+    let page = until_asked(&test, &mut alice).await;
+    assert!(page.contains("This card cannot be used"), "{page}");
+    let read = test.path("read.pem").display().to_string();
+    test.piv(&["-a", "read-certificate", "-s", "9a", "-o", &read]).await;
+    let text = |path: &str| std::fs::read_to_string(path).expect("a certificate");
+    assert_eq!(text(&read).trim(), text(&pem).trim());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_not_in_stock_is_not_written() {
+    let test = TestWorld::start_with(Database::Sqlite, &[], "stock = [\"1\"]").await;
+    let mut begun = test.alice().await;
+    let page = until_asked(&test, &mut begun).await;
+    assert!(page.contains("This card cannot be used"), "{page}");
+    let step = journey::field(&page, "step").expect("a step");
+    let csrf = begun.csrf.clone();
+    let fields = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "stop")];
+    begun.browser.post(&format!("{}/act", begun.path), &fields).await.expect("stopped");
+    assert_nothing_issued(&mut begun, "cancelled").await;
+    let status = test.piv(&["-a", "status"]).await;
+    assert!(!status.contains("Slot 9a"), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_from_a_descriptor_is_tried_once_and_the_last_try_never() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let mut code = taken_over(&test, &mut begun).await;
+    let wrong = test.pin_file("11223344");
+    for left in ["2", "1"] {
+        let ended = test.agent_with(&code, Some(&wrong), &[]).converse(&mut begun).await.expect("a conversation");
+        assert!(ended.said.contains("The card is not ready."), "{}", ended.said);
+        assert_nothing_issued(&mut begun, "failure").await;
+        shows(&mut begun, "the PIN was wrong, or none was given").await;
+        let status = test.piv(&["-a", "status"]).await;
+        assert!(status.contains(&format!("PIN tries left:\t{left}")), "{status}");
+        code = start_again(&mut begun).await;
+    }
+    // Now only the last try is left: not even the right PIN is tried.
+    assert!(!test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_nothing_issued(&mut begun, "failure").await;
+    shows(&mut begun, "Ask the help desk to unblock the card").await;
+    let status = test.piv(&["-a", "status"]).await;
+    assert!(status.contains("PIN tries left:\t1"), "{status}");
+    // The person's own program may spend it; then everything is good again.
+    test.piv(&["-a", "verify-pin", "-P", PIN]).await;
+    let code = start_again(&mut begun).await;
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = taken_over(&test, &mut begun).await;
+    let mut agent = test.agent_with(&code, None, &[]);
+    agent.answer("11223344\n44332211\n").await.expect("typed");
+    assert!(!agent.converse(&mut begun).await.expect("a conversation").success());
+    assert_nothing_issued(&mut begun, "failure").await;
+    shows(&mut begun, "Ask the help desk to unblock the card").await;
+    let status = test.piv(&["-a", "status"]).await;
+    assert!(status.contains("PIN tries left:\t1"), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_with_a_blocked_pin_is_not_taken_over() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    // Three wrong ones: the tool fails at each, and says how many tries are left.
+    for left in ["2", "1", "0"] {
+        let tool = |arguments: &[&str]| {
+            let reader = test.world.readers[0].as_str();
+            let output = std::process::Command::new("yubico-piv-tool")
+                .args([&["-r", reader], arguments].concat())
+                .env("PCSCLITE_CSOCK_NAME", &test.world.socket)
+                .output()
+                .expect("yubico-piv-tool (make test installs it)");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        while !test.piv(&["-a", "status"]).await.contains(&format!("PIN tries left:\t{left}")) {
+            tool(&["-a", "verify-pin", "-P", "99999999"]);
+        }
+    }
+    let mut begun = test.alice().await;
+    let page = until_asked(&test, &mut begun).await;
+    assert!(page.contains("The card did not accept its new secrets"), "{page}");
+    assert!(page.contains("ask the help desk for another card"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_after_a_half_finished_card_makes_only_what_is_missing() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    // Killed when the second slot's key is about to be proved; then the wrong PIN is given.
+    let killed = [("SEALWRIGHT_FAIL_POINT", "agent.prove.before:2")];
+    let first = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await;
+    assert!(!first.is_ok_and(|ended| ended.success()), "the agent was not killed");
+    let wrong = test.pin_file("11223344");
+    let second = test.agent_with(&code, Some(&wrong), &[]).converse(&mut begun).await.expect("a conversation");
+    assert!(!second.success());
+    let half = ended(&mut begun).await;
+    assert_eq!(half["status"], "failure", "{half:#}");
+    let page = begun.browser.get("/credentials").await.expect("the page");
+    assert_eq!((page.matches(">issued<").count(), page.matches(">revoked<").count()), (1, 1), "{page}");
+    let socket: &Path = &test.world.socket;
+    assert!(socket.exists());
+    let code = start_again(&mut begun).await;
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    // The first slot's certificate is the one of before.
+    let whole = view(&mut begun).await;
+    let made = |view: &serde_json::Value| {
+        let parts = view["tree"].as_array().expect("a tree").clone();
+        parts.iter().filter(|part| part["workflow"] == "issue-certificate").count()
+    };
+    assert_eq!((made(&half), made(&whole)), (2, 1));
+    assert_personalized(&test, &mut begun).await;
+}

@@ -1,0 +1,128 @@
+//! Codes: wrong, used, expired, redeemed by somebody else; and nothing before both sides have confirmed.
+
+use std::path::PathBuf;
+
+use sealwright::commands::demo::journey::{self, Agent};
+
+use super::assert_personalized;
+use crate::support::{Database, TestWorld, new_code, shows};
+
+/// The card still has the factory's PIN.
+async fn assert_untouched(test: &TestWorld) {
+    let said = test.piv(&["-a", "verify-pin", "-P", "123456"]).await;
+    assert!(said.contains("Successfully verified PIN"), "{said}");
+}
+
+/// Listens to an agent that must end before it has done anything; gives its last words.
+async fn refused(mut agent: Agent) -> String {
+    while let Some(line) = agent.line().await.expect("a line") {
+        assert!(!line.starts_with('·') && !line.starts_with("Number:"), "{line}");
+    }
+    let ended = agent.end().await.expect("an end");
+    assert!(!ended.success());
+    ended.said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_code_and_a_used_one_are_refused() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let said = refused(test.agent("AAAA-AAAA")).await;
+    assert!(said.contains("does not know this code. Copy it from the page again."), "{said}");
+    // The person at the agent says no: nothing was done, and the code is spent.
+    let mut agent = test.agent(&code);
+    while let Some(line) = agent.line().await.expect("a line") {
+        if line.starts_with("Number:") {
+            agent.answer("n\n").await.expect("answered");
+        }
+        assert!(!line.starts_with('·'), "a job ran before the numbers were confirmed: {line}");
+    }
+    let said = agent.end().await.expect("an end").said;
+    assert!(said.contains("Nothing was done."), "{said}");
+    let said = refused(test.agent(&code)).await;
+    assert!(said.contains("was used before. Reload the page and use the new one."), "{said}");
+    assert_untouched(&test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_good_for_ten_minutes() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&later("+11m")).await.expect("restarted");
+    let said = refused(test.agent(&code)).await;
+    assert!(said.contains("This code is too old. Reload the page and use the new one."), "{said}");
+    // The page has noticed too.
+    shows(&mut begun, "Get a code").await;
+    assert_untouched(&test).await;
+}
+
+/// Variables under which a program's clock is ahead.
+fn later(offset: &str) -> Vec<(String, String)> {
+    let library = std::fs::read_dir("/usr/lib").expect("/usr/lib").find_map(|entry| {
+        let path: PathBuf = entry.ok()?.path().join("faketime/libfaketime.so.1");
+        path.exists().then(|| path.display().to_string())
+    });
+    let library = library.expect("libfaketime (make test installs it)");
+    [("LD_PRELOAD", library.as_str()), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_agent_gets_nothing_with_a_stolen_code() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    // Mallory has read the code over alice's shoulder; his agent is another one.
+    let own = test.world.agent.clone();
+    let folder = test.world.folder.clone();
+    let config = std::fs::read_to_string(folder.join("agent.toml")).expect("a configuration");
+    std::fs::write(folder.join("mallory.toml"), config.replace("agent-state", "mallory-state")).expect("written");
+    let script = std::fs::read_to_string(&own).expect("a script").replace("agent.toml", "mallory.toml");
+    let theirs = folder.join("bin/mallory");
+    std::fs::write(&theirs, script).expect("written");
+    std::fs::set_permissions(&theirs, std::fs::metadata(&own).expect("the agent").permissions()).expect("executable");
+    test.world.agent = theirs;
+    let mut mallory = test.agent(&code);
+    while let Some(line) = mallory.line().await.expect("a line") {
+        if line.starts_with("Number:") {
+            break;
+        }
+    }
+    mallory.answer("y\n").await.expect("answered");
+    // Alice's page shows an agent that is not hers. Her own agent cannot use the code any more, so she says no.
+    shows(&mut begun, "class=\"number\"").await;
+    test.world.agent = own;
+    let said = refused(test.agent(&code)).await;
+    assert!(said.contains("was used before"), "{said}");
+    let code = new_code(&mut begun).await.expect("a new code");
+    while let Some(line) = mallory.line().await.expect("a line") {
+        assert!(!line.starts_with('·'), "mallory's agent was given work: {line}");
+    }
+    assert!(mallory.end().await.expect("an end").said.contains("Nothing was done."));
+    assert_untouched(&test).await;
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_is_sent_somebody_elses_link_sees_whose_it_is() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let code = journey::offer(&mut bob).await.expect("a code");
+    // Bob sends his code to alice, whose card is in her reader: her agent names him before anything is done.
+    let mut agent = test.agent(&code);
+    let mut said = Vec::new();
+    while let Some(line) = agent.line().await.expect("a line") {
+        if line.starts_with("Number:") {
+            agent.answer("n\n").await.expect("answered");
+        }
+        said.push(line);
+    }
+    assert!(said.iter().any(|line| line == "Person:  bob"), "{said:?}");
+    assert!(said.iter().any(|line| line == "Purpose: Personalize your smart card"), "{said:?}");
+    assert_untouched(&test).await;
+}

@@ -1,0 +1,328 @@
+//! `kill -9` of portal and agent, and a pulled card, at every fail point: the card ends with exactly its two certificates, none is issued
+//! twice, none is unknown, and nothing hangs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sealwright::commands::demo::journey::{self, Agent, Begun, Ended};
+use sealwright_protocol::{FromAgent, Report};
+
+use super::assert_personalized;
+use crate::support::wire::Wire;
+use crate::support::{Database, TestWorld, ended, new_code};
+
+/// Nothing takes longer, whatever is killed.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Ends the portal at a fail point, starts it again, and expects the same end.
+async fn portal_killed_at(database: Database, point: &str) {
+    let mut test = TestWorld::start_with(database, &[("SEALWRIGHT_FAIL_POINT", point)], "any-blank = true").await;
+    let mut killed = false;
+    let finished = tokio::time::timeout(LIMIT, async {
+        let mut begun = journey::begin(&test.world, "alice").await;
+        if begun.is_err() {
+            test.until_portal_ends().await;
+            killed |= restart(&mut test).await;
+            begun = journey::begin(&test.world, "alice").await;
+        }
+        let mut begun = begun.expect("begun after a restart");
+        let mut code = journey::offer(&mut begun).await;
+        if code.is_err() {
+            test.until_portal_ends().await;
+            killed |= restart(&mut test).await;
+            code = journey::offer(&mut begun).await;
+        }
+        let mut code = code.expect("a code after a restart");
+        // As the agent's own words say: the same code again, and a new one from the page when that is spent.
+        for attempt in 0..6 {
+            if attempt >= 2 {
+                match new_code(&mut begun).await {
+                    Some(fresh) => code = fresh,
+                    // No card is waited for any more: the rest goes by itself.
+                    None => break,
+                }
+            }
+            let mut agent = test.agent(&code);
+            let ended = converse_while(&mut agent, &mut begun, async || killed |= restart(&mut test).await).await;
+            // One that was killed just now shows as ended soon after.
+            for _ in 0..20 {
+                killed |= restart(&mut test).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            if ended.is_ok_and(|ended| ended.success()) {
+                break;
+            }
+        }
+        // What needs no card goes on by itself, after the lease of the killed one.
+        ended(&mut begun).await;
+        begun
+    })
+    .await;
+    let mut begun = finished.unwrap_or_else(|_| panic!("{point}: nothing ended in time\n{}", test.log()));
+    assert!(killed, "{point} was never reached");
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// Starts a portal again that was killed; says whether it was.
+async fn restart(test: &mut TestWorld) -> bool {
+    let killed = test.world.portal_has_ended().expect("a process");
+    if killed {
+        test.world.restart_portal(&[]).await.expect("restarted");
+    }
+    killed
+}
+
+/// Looks at something again and again while an agent and a page talk.
+async fn converse_while(agent: &mut Agent, begun: &mut Begun, mut look: impl AsyncFnMut()) -> anyhow::Result<Ended> {
+    let talk = agent.converse(begun);
+    tokio::pin!(talk);
+    loop {
+        tokio::select! {
+            ended = &mut talk => return ended,
+            () = tokio::time::sleep(Duration::from_millis(20)) => look().await,
+        }
+    }
+}
+
+macro_rules! portal_fail_points {
+    ($($name:ident: $point:literal),* $(,)?) => {
+        /// The points of the portal that the journey passes.
+        const PORTAL_POINTS: &[&str] = &[$($point),*];
+        mod portal_killed {
+            use super::*;
+            $(mod $name {
+                use super::*;
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_sqlite() {
+                    portal_killed_at(Database::Sqlite, $point).await;
+                }
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    portal_killed_at(Database::Postgres, $point).await;
+                }
+            })*
+        }
+    };
+}
+
+portal_fail_points! {
+    looking_up_the_person: "directory.find-person",
+    before_performing: "engine.perform.before:2",
+    after_performing: "engine.perform.after:2",
+    taking_a_report: "engine.report",
+    before_signing: "pki.sign.before",
+    after_signing: "pki.sign.after",
+    publishing: "directory.publish-certificates",
+    reading_an_inbox: "engine.inbox",
+    pairing: "cards.pairing",
+    confirming_a_pairing: "cards.pairing:3",
+    before_a_write: "store.write.before:12",
+    a_late_commit: "store.commit:12",
+    after_a_late_commit: "store.write.after:15",
+}
+
+/// Ends the agent at a fail point, starts it again with the same code, and expects the same end.
+async fn agent_killed_at(database: Database, point: &str) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", point)];
+    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await;
+    assert!(!ended.is_ok_and(|ended| ended.success()), "{point} was never reached");
+    let mut ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    if point == "agent.confirm" {
+        // A code that was redeemed by an agent that had not confirmed is spent: the page gives a new one.
+        assert!(!ended.success(), "a spent code was good again");
+        let code = new_code(&mut begun).await.expect("a code");
+        ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    }
+    assert!(ended.success(), "{point}: the second agent did not finish: {}", ended.said);
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// Pulls the card while the agent stands still at a fail point, puts it back, and expects the same end.
+async fn card_pulled_at(point: &str) {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let stopped = [("SEALWRIGHT_FAIL_POINT", point), ("SEALWRIGHT_FAIL_POINT_SIGNAL", "STOP")];
+    let mut agent = test.agent_with(&code, Some(&test.pin_file), &stopped);
+    let process = agent.id().expect("a process");
+    let mut pulled = false;
+    let ended = converse_while(&mut agent, &mut begun, async || {
+        if !pulled && stands_still(process) {
+            test.world.remove(0).await.expect("removed");
+            test.world.insert(0).expect("inserted");
+            kill(Pid::from_raw(process.cast_signed()), Signal::SIGCONT).expect("let go on");
+            pulled = true;
+        }
+    })
+    .await
+    .expect("a conversation");
+    assert!(pulled, "{point} was never reached");
+    assert!(ended.success(), "{point}: {}", ended.said);
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// Whether a process is stopped by a signal (proc(5), the third field of `stat`).
+fn stands_still(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
+macro_rules! agent_fail_points {
+    ($($name:ident: $point:literal),* $(,)?) => {
+        /// The points of the agent.
+        const AGENT_POINTS: &[&str] = &[$($point),*];
+        mod agent_killed {
+            use super::*;
+            $(mod $name {
+                use super::*;
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_sqlite() {
+                    agent_killed_at(Database::Sqlite, $point).await;
+                }
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    agent_killed_at(Database::Postgres, $point).await;
+                }
+            })*
+        }
+        mod card_pulled {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                card_pulled_at($point).await;
+            })*
+        }
+    };
+}
+
+agent_fail_points! {
+    confirming: "agent.confirm",
+    identifying: "agent.identify",
+    identified: "agent.identify.done",
+    replacing_the_pin: "agent.replace.pin",
+    replacing_the_puk: "agent.replace.puk",
+    replacing_the_management_key: "agent.replace.management-key",
+    secrets_replaced: "agent.replace.done",
+    before_generating: "agent.generate.before",
+    after_generating: "agent.generate.after",
+    generated: "agent.generate.done",
+    before_installing: "agent.install.before",
+    installed: "agent.install.done",
+    before_proving: "agent.prove.before",
+    proved: "agent.prove.done",
+    reporting: "agent.report",
+}
+
+/// Certificates that could not be proved are withdrawn, and the portal is killed when it is about to sign the list that says so.
+async fn withdrawing(database: Database) {
+    // The first list is signed when the portal starts for the first time.
+    let killed = [("SEALWRIGHT_FAIL_POINT", "pki.issue-crl:2")];
+    let mut test = TestWorld::start_with(database, &killed, "any-blank = true").await;
+    let wire = Wire::start(&test.world.agent_url, |message| {
+        if let FromAgent::Report { report: Report::Proved { signature }, .. } = message
+            && let Some(last) = signature.0.last_mut()
+        {
+            *last ^= 1;
+        }
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    let mut was_killed = false;
+    let talked = converse_while(&mut agent, &mut begun, async || was_killed |= restart(&mut test).await).await;
+    assert!(!talked.is_ok_and(|ended| ended.success()));
+    assert!(was_killed, "no list was signed");
+    assert_eq!(ended(&mut begun).await["status"], "failure");
+    let page = begun.browser.get("/credentials").await.expect("the page");
+    assert_eq!((page.matches(">issued<").count(), page.matches(">revoked<").count()), (0, 2), "{page}");
+    let list = test.path("list.crl");
+    let url = format!("{}/pki/crl/issuing.crl", test.world.public_url);
+    let der = reqwest::get(url).await.expect("an answer").bytes().await.expect("a list");
+    std::fs::write(&list, der).expect("written");
+    let text = crate::support::run(
+        "openssl",
+        &["crl", "-inform", "DER", "-noout", "-text", "-in", list.to_str().expect("a path")],
+        &[],
+    );
+    assert_eq!(text.matches("Serial Number:").count(), 2, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_without_a_proof_are_withdrawn_on_sqlite() {
+    withdrawing(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_without_a_proof_are_withdrawn_on_postgres() {
+    withdrawing(Database::Postgres).await;
+}
+
+/// The points that are named in the sources of a program.
+fn points_of(folder: &str, skip: &[&str]) -> Vec<String> {
+    fn read(folder: &Path, skip: &[&str], found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if path.is_dir() && !skip.contains(&name.as_str()) {
+                read(&path, skip, found);
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                for part in text.split("fail_point!(\"").skip(1) {
+                    found.extend(part.split('"').next().map(str::to_owned));
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), skip, &mut found);
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[test]
+fn every_fail_point_is_one_that_something_is_killed_at() {
+    // Points that an undisturbed personalization does not pass, and the tests that are killed there.
+    let elsewhere = [("engine.timer", include_str!("directory.rs")), ("pki.issue-crl", include_str!("crashes.rs"))];
+    for (point, test) in elsewhere {
+        assert!(
+            test.contains(&format!("(\"SEALWRIGHT_FAIL_POINT\".to_owned(), \"{point}\""))
+                || test.contains(&format!("(\"SEALWRIGHT_FAIL_POINT\", \"{point}:"))
+        );
+    }
+    let killed: Vec<&str> = PORTAL_POINTS.iter().map(|point| point.split(':').next().expect("a name")).collect();
+    for point in points_of("src", &["agent", "workflow", "pki", "protocol"]) {
+        let is_elsewhere = elsewhere.iter().any(|(known, _)| *known == point);
+        assert!(killed.contains(&point.as_str()) || is_elsewhere, "nothing is killed at {point}");
+    }
+    for point in points_of("src/agent", &[]) {
+        assert!(AGENT_POINTS.contains(&point.as_str()), "nothing is killed at {point}");
+    }
+}
+
+#[test]
+fn every_activity_and_job_and_commit_has_a_fail_point() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in std::fs::read_dir(root.join("activities")).expect("the activities") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let performs = text.contains("async fn perform(") && !text.contains("type Performed = Infallible");
+        assert!(!performs || text.contains("fail_point!("), "{} has an effect without a fail point", path.display());
+    }
+    for entry in std::fs::read_dir(root.join("agent/jobs")).expect("the jobs") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a source");
+        assert!(path.ends_with("mod.rs") || text.contains("fail_point!("), "{} has no fail point", path.display());
+    }
+    for file in ["store/mod.rs", "store/writer.rs"] {
+        let text = std::fs::read_to_string(root.join(file)).expect("a source");
+        assert!(text.contains("fail_point!(\"store.commit\")"), "{file} commits without a fail point");
+    }
+}

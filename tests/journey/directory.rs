@@ -1,0 +1,74 @@
+//! The journey on OpenLDAP over StartTLS: people as it knows them, a server that is down, certificates that are published.
+
+use sealwright::commands::demo::journey;
+use sealwright::commands::demo::world::ForeignDirectory;
+
+use super::assert_personalized;
+use crate::support::slapd::{ADMIN, BASE, Slapd};
+use crate::support::{Database, TestWorld, ended, shows};
+
+async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    let section = format!(
+        "url = \"{}\"\nca-file = \"{}\"\nbind-dn = \"{ADMIN}\"\nbind-password-file = \"{}\"\nbase = \"{BASE}\"\nfilter = \"(&(objectClass=inetOrgPerson)(uid={{login}}))\"",
+        slapd.url,
+        slapd.ca_file.display(),
+        slapd.password_file.display()
+    );
+    let logins = ["alice", "ida", "twin", "nobody"].map(str::to_owned).to_vec();
+    let test = TestWorld::start_on(database, ForeignDirectory { section, logins }).await;
+    (test, slapd, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_published_in_openldap() {
+    let (test, slapd, _folder) = start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+    assert_eq!(slapd.search("(uid=alice)", "userCertificate").matches("userCertificate;binary:: ").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_that_the_directory_does_not_know_for_certain_are_told_so() {
+    let (test, _slapd, _folder) = start(Database::Sqlite).await;
+    for (login, say) in [
+        ("nobody", "The directory does not know you, or knows you twice. Ask the help desk."),
+        ("twin", "The directory does not know you, or knows you twice. Ask the help desk."),
+        ("ida", "Your directory entry lacks what a certificate needs."),
+    ] {
+        let mut begun = journey::begin(&test.world, login).await.expect("begun");
+        assert_eq!(ended(&mut begun).await["status"], "failure", "{login}");
+        shows(&mut begun, say).await;
+    }
+}
+
+/// Down when the person is looked up; the portal is killed when it is about to try again.
+async fn down(database: Database) {
+    let (mut test, mut slapd, _folder) = start(database).await;
+    slapd.stop();
+    test.world.kill_portal().await.expect("killed");
+    let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "engine.timer".to_owned())];
+    test.world.restart_portal(&killed).await.expect("restarted");
+    let mut begun = test.alice().await;
+    // The page says what happens while it waits.
+    shows(&mut begun, "Looking you up in the directory").await;
+    test.until_portal_ends().await;
+    slapd.restart().await;
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_down_is_asked_again_on_sqlite() {
+    down(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_down_is_asked_again_on_postgres() {
+    down(Database::Postgres).await;
+}

@@ -1,0 +1,121 @@
+//! Requests that are not what they should be, and other things that an agent might send: changed on the wire, behind a real agent's back.
+
+use sealwright::commands::demo::journey;
+use sealwright_protocol::{Bytes, FromAgent, Report};
+
+use super::{assert_nothing_issued, assert_personalized};
+use crate::support::wire::Wire;
+use crate::support::{Database, TestWorld, new_code, run};
+
+/// Replaces every request that the agent sends; nothing may be issued, and the person is told.
+async fn refused(replace: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let wire = Wire::start(&test.world.agent_url, move |message| {
+        if let FromAgent::Report { report: Report::Made { csr }, .. } = message {
+            *csr = Bytes(replace(std::mem::take(&mut csr.0)));
+        }
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(!ended.success());
+    assert_nothing_issued(&mut begun, "failure").await;
+    let page = begun.browser.get(&begun.path).await.expect("the page");
+    assert!(page.contains("the certificate could not be made. Start again;"), "{page}");
+    assert_eq!(test.audited("request-refused").await.len(), 2);
+}
+
+/// A request that openssl makes.
+fn made(key: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (key_file, request) = (file("key.pem"), file("request.der"));
+    let arguments = [&["req", "-new", "-newkey"], key, &["-nodes", "-subj", "/CN=x", "-outform", "DER"]].concat();
+    run("openssl", &[arguments.as_slice(), &["-keyout", &key_file, "-out", &request]].concat(), &[]);
+    std::fs::read(request).expect("a request")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_a_bad_signature_is_refused() {
+    refused(|mut csr| {
+        *csr.last_mut().expect("bytes") ^= 1;
+        csr
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_a_weak_key_is_refused() {
+    refused(|_| made(&["rsa:1024"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_another_kind_of_key_is_refused() {
+    refused(|_| made(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_instead_of_a_request_is_refused() {
+    refused(|csr| csr.iter().rev().copied().collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_something_behind_it_is_refused() {
+    refused(|mut csr| {
+        csr.extend_from_slice(&[0; 20_000]);
+        csr
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oversized_message_ends_the_conversation_and_nothing_else() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let own = test.world.agent_url.clone();
+    let wire = Wire::start(&own, |message| {
+        if let FromAgent::Report { report: Report::Made { csr }, .. } = message {
+            csr.0.resize(1 << 20, 0);
+        }
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(&mut begun, number.trim()).await.expect("the same number");
+        }
+        if line.contains("lost") {
+            break;
+        }
+    }
+    drop(agent);
+    // The same card and a wire that changes nothing: it goes on.
+    test.world.agent_url = own;
+    let code = new_code(&mut begun).await.expect("a new code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_message_of_the_protocol_ends_the_conversation() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    for text in [
+        "",
+        "{}",
+        "null",
+        "{\"type\":\"hello\"}",
+        "{\"type\":\"confirm\"}",
+        "[[[[",
+        "\u{0}",
+        "{\"type\":\"resume\",\"pairing\":\"x\"}",
+    ] {
+        let said = Wire::say(&test.world.agent_url, text).await;
+        assert!(said.is_some_and(|said| said.contains("does not understand this agent")), "{text:?}");
+    }
+    // Nobody was harmed.
+    test.alice().await;
+}
