@@ -19,12 +19,14 @@ impl MigrationTrait for Migration {
             .col(pk_uuid("id"))
             .col(big_integer("at"))
             .col(string("event"))
-            .col(string_null("actor"))
             .col(string_null("role"))
             .col(uuid_null("instance"))
-            .col(string_null("peer"))
             .col(string("request"))
-            .col(json_binary("detail"))
+            .col(string_null("actor"))
+            .col(string_null("peer"))
+            .col(json_binary_null("detail"))
+            .col(string_null("salt"))
+            .col(string("personal"))
             .col(big_integer_null("sequence"))
             .to_owned();
         manager.create_table(table).await?;

@@ -14,7 +14,7 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("auth", &["store", "audit", "directory"]),
         ("engine", &["store", "audit"]),
         ("activities", &["engine", "store", "audit", "directory", "cards", "issuance"]),
-        ("config", &["auth", "directory", "issuance"]),
+        ("config", &["audit", "auth", "directory", "issuance"]),
         ("web", &["portal", "engine", "store", "audit", "auth", "cards"]),
         ("api", &["portal", "web", "engine", "store", "audit", "cards"]),
         ("portal", &["activities", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),

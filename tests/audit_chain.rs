@@ -2,41 +2,48 @@
 
 use std::sync::Arc;
 
-use sealwright::audit::{self, Event, Origin, Problem, Sealer};
+use sealwright::audit::{self, Chain, Event, Head, Heads, HeadsOptions, Origin, Problem, Sealer};
 use sealwright::clock::{Clock, SystemClock};
-use sealwright::store::{Store, StoreError};
+use sealwright::store::{Store, StoreError, audits};
 
-/// A chain of five records, changed by one SQL statement as somebody with the database's file would.
-async fn problems_after(statement: &str) -> Vec<Problem> {
+/// A chain of five records in a database of its own.
+async fn chain() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("test.db");
-    let store = Store::open(&format!("sqlite:{}", path.display()), "default").await.expect("opened");
+    let store = Store::open(&format!("sqlite:{}/test.db", folder.path().display()), "default").await.expect("opened");
     for number in 0..5 {
         store
             .write::<_, StoreError, _, _>(move |tx| async move {
+                let origin = Origin { login: Some(format!("person-{number}")), ..Origin::system("test") };
                 let event = Event::RoleGranted { role: format!("role-{number}") };
-                audit::record(&tx, &Origin::system("test"), None, SystemClock.now_ms(), &event).await
+                audit::record(&tx, &origin, None, SystemClock.now_ms(), &event).await
             })
             .await
             .expect("recorded");
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Sealer::new(store.clone(), clock).seal_all().await.expect("sealed");
-    let (head, problems) = audit::verify(store.read(), SystemClock.now_ms()).await.expect("verified");
-    assert_eq!(head.map(|(sequence, _)| sequence), Some(5));
-    assert_eq!(problems, []);
-    if !statement.is_empty() {
-        crate::support::run("python3", &["-c", SCRIPT, &path.display().to_string(), statement], &[]);
-    }
-    audit::verify(store.read(), SystemClock.now_ms()).await.expect("verified").1
+    let whole = verified(&store, &[]).await;
+    assert_eq!(whole.head.as_ref().map(|(sequence, _)| *sequence), Some(5));
+    assert_eq!(whole.problems, []);
+    (folder, store)
+}
+
+async fn verified(store: &Store, heads: &[Head]) -> Chain {
+    audit::verify(store.read(), heads, SystemClock.now_ms()).await.expect("verified")
+}
+
+/// Changes the database as somebody with its file would.
+fn change(folder: &tempfile::TempDir, statement: &str) {
+    let path = folder.path().join("test.db").display().to_string();
+    crate::support::run("python3", &["-c", SCRIPT, &path, statement], &[]);
+}
+
+/// What is wrong with a chain of five records after one SQL statement.
+async fn problems_after(statement: &str) -> Vec<Problem> {
+    let (folder, store) = chain().await;
+    change(&folder, statement);
+    verified(&store, &[]).await.problems
 }
 
 const SCRIPT: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute(sys.argv[2])\nc.commit()";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_chain_that_nobody_touched_is_whole() {
-    assert_eq!(problems_after("").await, []);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_record_is_found() {
@@ -62,4 +69,48 @@ async fn records_that_changed_places_are_found() {
         WHERE sequence IN (2, 3)";
     let problems = problems_after(swap).await;
     assert_eq!(problems, [Problem::Changed { sequence: 2 }, Problem::Changed { sequence: 3 }]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_actor_is_found() {
+    let problems = problems_after("UPDATE audit SET actor = 'somebody else' WHERE sequence = 4").await;
+    assert_eq!(problems, [Problem::Changed { sequence: 4 }]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_was_cut_off_or_made_anew_is_found_by_an_exported_head() {
+    let (folder, store) = chain().await;
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("key.pem"), Heads::generate_key().expect("a key").as_bytes()).expect("written");
+    let options = HeadsOptions { heads_file: file("heads"), key_file: file("key.pem") };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sealer = Sealer::new(store.clone(), clock, Some(Heads::new(&options).expect("heads")));
+    assert_eq!(sealer.export(0).await.expect("exported"), 5);
+    let heads = Heads::new(&options).expect("heads");
+    let exported = heads.read("default").expect("a head");
+    assert_eq!(verified(&store, &exported).await.problems, []);
+    // The last record and its seal are taken away: the rest is a whole chain, but not the one that was exported.
+    change(&folder, "DELETE FROM audit WHERE sequence = 5");
+    change(&folder, "DELETE FROM audit_seal WHERE sequence = 5");
+    assert_eq!(verified(&store, &[]).await.problems, []);
+    assert_eq!(verified(&store, &exported).await.problems, [Problem::Head { sequence: 5 }]);
+    // A head that somebody else wrote is not believed.
+    let forged = std::fs::read_to_string(file("heads")).expect("heads").replace("\"sequence\":5", "\"sequence\":4");
+    std::fs::write(file("heads"), forged).expect("written");
+    assert!(heads.read("default").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_erased_and_the_chain_still_holds() {
+    let (_folder, store) = chain().await;
+    let erased = store
+        .write::<_, StoreError, _, _>(|tx| async move { audit::erase(&tx, "person-2", SystemClock.now_ms()).await })
+        .await;
+    assert_eq!(erased.expect("erased"), 1);
+    let chain = verified(&store, &[]).await;
+    assert_eq!((chain.problems, chain.erased), (Vec::new(), 1));
+    let rows = audits::of_event(store.read(), "role-granted", 10).await.expect("rows");
+    assert_eq!(rows.len(), 5);
+    let told = rows.iter().filter(|row| row.actor.is_some() && row.detail.is_some()).count();
+    assert_eq!(told, 4, "what the record says of the person is still there");
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sealwright::audit::{self, Event, Origin, Sealer};
+use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::{Access, Store, StoreError, sessions};
 
@@ -106,4 +108,42 @@ async fn calls_run_once_when_nothing_goes_wrong() {
         .await
         .expect("written");
     assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_says_the_others_hear() {
+    let (store, _folder, postgres) = open(Database::Postgres).await;
+    let other = Store::open(&postgres.as_ref().expect("a server").url, "default").await.expect("opened");
+    let mut listener = other.listen().await.expect("a connection").expect("a listener");
+    store.notify("default node-1 0190f000-0000-7000-8000-000000000001").await.expect("said");
+    assert_eq!(listener.hear().await.expect("heard"), "default node-1 0190f000-0000-7000-8000-000000000001");
+    // One node alone has nobody to listen to.
+    let (alone, _folder, _) = open(Database::Sqlite).await;
+    assert!(alone.listen().await.expect("an answer").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sealers_make_one_chain() {
+    let (store, _folder, postgres) = open(Database::Postgres).await;
+    let other = Store::open(&postgres.as_ref().expect("a server").url, "default").await.expect("opened");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sealers = [&store, &other].map(|store| Sealer::new(store.clone(), clock.clone(), None));
+    for number in 0..60 {
+        let store = if number % 2 == 0 { &store } else { &other };
+        store
+            .write::<_, StoreError, _, _>(move |tx| async move {
+                let event = Event::RoleGranted { role: format!("role-{number}") };
+                audit::record(&tx, &Origin::system("test"), None, SystemClock.now_ms(), &event).await
+            })
+            .await
+            .expect("recorded");
+        if number % 5 == 0 {
+            let [first, second] = &sealers;
+            let (first, second) = tokio::join!(first.seal_all(), second.seal_all());
+            first.and(second).expect("sealed");
+        }
+    }
+    sealers[0].seal_all().await.expect("sealed");
+    let chain = audit::verify(store.read(), &[], SystemClock.now_ms()).await.expect("verified");
+    assert_eq!((chain.problems, chain.head.map(|(sequence, _)| sequence)), (Vec::new(), Some(60)));
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc as channel;
 use crate::comparison;
 use crate::configuration::{Configuration, ask};
 use crate::connection::{Connection, Lost};
-use crate::journal::Journal;
+use crate::journal::{Journal, Paired};
 use crate::pin::Sitting;
 use crate::worker::{self, News, Order};
 use crate::{Error, fail_point};
@@ -178,7 +178,7 @@ impl Talk {
     async fn greet(&mut self, connection: &mut Connection) -> Result<(), End> {
         let (key, pairing) = {
             let journal = self.journal.lock().map_err(|_| End::Lost)?;
-            (journal.public_key(), journal.pairing().map(str::to_owned))
+            (journal.public_key(), journal.pairing().cloned())
         };
         let hello = FromAgent::Hello {
             protocol: VERSION,
@@ -188,12 +188,13 @@ impl Talk {
         };
         send(connection, &hello).await?;
         match pairing {
-            Some(pairing) => self.resume(connection, pairing).await,
+            Some(paired) => self.resume(connection, paired).await,
             None => self.pair(connection, &key).await,
         }
     }
 
-    async fn resume(&mut self, connection: &mut Connection, pairing: String) -> Result<(), End> {
+    async fn resume(&mut self, connection: &mut Connection, paired: Paired) -> Result<(), End> {
+        let Paired { pairing, number } = paired;
         send(connection, &FromAgent::Resume { pairing: pairing.clone() }).await?;
         let nonce = match receive(connection).await? {
             FromPortal::Challenge { nonce } => nonce,
@@ -202,6 +203,7 @@ impl Talk {
         let message = [RESUME_CONTEXT.as_bytes(), pairing.as_bytes(), &nonce.0].concat();
         let signature = self.journal.lock().map_err(|_| End::Lost)?.sign(&message);
         send(connection, &FromAgent::Proof { signature: Bytes(signature) }).await?;
+        println!("Going on. If the page still asks for it, the number is {number}.");
         match receive(connection).await? {
             FromPortal::Paired => Ok(()),
             other => Err(unexpected(other)),
@@ -232,7 +234,8 @@ impl Talk {
             other => return Err(unexpected(other)),
         };
         send(connection, &FromAgent::Reveal { nonce: Bytes(nonce.to_vec()) }).await?;
-        println!("Number:  {}", comparison::number(&pairing, key, &nonce, &portal_nonce.0));
+        let number = comparison::number(&pairing, key, &nonce, &portal_nonce.0);
+        println!("Number:  {number}");
         let same = tokio::task::spawn_blocking(|| ask("Does the page show the same number? [y/N] ")).await;
         match same {
             Ok(Ok(true)) => {}
@@ -240,7 +243,7 @@ impl Talk {
         }
         fail_point!("agent.confirm");
         // Kept before it is said: a portal that hears it takes it for given.
-        self.journal.lock().map_err(|_| End::Lost)?.paired(&pairing).map_err(End::Failed)?;
+        self.journal.lock().map_err(|_| End::Lost)?.paired(Paired { pairing, number }).map_err(End::Failed)?;
         send(connection, &FromAgent::Confirm).await?;
         println!("Now confirm the number on the page.");
         match receive(connection).await? {

@@ -21,10 +21,18 @@ pub struct Journal {
 struct Entry {
     /// The agent's key, PKCS#8.
     key: Bytes,
-    /// Set once both sides have confirmed.
-    pairing: Option<String>,
+    /// Set once the person at the agent has confirmed.
+    pairing: Option<Paired>,
     /// What was done of each job.
     jobs: BTreeMap<String, Progress>,
+}
+
+/// A pairing that the person at the agent has confirmed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Paired {
+    pub pairing: String,
+    /// The number that both sides show, for a page that has not been answered yet.
+    pub number: String,
 }
 
 /// The steps of one job that the card has confirmed.
@@ -70,14 +78,14 @@ impl Journal {
         self.key.sign(message).as_ref().to_vec()
     }
 
-    pub fn pairing(&self) -> Option<&str> {
-        self.entry.pairing.as_deref()
+    pub fn pairing(&self) -> Option<&Paired> {
+        self.entry.pairing.as_ref()
     }
 
     /// # Errors
     /// [`Error::File`].
-    pub fn paired(&mut self, pairing: &str) -> Result<(), Error> {
-        self.entry.pairing = Some(pairing.to_owned());
+    pub fn paired(&mut self, paired: Paired) -> Result<(), Error> {
+        self.entry.pairing = Some(paired);
         self.write()
     }
 

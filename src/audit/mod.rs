@@ -1,8 +1,12 @@
 //! Who did what: written in the transaction of the change, sealed into a chain afterwards.
 //!
 //! Rows are written unchained, so that no two transactions wait for each other; one sealer per tenant gives committed rows a sequence
-//! number of its own and links each to the one before. `sealwright audit verify` follows the links.
+//! number of its own and links each to the one before. Where the database has one writer anyway, a row is sealed as it is written.
+//! Heads of the chain are signed and exported; `sealwright audit verify` follows the links up to the last of them.
+//!
+//! What may tell of a person (actor, peer, detail) is in the chain as a salted digest, so that it can be erased and the chain still holds.
 
+mod head;
 mod seal;
 
 use serde::Serialize;
@@ -13,7 +17,8 @@ use crate::random;
 use crate::store::audits::AuditRow;
 use crate::store::{Access, StoreError, Tx, audits};
 
-pub use seal::{Problem, Sealer, verify};
+pub use head::{Head, HeadError, Heads, HeadsOptions};
+pub use seal::{Chain, Problem, Sealer, verify};
 
 /// Where a change comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +68,7 @@ pub enum Event {
     CertificateRevoked { authority: String, serial: String, reason: String },
     CertificatesPublished { count: usize },
     RevocationListIssued { authority: String, number: i64 },
+    PersonErased { records: u64 },
 }
 
 /// Writes one row in the transaction of the change.
@@ -82,18 +88,34 @@ pub async fn record(
         Some(Value::String(name)) => name,
         _ => return Err(StoreError::Inconsistent { table: "audit", why: "an event without a name".to_owned() }),
     };
+    let salt = random::token().map_err(|error| StoreError::Inconsistent { table: "audit", why: error.to_string() })?;
+    let personal = seal::personal(&salt, origin.login.as_deref(), origin.peer.as_deref(), &detail);
     let row = AuditRow {
         tenant: tx.tenant().to_owned(),
         id: random::id(),
         at,
         event: name,
-        actor: origin.login.clone(),
         role: origin.role.clone(),
         instance,
-        peer: origin.peer.clone(),
         request: origin.request.clone(),
-        detail,
+        actor: origin.login.clone(),
+        peer: origin.peer.clone(),
+        detail: Some(detail),
+        salt: Some(salt),
+        personal,
         sequence: None,
     };
-    audits::insert(tx, row).await
+    audits::insert(tx, row).await?;
+    // No other transaction can be under way: sealing now costs no commit of its own.
+    if tx.is_alone() { seal::seal_batch(tx, at).await } else { Ok(()) }
+}
+
+/// Erases what the sealed records tell of a person, and records that. The chain still holds.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn erase(tx: &Tx, login: &str, at: i64) -> Result<u64, StoreError> {
+    let records = audits::erase(tx, login).await?;
+    record(tx, &Origin::system("erase"), None, at, &Event::PersonErased { records }).await?;
+    Ok(records)
 }

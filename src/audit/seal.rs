@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::head::{Head, Heads};
 use crate::clock::Clock;
 use crate::random;
 use crate::store::audits::{AuditRow, SealRow};
@@ -15,26 +16,36 @@ use crate::store::{Access, Store, StoreError, audits};
 const BATCH: u64 = 500;
 /// How often the sealer looks for rows.
 const INTERVAL: Duration = Duration::from_millis(900);
+/// How often a head is exported, in milliseconds, when the chain has grown.
+const HEAD_INTERVAL_MS: i64 = 60_000;
 /// Rows that are unsealed for longer are reported.
 const UNSEALED_LIMIT_MS: i64 = 60_000;
 
-/// Chains committed rows.
+/// Chains committed rows and exports signed heads.
 pub struct Sealer {
     store: Store,
     clock: Arc<dyn Clock>,
+    heads: Option<Heads>,
 }
 
 impl Sealer {
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, heads: Option<Heads>) -> Self {
+        Self { store, clock, heads }
     }
 
     /// Seals until told to stop, and once more then.
     pub async fn run(self, stop: CancellationToken) {
+        let mut exported = (0, 0);
         loop {
             let stopped = tokio::time::timeout(INTERVAL, stop.cancelled()).await.is_ok();
             if let Err(error) = self.seal_all().await {
                 tracing::error!(%error, "audit rows could not be sealed");
+            }
+            if stopped || self.clock.now_ms() > exported.1 + HEAD_INTERVAL_MS {
+                match self.export(exported.0).await {
+                    Ok(sequence) => exported = (sequence, self.clock.now_ms()),
+                    Err(error) => tracing::error!(%error, "the head of the audit chain could not be exported"),
+                }
             }
             if stopped {
                 return;
@@ -50,13 +61,42 @@ impl Sealer {
         // Looked at first, so that an idle portal writes nothing.
         while !audits::unsealed(self.store.read(), 1).await?.is_empty() {
             let at = self.clock.now_ms();
-            self.store.write(move |tx| async move { seal_batch(&tx, at).await }).await?;
+            let sealed = self
+                .store
+                .write(move |tx| async move {
+                    // Another node seals now: it does this one's rows too.
+                    let alone = tx.try_lock("audit-sealer").await?;
+                    if alone {
+                        seal_batch(&tx, at).await?;
+                    }
+                    Ok::<_, StoreError>(alone)
+                })
+                .await?;
+            if !sealed {
+                break;
+            }
         }
         Ok(())
     }
+
+    /// Exports the head if it is beyond `after`; gives its sequence number.
+    ///
+    /// # Errors
+    /// The database or the file.
+    pub async fn export(&self, after: i64) -> anyhow::Result<i64> {
+        let Some(heads) = &self.heads else { return Ok(after) };
+        match audits::last_seal(self.store.read()).await? {
+            Some(seal) if seal.sequence > after => {
+                heads.append(&seal, self.clock.now_ms())?;
+                Ok(seal.sequence)
+            }
+            _ => Ok(after),
+        }
+    }
 }
 
-async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
+/// Seals what is committed, and what this transaction has written itself.
+pub(super) async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
     let rows = audits::unsealed(tx, BATCH).await?;
     let last = audits::last_seal(tx).await?;
     let (mut sequence, mut before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));
@@ -71,6 +111,11 @@ async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What the chain covers of the part that may tell of a person.
+pub(super) fn personal(salt: &str, actor: Option<&str>, peer: Option<&str>, detail: &Value) -> String {
+    random::digest(json!([salt, actor, peer, detail]).to_string().as_bytes())
+}
+
 /// The hash that covers a row, its place and everything before it.
 fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
     let covered = json!([
@@ -80,14 +125,21 @@ fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
         row.id,
         row.at,
         row.event,
-        row.actor,
         row.role,
         row.instance,
-        row.peer,
         row.request,
-        row.detail
+        row.personal
     ]);
     random::digest(covered.to_string().as_bytes())
+}
+
+/// Whether the personal part is what was written, or was erased as a whole.
+fn is_as_written(row: &AuditRow) -> bool {
+    match (&row.salt, &row.detail) {
+        (Some(salt), Some(detail)) => personal(salt, row.actor.as_deref(), row.peer.as_deref(), detail) == row.personal,
+        (None, None) => row.actor.is_none() && row.peer.is_none(),
+        _ => false,
+    }
 }
 
 /// Something that is not as it was written.
@@ -99,42 +151,63 @@ pub enum Problem {
     Missing { sequence: i64 },
     #[error("the row of number {sequence} or its place in the order was changed")]
     Changed { sequence: i64 },
+    #[error("the chain ends before number {sequence}, or was made anew: an exported head says otherwise")]
+    Head { sequence: i64 },
     #[error("{count} rows have not been sealed for over a minute")]
     Unsealed { count: usize },
 }
 
-/// Follows the whole chain of the tenant; gives the number and hash of its head, and everything that is wrong.
+/// What the chain is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Number and hash of the last seal.
+    pub head: Option<(i64, String)>,
+    /// Records whose personal part was erased.
+    pub erased: usize,
+    pub problems: Vec<Problem>,
+}
+
+/// Follows the whole chain of the tenant up to exported heads and beyond.
 ///
 /// # Errors
 /// [`StoreError`] when the database cannot be read.
-pub async fn verify(access: &impl Access, now: i64) -> Result<(Option<(i64, String)>, Vec<Problem>), StoreError> {
-    let mut problems = Vec::new();
-    let mut last: Option<(i64, String)> = None;
+pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Chain, StoreError> {
+    let mut chain = Chain::default();
     loop {
-        let after = last.as_ref().map_or(0, |(sequence, _)| *sequence);
+        let after = chain.head.as_ref().map_or(0, |(sequence, _)| *sequence);
         let links = audits::chain(access, after, BATCH).await?;
         if links.is_empty() {
             break;
         }
         for (seal, row) in links {
-            let (number, before) = last.as_ref().map_or((0, ""), |(number, hash)| (*number, hash.as_str()));
+            let (number, before) = chain.head.as_ref().map_or((0, ""), |(number, hash)| (*number, hash.as_str()));
             if seal.sequence != number + 1 {
-                problems.push(Problem::Gap { after: number, found: seal.sequence });
+                chain.problems.push(Problem::Gap { after: number, found: seal.sequence });
             }
             match row {
-                None => problems.push(Problem::Missing { sequence: seal.sequence }),
-                Some(row) if link(before, seal.sequence, &row) != seal.hash || row.sequence != Some(seal.sequence) => {
-                    problems.push(Problem::Changed { sequence: seal.sequence });
+                None => chain.problems.push(Problem::Missing { sequence: seal.sequence }),
+                Some(row)
+                    if link(before, seal.sequence, &row) != seal.hash
+                        || row.sequence != Some(seal.sequence)
+                        || !is_as_written(&row) =>
+                {
+                    chain.problems.push(Problem::Changed { sequence: seal.sequence });
                 }
-                Some(_) => {}
+                Some(row) => chain.erased += usize::from(row.salt.is_none()),
             }
-            last = Some((seal.sequence, seal.hash));
+            chain.head = Some((seal.sequence, seal.hash));
+        }
+    }
+    for head in heads {
+        let seal = audits::seal_of(access, head.sequence).await?;
+        if seal.is_none_or(|seal| seal.hash != head.hash) {
+            chain.problems.push(Problem::Head { sequence: head.sequence });
         }
     }
     let late = audits::unsealed(access, BATCH).await?;
     let late = late.iter().filter(|row| row.at < now - UNSEALED_LIMIT_MS).count();
     if late > 0 {
-        problems.push(Problem::Unsealed { count: late });
+        chain.problems.push(Problem::Unsealed { count: late });
     }
-    Ok((last, problems))
+    Ok(chain)
 }

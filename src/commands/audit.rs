@@ -1,38 +1,70 @@
-//! `sealwright audit`: follows the audit chain.
+//! `sealwright audit`: follows the audit chain, and erases a person from it.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::audit;
+use crate::audit::{self, Heads};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Configuration;
-use crate::store::Store;
+use crate::store::{Access, Store, StoreError};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Finds edits, removals, reorderings and rows that are not sealed.
+    /// Find edits, removals, reorderings, a chain cut off behind an exported head, and rows that are not sealed.
     Verify {
         #[arg(long, default_value = "/etc/sealwright/sealwright.toml")]
         config: PathBuf,
+    },
+    /// Erase what sealed records tell of a person; the chain still holds.
+    Erase {
+        #[arg(long, default_value = "/etc/sealwright/sealwright.toml")]
+        config: PathBuf,
+        /// The person's login.
+        login: String,
     },
 }
 
 /// # Errors
 /// Every problem that was found.
 pub async fn run(command: Command) -> anyhow::Result<()> {
-    let Command::Verify { config } = command;
-    let configuration = Configuration::read(&config)?;
+    let config = match &command {
+        Command::Verify { config } | Command::Erase { config, .. } => config,
+    };
+    let configuration = Configuration::read(config)?;
     let store = Store::open(&configuration.database, &configuration.tenant).await?;
-    let (head, problems) = audit::verify(store.read(), SystemClock.now_ms()).await?;
-    for problem in &problems {
+    match command {
+        Command::Verify { .. } => verify(&configuration, &store).await,
+        Command::Erase { login, .. } => {
+            let at = SystemClock.now_ms();
+            let erased = store.write::<_, StoreError, _, _>(move |tx| {
+                let login = login.clone();
+                async move { audit::erase(&tx, &login, at).await }
+            });
+            println!("{} records erased", erased.await?);
+            Ok(())
+        }
+    }
+}
+
+async fn verify(configuration: &Configuration, store: &Store) -> anyhow::Result<()> {
+    let heads = match &configuration.audit {
+        Some(options) => Heads::new(options)?.read(store.read().tenant())?,
+        None => Vec::new(),
+    };
+    let chain = audit::verify(store.read(), &heads, SystemClock.now_ms()).await?;
+    for problem in &chain.problems {
         println!("{problem}");
     }
-    if !problems.is_empty() {
-        anyhow::bail!("the audit chain has {} problems", problems.len());
+    if !chain.problems.is_empty() {
+        anyhow::bail!("the audit chain has {} problems", chain.problems.len());
     }
-    match head {
-        Some((sequence, hash)) => println!("the audit chain is whole: {sequence} records, head {hash}"),
+    match chain.head {
+        Some((sequence, hash)) => println!(
+            "the audit chain is whole: {sequence} records ({} erased), {} exported heads, head {hash}",
+            chain.erased,
+            heads.len()
+        ),
         None => println!("the audit chain is empty"),
     }
     Ok(())

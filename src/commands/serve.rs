@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Sealer;
+use crate::audit::{Heads, Sealer};
 use crate::auth::roles::SYSTEM;
 use crate::config::Configuration;
 use crate::engine::verbs::Caller;
@@ -37,7 +37,8 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         .init();
     let portal = Portal::build(Configuration::read(path)?).await?;
     let stop = CancellationToken::new();
-    let sealer = Sealer::new(portal.store.clone(), portal.clock.clone());
+    let heads = portal.configuration.audit.as_ref().map(Heads::new).transpose()?;
+    let sealer = Sealer::new(portal.store.clone(), portal.clock.clone(), heads);
     let sealing = tokio::spawn(sealer.run(stop.clone()));
     let engine = portal.engine.clone();
     let running = tokio::spawn(async move { engine.run().await });

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sealwright_pki::profile::ProfileOptions;
 use serde::Deserialize;
 
+use crate::audit::HeadsOptions;
 use crate::auth::RoleOptions;
 use crate::directory::DirectoryOptions;
 use crate::issuance::{AuthorityOptions, SlotOptions};
@@ -34,6 +35,8 @@ pub struct Configuration {
     pub personalization: PersonalizationOptions,
     #[serde(default)]
     pub cards: CardOptions,
+    /// Where signed heads of the audit chain go; without it none are exported.
+    pub audit: Option<HeadsOptions>,
     /// The folder of the workflow files; else the ones that are built in.
     pub workflows: Option<PathBuf>,
 }

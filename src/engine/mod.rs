@@ -13,6 +13,7 @@ mod dispatch;
 pub mod registry;
 pub mod reports;
 pub mod verbs;
+mod wakes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +80,8 @@ impl From<Failure> for EngineError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     pub root: Uuid,
+    /// This node has changed it; else another one has.
+    pub here: bool,
 }
 
 /// The engine of one node. Cheap to clone.
@@ -155,7 +158,7 @@ impl Engine {
         &self.inner.node
     }
 
-    /// Told of every change on this node.
+    /// Told of every change, on whatever node.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
     }
@@ -163,12 +166,12 @@ impl Engine {
     /// Tells pages and agents of a change that is no step: a pairing was redeemed or confirmed.
     pub fn announce(&self, root: Uuid) {
         // Nobody listening is no error.
-        let _listeners = self.inner.changes.send(Change { root });
+        let _listeners = self.inner.changes.send(Change { root, here: true });
     }
 
     /// Runs until [`Engine::stop`]; then waits for the activities under way.
     pub async fn run(&self) {
-        dispatch::run(self).await;
+        tokio::join!(dispatch::run(self), wakes::run(self));
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }

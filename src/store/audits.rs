@@ -1,10 +1,10 @@
 //! Audit rows and the chain that seals them.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
-use super::entities::{audit, audit_seal};
+use super::entities::{audit, audit_seal, instance};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::audit::Model as AuditRow;
@@ -37,6 +37,12 @@ pub async fn last_seal(access: &impl Access) -> Result<Option<SealRow>, StoreErr
     Ok(row)
 }
 
+/// The seal of one sequence number.
+pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealRow>, StoreError> {
+    let row = audit_seal::Entity::find_by_id((access.tenant().to_owned(), sequence)).one(access.connection()).await?;
+    Ok(row)
+}
+
 /// Seals one row; the primary key of the sequence admits one sealer.
 pub async fn seal(tx: &Tx, row: SealRow) -> Result<(), StoreError> {
     audit::Entity::update_many()
@@ -47,6 +53,30 @@ pub async fn seal(tx: &Tx, row: SealRow) -> Result<(), StoreError> {
         .await?;
     audit_seal::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
     Ok(())
+}
+
+/// Wipes the personal part of sealed rows: those that a person caused, and those of instances that are the person's. Gives how many.
+pub async fn erase(tx: &Tx, login: &str) -> Result<u64, StoreError> {
+    let theirs = instance::Entity::find()
+        .select_only()
+        .column(instance::Column::Id)
+        .filter(instance::Column::Tenant.eq(tx.tenant()))
+        .filter(instance::Column::Owner.eq(login))
+        .into_query();
+    let of_person =
+        Condition::any().add(audit::Column::Actor.eq(login)).add(audit::Column::Instance.in_subquery(theirs));
+    let erased = audit::Entity::update_many()
+        .col_expr(audit::Column::Actor, Expr::value(None::<String>))
+        .col_expr(audit::Column::Peer, Expr::value(None::<String>))
+        .col_expr(audit::Column::Detail, Expr::value(None::<serde_json::Value>))
+        .col_expr(audit::Column::Salt, Expr::value(None::<String>))
+        .filter(audit::Column::Tenant.eq(tx.tenant()))
+        .filter(audit::Column::Sequence.is_not_null())
+        .filter(audit::Column::Salt.is_not_null())
+        .filter(of_person)
+        .exec(tx.connection())
+        .await?;
+    Ok(erased.rows_affected)
 }
 
 /// Seals and their rows after a sequence number, in order.

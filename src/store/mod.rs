@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod pairings;
 pub mod sessions;
 pub mod waits;
+pub mod wakes;
 pub mod work;
 mod writer;
 
@@ -124,6 +125,22 @@ impl Tx {
     /// Whether the transaction is alone in the database: then the steps of several instances may share it.
     pub fn is_alone(&self) -> bool {
         self.transaction.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// Takes a lock that ends with the transaction; `false` when another node's transaction has it. Where there is one writer, it is taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn try_lock(&self, name: &str) -> Result<bool, StoreError> {
+        let backend = self.transaction.get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(true);
+        }
+        let sql = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS taken";
+        let key = format!("{name} of {}", self.tenant);
+        let row = self.transaction.query_one_raw(Statement::from_sql_and_values(backend, sql, [key.into()])).await?;
+        let row = row.ok_or(StoreError::Inconsistent { table: "lock", why: "no row".to_owned() })?;
+        Ok(row.try_get("", "taken")?)
     }
 
     /// The database's own clock, in milliseconds: leases of several nodes are measured by it.

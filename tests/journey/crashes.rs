@@ -218,6 +218,24 @@ agent_fail_points! {
     reporting: "agent.report",
 }
 
+/// Two nodes work on one database; the first is killed for good when the card is ready and the directory is to be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_node_finishes_what_the_first_has_begun() {
+    let killed = [("SEALWRIGHT_FAIL_POINT", "directory.publish-certificates")];
+    let mut test = TestWorld::start_with(Database::Postgres, &killed, "any-blank = true").await;
+    test.world.start_second_node().await.expect("started");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    tokio::select! {
+        talked = agent.converse(&mut begun) => panic!("the agent ended: {talked:?}"),
+        () = test.until_portal_ends() => {}
+    }
+    drop(agent);
+    test.world.fail_over().expect("a second node");
+    assert_personalized(&test, &mut begun).await;
+}
+
 /// Certificates that could not be proved are withdrawn, and the portal is killed when it is about to sign the list that says so.
 async fn withdrawing(database: Database) {
     // The first list is signed when the portal starts for the first time.

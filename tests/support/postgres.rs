@@ -1,10 +1,11 @@
 //! A PostgreSQL server of a test's own, as an unprivileged user, in the test's folder.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use sealwright::commands::demo::world::free_address;
 
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
@@ -43,7 +44,7 @@ impl Postgres {
             .status()
             .expect("initdb");
         assert!(made.success(), "initdb failed");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
+        let port = free_address().expect("a port").port();
         let mut server = command("postgres")
             .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
             .arg(&data)

@@ -1,11 +1,11 @@
 //! An OpenLDAP server of a test's own: StartTLS with a CA made for the test, people and groups, Active Directory's attributes.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use sealwright::commands::demo::world::free_address;
 
 pub const BASE: &str = "dc=example,dc=test";
 pub const ADMIN: &str = "cn=admin,dc=example,dc=test";
@@ -105,7 +105,7 @@ directory {here}/db
 "
         );
         std::fs::write(folder.join("slapd.conf"), configuration).expect("written");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
+        let port = free_address().expect("a port").port();
         let mut slapd = Self {
             url: format!("ldap://127.0.0.1:{port}"),
             ca_file: folder.join("ca.pem"),

@@ -1,12 +1,12 @@
 //! Chromium, driven by chromedriver over the WebDriver protocol (W3C), and by DevTools for what WebDriver cannot say.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sealwright::commands::demo::world::free_address;
 use serde_json::{Value, json};
 
 pub struct Chromium {
@@ -18,7 +18,7 @@ pub struct Chromium {
 
 impl Chromium {
     pub async fn start(profile: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
+        let port = free_address().expect("a port").port();
         let driver = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "chromedriver", &format!("--port={port}")])
             .stdout(Stdio::null())

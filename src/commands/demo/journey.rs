@@ -206,18 +206,37 @@ impl Agent {
         Ok(Ended { status, said })
     }
 
-    /// Compares the number with the page's and confirms both sides.
+    /// Compares the number with the page's and confirms both sides, again if the page does not answer.
     ///
     /// # Errors
-    /// The numbers differ.
+    /// The numbers differ, or the page does not answer for long.
     pub async fn compare(&mut self, begun: &mut Begun, number: &str) -> anyhow::Result<()> {
-        let page = begun.browser.until(&begun.path, PATIENCE, PAUSE, |page| page.contains("class=\"number\"")).await?;
-        let shown = between(&page, "<strong class=\"number\">", "</strong>").context("no number on the page")?;
-        ensure!(shown == number, "the page shows {shown}, the agent {number}");
         self.answer("y\n").await?;
-        begun.browser.post(&format!("{}/confirm", begun.path), &[("csrf", &begun.csrf)]).await?;
-        Ok(())
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match confirm(begun, number).await {
+                Err(error) if tokio::time::Instant::now() < end => {
+                    tracing::debug!(%error, "confirmed again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
     }
+}
+
+async fn confirm(begun: &mut Begun, number: &str) -> anyhow::Result<()> {
+    let page = begun.browser.get(&begun.path).await?;
+    // Confirmed before, and only the answer was lost.
+    if page.contains("</strong> is connected.") {
+        return Ok(());
+    }
+    let shown = between(&page, "<strong class=\"number\">", "</strong>").context("no number on the page")?;
+    ensure!(shown == number, "the page shows {shown}, the agent {number}");
+    if page.contains("/confirm\"") {
+        begun.browser.post(&format!("{}/confirm", begun.path), &[("csrf", &begun.csrf)]).await?;
+    }
+    Ok(())
 }
 
 /// The number of write transactions that SQLite has committed: the counter in the header of its WAL index

@@ -7,6 +7,7 @@ pub mod journey;
 mod proxy;
 pub mod world;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -14,6 +15,8 @@ use serde_json::Value;
 
 use world::{Programs, World, WorldOptions};
 
+/// Where the demo is found, if nobody else is there.
+const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8800);
 /// The PIN that alice chooses.
 const PIN: &str = "26114790";
 
@@ -32,10 +35,7 @@ pub struct Options {
 /// # Errors
 /// What keeps the demo from running.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let wanted = WorldOptions {
-        address: "127.0.0.1:8800".to_owned(),
-        ..WorldOptions::new(&options.directory, Programs::beside()?)
-    };
+    let wanted = WorldOptions { address: Some(ADDRESS), ..WorldOptions::new(&options.directory, Programs::beside()?) };
     let world = World::start(wanted).await?;
     let reader = world.readers.first().cloned().unwrap_or_default();
     let pin_file = world.folder.join("alice-pin");

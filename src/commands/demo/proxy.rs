@@ -10,11 +10,12 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use askama::Template;
 use futures_util::StreamExt;
 use serde::Deserialize;
+use tokio::sync::watch;
 
 const COOKIE: &str = "demo-person";
 
 struct Proxy {
-    portal: String,
+    portal: watch::Receiver<SocketAddr>,
     secret: String,
     people: Vec<(String, String)>,
     client: reqwest::Client,
@@ -31,18 +32,18 @@ struct Pick {
     person: String,
 }
 
-/// Serves until the process ends.
+/// Serves until the process ends; asks whichever portal is named at the time.
 ///
 /// # Errors
 /// The address is taken.
 pub fn start(
     address: SocketAddr,
-    portal: SocketAddr,
+    portal: watch::Receiver<SocketAddr>,
     secret: &str,
     people: Vec<(String, String)>,
 ) -> anyhow::Result<actix_web::dev::Server> {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-    let proxy = Proxy { portal: format!("http://{portal}"), secret: secret.to_owned(), people, client };
+    let proxy = Proxy { portal, secret: secret.to_owned(), people, client };
     let proxy = web::Data::from(Arc::new(proxy));
     let server = HttpServer::new(move || {
         App::new()
@@ -81,9 +82,10 @@ async fn forward(proxy: web::Data<Proxy>, request: HttpRequest, body: web::Bytes
         return HttpResponse::SeeOther().insert_header((header::LOCATION, "/demo")).finish();
     };
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let portal = *proxy.portal.borrow();
     let mut forwarded = proxy.client.request(
         reqwest::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or(reqwest::Method::GET),
-        format!("{}{path}", proxy.portal),
+        format!("http://{portal}{path}"),
     );
     // What the browser says of the sign-in is dropped; so are headers of this hop.
     for name in [header::COOKIE, header::CONTENT_TYPE, header::ACCEPT] {

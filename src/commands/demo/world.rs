@@ -9,13 +9,17 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
 
 use super::directory::Directory;
 use super::proxy;
+use crate::audit::Heads;
 use crate::cards::sealing::SealingKey;
 use crate::commands::ca;
 use crate::random;
 
+const CONFIGURATION: &str = "sealwright.toml";
+const SECOND_CONFIGURATION: &str = "second.toml";
 const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
 
 /// The running demo. Dropping it ends everything.
@@ -36,8 +40,18 @@ pub struct World {
     programs: Programs,
     ports: Vec<u16>,
     portal: Child,
+    second: Option<Node>,
+    upstream: watch::Sender<SocketAddr>,
     cards: [Option<Child>; 2],
     _readers: (Child, ChildStdin),
+}
+
+/// A second portal.
+struct Node {
+    pages: SocketAddr,
+    agent: SocketAddr,
+    public: SocketAddr,
+    portal: Child,
 }
 
 /// Programs that are started.
@@ -61,7 +75,7 @@ pub struct WorldOptions {
     /// Another directory than the embedded one.
     pub directory: Option<ForeignDirectory>,
     /// The proxy's address where it is free: people bookmark it.
-    pub address: String,
+    pub address: Option<SocketAddr>,
 }
 
 /// A directory that somebody else has started.
@@ -81,7 +95,7 @@ impl WorldOptions {
             environment: Vec::new(),
             cards: "any-blank = true".to_owned(),
             directory: None,
-            address: "127.0.0.1:0".to_owned(),
+            address: None,
         }
     }
 }
@@ -128,7 +142,11 @@ impl World {
             }
             None => start_directory(&folder, &password).await?,
         };
-        let [pages, agent, public, proxy] = free_addresses(&address)?;
+        let [pages, agent, public] = [free_address()?, free_address()?, free_address()?];
+        let proxy = match address.map(TcpListener::bind) {
+            Some(Ok(listener)) => listener.local_addr()?,
+            _ => free_address()?,
+        };
         let agent_script = folder.join("bin/sealwright-agent");
         let database = database.unwrap_or_else(|| format!("sqlite:{}/sealwright.db", folder.display()));
         let addresses = Addresses { pages, agent, public, proxy };
@@ -136,7 +154,8 @@ impl World {
             Written { folder: &folder, database: &database, secret: &secret, directory: &directory, cards: &cards };
         write_files(&written, &addresses, &agent_script)?;
         write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
-        let portal = start_portal(&folder, &programs.portal, &environment)?;
+        let portal = start_portal(&folder, CONFIGURATION, &programs.portal, &environment)?;
+        let (upstream, portal_address) = watch::channel(pages);
         let mut world = Self {
             folder,
             proxy,
@@ -150,13 +169,15 @@ impl World {
             programs,
             ports,
             portal,
+            second: None,
+            upstream,
             cards: [None, None],
             _readers: (readers, input),
         };
         world.insert(0)?;
         world.insert(1)?;
         world.wait_for_portal().await?;
-        tokio::spawn(proxy::start(proxy, pages, &secret, people)?);
+        tokio::spawn(proxy::start(proxy, portal_address, &secret, people)?);
         Ok(world)
     }
 
@@ -178,24 +199,24 @@ impl World {
         Ok(())
     }
 
-    /// Pulls a card out of its reader, in the middle of whatever it does; comes back when the reader has noticed.
+    /// Pulls a card out of its reader, in the middle of whatever it does; comes back when the service has noticed.
     ///
     /// # Errors
-    /// The reader does not notice.
+    /// The service does not notice.
     pub async fn remove(&mut self, index: usize) -> anyhow::Result<()> {
-        let place = self.cards.get_mut(index).context("no such reader")?;
-        let mut card = place.take().context("no card in the reader")?;
-        card.kill().await?;
         let reader = self.readers.get(index).context("no such reader")?;
-        let empty = format!("{reader}: no PIV card");
-        for _ in 0..100 {
-            let output = Command::new(&self.agent).arg("cards").output().await?;
-            if String::from_utf8_lossy(&output.stdout).contains(&empty) {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        anyhow::bail!("{reader} still shows the card")
+        let mut watch = child(&self.programs.virtual_card)
+            .args(["removal", "--reader", reader])
+            .env("PCSCLITE_CSOCK_NAME", &self.socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = watch.stdout.take().context("no output")?;
+        BufReader::new(output).lines().next_line().await?.context("the reader cannot be watched")?;
+        let place = self.cards.get_mut(index).context("no such reader")?;
+        place.take().context("no card in the reader")?.kill().await?;
+        anyhow::ensure!(watch.wait().await?.success(), "{reader} still shows the card");
+        Ok(())
     }
 
     /// Whether the portal has ended by itself.
@@ -220,22 +241,61 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn restart_portal(&mut self, environment: &[(String, String)]) -> anyhow::Result<()> {
-        self.portal = start_portal(&self.folder, &self.programs.portal, environment)?;
+        self.portal = start_portal(&self.folder, CONFIGURATION, &self.programs.portal, environment)?;
         self.wait_for_portal().await
     }
 
-    async fn wait_for_portal(&mut self) -> anyhow::Result<()> {
-        for _ in 0..600 {
-            if tokio::net::TcpStream::connect(self.pages).await.is_ok() {
-                return Ok(());
-            }
-            if let Some(status) = self.portal.try_wait()? {
-                anyhow::bail!("the portal ended ({status}); see portal.log in {}", self.folder.display());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    /// Starts a second portal on the same database, on addresses of its own.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_second_node(&mut self) -> anyhow::Result<()> {
+        let mut text = std::fs::read_to_string(self.folder.join(CONFIGURATION))?;
+        let [pages, agent, public] = [free_address()?, free_address()?, free_address()?];
+        let before =
+            [self.pages.to_string(), self.agent_url.replace("http://", ""), self.public_url.replace("http://", "")];
+        for (old, new) in before.into_iter().zip([pages, agent, public]) {
+            text = text.replace(&format!(" = \"{old}\""), &format!(" = \"{new}\""));
         }
-        anyhow::bail!("the portal did not start within 30 seconds; see portal.log in {}", self.folder.display())
+        std::fs::write(self.folder.join(SECOND_CONFIGURATION), text)?;
+        let portal = start_portal(&self.folder, SECOND_CONFIGURATION, &self.programs.portal, &[])?;
+        self.second = Some(Node { pages, agent, public, portal });
+        wait_for(pages).await
     }
+
+    /// Everybody asks the second node from now on.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn fail_over(&mut self) -> anyhow::Result<()> {
+        let node = self.second.take().context("no second node")?;
+        self.upstream.send(node.pages)?;
+        self.pages = node.pages;
+        self.agent_url = format!("http://{}", node.agent);
+        self.public_url = format!("http://{}", node.public);
+        self.portal = node.portal;
+        Ok(())
+    }
+
+    async fn wait_for_portal(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            waited = wait_for(self.pages) => waited,
+            status = self.portal.wait() => {
+                anyhow::bail!("the portal ended ({}); see portal.log in {}", status?, self.folder.display())
+            }
+        }
+    }
+}
+
+/// Waits until somebody listens.
+async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
+    for _ in 0..600 {
+        if tokio::net::TcpStream::connect(address).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("the portal did not start within 30 seconds; see portal.log")
 }
 
 struct Addresses {
@@ -288,11 +348,16 @@ base = "ou=people,dc=demo,dc=test""#,
     Ok((section, people))
 }
 
-fn start_portal(folder: &Path, program: &Path, environment: &[(String, String)]) -> anyhow::Result<Child> {
+fn start_portal(
+    folder: &Path,
+    configuration: &str,
+    program: &Path,
+    environment: &[(String, String)],
+) -> anyhow::Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("portal.log"))?;
     let portal = child(program)
         .args(["serve", "--config"])
-        .arg(folder.join("sealwright.toml"))
+        .arg(folder.join(configuration))
         .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stderr(log)
@@ -300,10 +365,19 @@ fn start_portal(folder: &Path, program: &Path, environment: &[(String, String)])
     Ok(portal)
 }
 
-fn free_addresses(wanted: &str) -> anyhow::Result<[SocketAddr; 4]> {
-    let proxy = TcpListener::bind(wanted).or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
-    let [a, b, c] = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
-    Ok([a?.local_addr()?, b?.local_addr()?, c?.local_addr()?, proxy.local_addr()?])
+/// A free address below the ports that connections out of this machine take: nobody else gets it before it is bound, or while its server is
+/// being started again.
+///
+/// # Errors
+/// None was found.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    for _ in 0..1000 {
+        let port = 10_000 + u16::from_be_bytes(random::bytes()?) % 20_000;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    anyhow::bail!("no port is free")
 }
 
 /// What goes into the configuration.
@@ -325,6 +399,7 @@ fn write_files(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> an
         std::fs::write(folder.join(file), text)?;
     }
     std::fs::write(folder.join("sealing-key"), SealingKey::generate()?.as_bytes())?;
+    std::fs::write(folder.join("audit-key.pem"), Heads::generate_key()?.as_bytes())?;
     let here = folder.display();
     let agent = agent.display();
     let text = format!(
@@ -373,12 +448,16 @@ certificate = "{here}/ca/issuing.pem"
 key = "{here}/ca/issuing.key"
 passphrase-file = "{here}/ca/passphrase"
 
+[audit]
+heads-file = "{here}/audit-heads"
+key-file = "{here}/audit-key.pem"
+
 {PROFILES}
 [cards]
 {cards}
 "#
     );
-    std::fs::write(folder.join("sealwright.toml"), text)?;
+    std::fs::write(folder.join(CONFIGURATION), text)?;
     Ok(())
 }
 

@@ -10,13 +10,18 @@ pub struct Model {
     pub id: Uuid,
     pub at: i64,
     pub event: String,
-    pub actor: Option<String>,
     pub role: Option<String>,
     pub instance: Option<Uuid>,
-    pub peer: Option<String>,
     pub request: String,
-    #[sea_orm(column_type = "JsonBinary")]
-    pub detail: Json,
+    /// This and the next three are gone once the record is erased.
+    pub actor: Option<String>,
+    pub peer: Option<String>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub detail: Option<Json>,
+    /// Random, so that the digest tells nothing once the rest is gone.
+    pub salt: Option<String>,
+    /// The digest of the four above: what the chain covers of them.
+    pub personal: String,
     pub sequence: Option<i64>,
 }
 

@@ -3,6 +3,7 @@
 mod card;
 mod chip;
 mod readers;
+mod removal;
 
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
@@ -32,6 +33,11 @@ enum Arguments {
         #[arg(long, default_value_t = 2)]
         count: u16,
     },
+    /// Wait until the service has noticed that the card of a reader was pulled. Prints a line when it begins to watch.
+    Removal {
+        #[arg(long)]
+        reader: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse() {
         Arguments::Card { reader, serial, state } => card::run(&reader, serial, &state),
         Arguments::Readers { directory, count } => readers::run(&directory, count),
+        Arguments::Removal { reader } => removal::wait(&reader),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

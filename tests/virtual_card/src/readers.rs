@@ -11,6 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
+
 const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -71,9 +74,8 @@ fn wait_until_ready(pcscd: &mut Child, socket: &Path, ports: &[u16]) -> io::Resu
                 "a private pcscd does not start here ({status}): it needs root or a mount namespace, and the Debian package pcscd"
             )));
         }
-        // A bind that fails shows the driver's listener without disturbing it.
-        let listening = ports.iter().all(|port| TcpListener::bind(("0.0.0.0", *port)).is_err());
-        if socket.exists() && listening {
+        let listening = ports.iter().map(|port| is_listened_on(*port)).collect::<io::Result<Vec<bool>>>()?;
+        if socket.exists() && listening.iter().all(|listening| *listening) {
             return Ok(());
         }
         if start.elapsed() > START_LIMIT {
@@ -83,12 +85,23 @@ fn wait_until_ready(pcscd: &mut Child, socket: &Path, ports: &[u16]) -> io::Resu
     }
 }
 
-/// Two neighbouring free ports.
+/// Whether somebody listens on a port of this machine (proc(5), `/proc/net/tcp`). Trying to bind would take it away from the driver.
+fn is_listened_on(port: u16) -> io::Result<bool> {
+    const LISTEN: &str = "0A";
+    let local = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    Ok(table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next().is_some_and(|address| address.ends_with(&local)) && fields.nth(1) == Some(LISTEN)
+    }))
+}
+
+/// Two neighbouring free ports, from below those that connections out of this machine take: a driver binds them only later.
 fn free_pair() -> io::Result<u16> {
-    for _ in 0..100 {
-        let first = TcpListener::bind(("0.0.0.0", 0))?;
-        let port = first.local_addr()?.port();
-        if port < u16::MAX && TcpListener::bind(("0.0.0.0", port + 1)).is_ok() {
+    let mut random = ChaCha8Rng::from_entropy();
+    for _ in 0..1000 {
+        let port = 10_000 + u16::try_from(random.next_u32() % 20_000).unwrap_or_default();
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() && TcpListener::bind(("0.0.0.0", port + 1)).is_ok() {
             return Ok(port);
         }
     }

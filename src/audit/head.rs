@@ -1,0 +1,138 @@
+//! Signed heads of the chain: lines of a file outside the database, so that a chain that was cut off or made anew is found.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
+use sealwright_pki::certificate;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::random::NoRandomness;
+use crate::store::audits::SealRow;
+
+/// What is signed stands behind this, so that the key's signatures mean nothing else.
+const CONTEXT: &str = "sealwright audit head 1";
+
+/// The section `[audit]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HeadsOptions {
+    /// The file that heads are appended to; best where the portal may only append.
+    pub heads_file: PathBuf,
+    /// An Ed25519 key, PKCS#8 in PEM: `openssl genpkey -algorithm ed25519`.
+    pub key_file: PathBuf,
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    pub tenant: String,
+    pub sequence: i64,
+    /// The seal's hash, hexadecimal.
+    pub hash: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Ed25519, base64.
+    signature: String,
+}
+
+/// Why heads cannot be written or believed.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    #[error("audit: {path}: {error}")]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("audit: {path} holds no Ed25519 key in PKCS#8 and PEM")]
+    Key { path: PathBuf },
+    #[error("audit: {path}, line {line}: this head was not signed with the configured key")]
+    Signature { path: PathBuf, line: usize },
+}
+
+/// The file of heads and the key that signs them.
+pub struct Heads {
+    path: PathBuf,
+    key: Ed25519KeyPair,
+}
+
+impl Heads {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// [`HeadError`].
+    pub fn new(options: &HeadsOptions) -> Result<Self, HeadError> {
+        let no_key = || HeadError::Key { path: options.key_file.clone() };
+        let pem = Zeroizing::new(read(&options.key_file)?);
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| no_key())?;
+        let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| no_key())?;
+        Ok(Self { path: options.heads_file.clone(), key })
+    }
+
+    /// A new key, PKCS#8 in PEM.
+    ///
+    /// # Errors
+    /// [`NoRandomness`].
+    pub fn generate_key() -> Result<Zeroizing<String>, NoRandomness> {
+        let key = Ed25519KeyPair::generate().and_then(|key| key.to_pkcs8v1()).map_err(|_| NoRandomness)?;
+        Ok(Zeroizing::new(certificate::pem("PRIVATE KEY", key.as_ref())))
+    }
+
+    /// Appends a seal as a head.
+    ///
+    /// # Errors
+    /// [`HeadError::File`].
+    pub fn append(&self, seal: &SealRow, at: i64) -> Result<(), HeadError> {
+        let signature = self.key.sign(&signed(&seal.tenant, seal.sequence, &seal.hash, at));
+        let head = Head {
+            tenant: seal.tenant.clone(),
+            sequence: seal.sequence,
+            hash: seal.hash.clone(),
+            at,
+            signature: STANDARD.encode(signature.as_ref()),
+        };
+        let file_error = |error| HeadError::File { path: self.path.clone(), error };
+        let line = serde_json::to_string(&head).map_err(|error| file_error(error.into()))?;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path).map_err(file_error)?;
+        file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(file_error)
+    }
+
+    /// The heads of a tenant that were exported, each with a good signature.
+    ///
+    /// # Errors
+    /// [`HeadError`]; a file that is not there yet holds none.
+    pub fn read(&self, tenant: &str) -> Result<Vec<Head>, HeadError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        let key = UnparsedPublicKey::new(&ED25519, self.key.public_key().as_ref());
+        let mut heads = Vec::new();
+        for (index, line) in read(&self.path)?.lines().enumerate() {
+            let wrong = || HeadError::Signature { path: self.path.clone(), line: index + 1 };
+            let head: Head = serde_json::from_str(line).map_err(|_| wrong())?;
+            let signature = STANDARD.decode(&head.signature).map_err(|_| wrong())?;
+            key.verify(&signed(&head.tenant, head.sequence, &head.hash, head.at), &signature).map_err(|_| wrong())?;
+            if head.tenant == tenant {
+                heads.push(head);
+            }
+        }
+        Ok(heads)
+    }
+}
+
+fn signed(tenant: &str, sequence: i64, hash: &str, at: i64) -> Vec<u8> {
+    format!("{CONTEXT}\n{tenant}\n{sequence}\n{hash}\n{at}\n").into_bytes()
+}
+
+fn read(path: &Path) -> Result<String, HeadError> {
+    std::fs::read_to_string(path).map_err(|error| HeadError::File { path: path.to_owned(), error })
+}
+
+impl std::fmt::Debug for Heads {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Heads").field("path", &self.path).finish_non_exhaustive()
+    }
+}

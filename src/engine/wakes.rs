@@ -1,0 +1,100 @@
+//! What nodes tell each other: which trees have changed, so that pages, agents and engines of other nodes look at once instead of at
+//! their next turn.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use super::{Change, Engine};
+use crate::store::Access;
+use crate::store::wakes::Listener;
+
+/// Changes within this time are told together.
+const COALESCE: Duration = Duration::from_millis(5);
+/// Roots in one message, well under PostgreSQL's limit of 8000 bytes.
+const MOST: usize = 150;
+/// How long to wait before a database that is not there is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tells and hears until the engine is stopped. Returns at once where there is one node.
+pub(super) async fn run(engine: &Engine) {
+    let stop = engine.inner.stop.clone();
+    loop {
+        match engine.store().listen().await {
+            Ok(None) => return,
+            Ok(Some(listener)) => {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tell(engine) => return,
+                    () = hear(engine, listener) => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "other nodes cannot be heard");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn tell(engine: &Engine) {
+    let mut changes = engine.changes();
+    loop {
+        let mut roots = BTreeSet::new();
+        match changes.recv().await {
+            Ok(change) => note(&mut roots, change),
+            // What was missed is found at the next turn of whoever waits for it.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        }
+        tokio::time::sleep(COALESCE).await;
+        while let Ok(change) = changes.try_recv() {
+            note(&mut roots, change);
+        }
+        let roots: Vec<Uuid> = roots.into_iter().collect();
+        for part in roots.chunks(MOST) {
+            let names: Vec<String> = part.iter().map(Uuid::to_string).collect();
+            let words = format!("{} {} {}", engine.store().read().tenant(), engine.node(), names.join(" "));
+            if let Err(error) = engine.store().notify(&words).await {
+                tracing::warn!(%error, "other nodes could not be told of a change");
+            }
+        }
+    }
+}
+
+fn note(roots: &mut BTreeSet<Uuid>, change: Change) {
+    if change.here {
+        roots.insert(change.root);
+    }
+}
+
+/// Ends when the database cannot be heard any more.
+async fn hear(engine: &Engine, mut listener: Listener) {
+    loop {
+        match listener.hear().await {
+            Ok(words) => pass_on(engine, &words),
+            Err(error) => {
+                tracing::warn!(%error, "other nodes cannot be heard");
+                return;
+            }
+        }
+    }
+}
+
+fn pass_on(engine: &Engine, words: &str) {
+    let mut words = words.split(' ');
+    let (tenant, node) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if tenant != engine.store().read().tenant() || node == engine.node() {
+        return;
+    }
+    for root in words.filter_map(|word| word.parse().ok()) {
+        // Nobody listening is no error.
+        let _listeners = engine.inner.changes.send(Change { root, here: false });
+    }
+    engine.inner.look.notify_one();
+}
