@@ -17,6 +17,7 @@ use crate::web::{PageError, Visitor, visitor};
 
 /// The largest body in bytes.
 const MAXIMUM_BODY: usize = 64 * 1024;
+const NOT_FOUND: &str = "There is no such resource.";
 
 /// The routes of the API, on the pages' surface.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -24,6 +25,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         web::scope("/api/v1")
             .app_data(web::JsonConfig::default().limit(MAXIMUM_BODY).error_handler(|_, _| {
                 Problem::new(StatusCode::BAD_REQUEST, "The body is no JSON of the expected form.").into()
+            }))
+            .app_data(
+                web::PathConfig::default().error_handler(|_, _| Problem::new(StatusCode::NOT_FOUND, NOT_FOUND).into()),
+            )
+            .app_data(web::QueryConfig::default().error_handler(|_, _| {
+                Problem::new(StatusCode::BAD_REQUEST, "A parameter of the address has no value that is known here.")
+                    .into()
             }))
             .route("/session", web::get().to(session))
             .route("/instances", web::get().to(list))
@@ -104,6 +112,9 @@ struct ListQuery {
     workflow: Option<String>,
     #[serde(default)]
     open: bool,
+    /// Only what cannot go on by itself, children too.
+    #[serde(default)]
+    stuck: bool,
 }
 
 async fn caller(visitor: &Visitor) -> Result<Caller, Problem> {
@@ -132,7 +143,8 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     let visitor = visitor(&portal, &request).await?;
     let query = query.into_inner();
-    let filter = Filter { workflow: query.workflow, only_open: query.open, ..Filter::default() };
+    let filter =
+        Filter { workflow: query.workflow, only_open: query.open, only_stuck: query.stuck, ..Filter::default() };
     let found = portal.engine.list(&caller(&visitor).await?, filter, 200).await?;
     let rows: Vec<Value> = found.iter().map(summary).collect();
     Ok(visitor.finish(HttpResponse::Ok().json(json!({ "instances": rows }))))
@@ -176,7 +188,7 @@ async fn act(
 }
 
 async fn not_found() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(StatusCode::NOT_FOUND, "There is no such resource."))
+    Err(Problem::new(StatusCode::NOT_FOUND, NOT_FOUND))
 }
 
 fn time(milliseconds: i64) -> String {
@@ -201,7 +213,9 @@ fn whole(view: &View) -> Value {
     if let Some(object) = body.as_object_mut() {
         object.insert("title".to_owned(), json!(view.definition.title));
         object.insert("data".to_owned(), plain_data(view));
-        object.insert("actions".to_owned(), view.actions.iter().map(|action| json!(action.name.text)).collect());
+        let actions = view.actions.iter().map(|action| action.name.as_str());
+        let repairs = view.repairs.iter().map(|repair| repair.as_str());
+        object.insert("actions".to_owned(), actions.chain(repairs).collect());
         object.insert("tree".to_owned(), json!(parts));
         object.insert(
             "times".to_owned(),

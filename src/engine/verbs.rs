@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwright_workflow::definition::{Action, Definition, Kind, Party};
+use sealwright_workflow::definition::{Action, Definition, Kind, Party, RESERVED_ACTIONS};
 use sealwright_workflow::instance::{Actor, Event, Status};
 use sealwright_workflow::step::{Begin, may_act};
 use serde_json::{Map, Value};
@@ -54,6 +54,29 @@ pub struct View {
     pub timers: Vec<TimerRow>,
     /// The actions that the caller may take now.
     pub actions: Vec<Action>,
+    /// What the caller may do beside them, as one who repairs.
+    pub repairs: Vec<Repair>,
+}
+
+/// What those who may repair a workflow can do with an instance, whatever its state offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// A stuck activity is tried again.
+    Resume,
+    /// The instance takes its way out.
+    Cancel,
+}
+
+impl Repair {
+    pub const ALL: [Self; 2] = [Self::Resume, Self::Cancel];
+
+    /// The action's name; no `ask` may offer one of these.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resume => RESERVED_ACTIONS[0],
+            Self::Cancel => RESERVED_ACTIONS[1],
+        }
+    }
 }
 
 impl Engine {
@@ -128,6 +151,8 @@ impl Engine {
             let (actor, action, fields) = (actor.clone(), action.clone(), fields.clone());
             Box::pin(async move {
                 let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
+                let definition = engine.definitions().of(&stored.instance.workflow, stored.instance.version)?;
+                let repair = repairs(&definition, &stored, &actor).into_iter().find(|repair| repair.as_str() == action);
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 let event = audit::Event::WorkflowActed {
                     workflow: stored.instance.workflow.clone(),
@@ -135,7 +160,12 @@ impl Engine {
                     action: action.clone(),
                 };
                 audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &event).await?;
-                commit.apply(stored, Event::Acted { step, action, actor, fields }).await?;
+                let event = match repair {
+                    Some(Repair::Resume) => Event::Resumed { step },
+                    Some(Repair::Cancel) => Event::Cancelled,
+                    None => Event::Acted { step, action, actor, fields },
+                };
+                commit.apply(stored, event).await?;
                 commit.chain().await?;
                 Ok(((), commit.after))
             })
@@ -164,7 +194,8 @@ impl Engine {
         let jobs = jobs::of_root(reader, stored.root).await?;
         let timers = waits::timers(reader, id).await?;
         let actions = possible_actions(&definition, &stored, &caller.actor);
-        Ok(View { stored, definition, tree, histories, jobs, timers, actions })
+        let repairs = repairs(&definition, &stored, &caller.actor);
+        Ok(View { stored, definition, tree, histories, jobs, timers, actions, repairs })
     }
 
     /// Roots that the caller may see, the newest first.
@@ -172,7 +203,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn list(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Vec<Stored>, EngineError> {
-        filter.only_roots = true;
+        // A stuck child is what an operator looks for.
+        filter.only_roots = !filter.only_stuck;
         // Somebody without an operator's role sees only what is theirs: asked of the database, not filtered afterwards.
         let sees_more = self.definitions().all().any(|definition| sees_others(definition, &caller.actor));
         if !sees_more {
@@ -222,6 +254,16 @@ fn possible_actions(definition: &Definition, stored: &Stored, actor: &Actor) -> 
         }
         _ => Vec::new(),
     }
+}
+
+fn repairs(definition: &Definition, stored: &Stored, actor: &Actor) -> Vec<Repair> {
+    let may = definition.repair.iter().any(|role| role.text == actor.role);
+    let is_stuck = stored.instance.status == Status::Stuck;
+    let possible = |repair: &Repair| match repair {
+        Repair::Resume => is_stuck,
+        Repair::Cancel => stored.instance.is_open() && (is_stuck || stored.instance.parent.is_none()),
+    };
+    Repair::ALL.into_iter().filter(|repair| may && possible(repair)).collect()
 }
 
 /// A start from outside gives only fields that have no first value of their own, and every one that is required.

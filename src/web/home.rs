@@ -41,17 +41,16 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
             starts.push(start(&portal, &visitor, &definition.name.text, &definition.title).await?);
         }
     }
+    let stuck = Filter { only_stuck: true, ..Filter::default() };
+    let stuck =
+        portal.engine.list(&caller, stuck, 100).await?.iter().filter_map(|stored| row(&portal, stored)).collect();
     let rows = portal.engine.list(&caller, Filter::default(), 100).await?;
-    let (open, ended) = rows
-        .iter()
-        .filter_map(|stored| row(&portal, stored).map(|row| (stored.instance.is_open(), row)))
-        .partition::<Vec<_>, _>(|(open, _)| *open);
+    let (open, ended): (Vec<_>, Vec<_>) = rows.iter().partition(|stored| stored.instance.is_open());
+    let [open, ended] = [open, ended].map(|rows| rows.into_iter().filter_map(|stored| row(&portal, stored)).collect());
     let page = HomePage {
         frame: visitor.frame(&portal, "Start"),
         starts,
-        lists: [("Under way", open), ("Finished", ended)]
-            .map(|(title, rows)| (title, rows.into_iter().map(|(_, row)| row).collect()))
-            .to_vec(),
+        lists: vec![("Standing still", stuck), ("Under way", open), ("Finished", ended)],
     };
     Ok(visitor.finish(render(&page)?))
 }

@@ -19,7 +19,7 @@ use super::{Frame, Visitor, render as render_page, see_other, visitor};
 use crate::cards::pairing::{Code, PairingState};
 use crate::cards::pairings::PairingError;
 use crate::clock::moment;
-use crate::engine::verbs::{View, reasons};
+use crate::engine::verbs::{Repair, View, reasons};
 use crate::portal::Portal;
 use crate::store::instances::Stored;
 
@@ -37,6 +37,9 @@ struct InstancePage {
     reasons: Vec<String>,
     question: Option<String>,
     actions: Vec<Action>,
+    /// Why it stands still, and what the visitor may do about it.
+    stuck: Option<String>,
+    repairs: Vec<Repair>,
     pairing: Pairing,
     shown: Vec<(String, Vec<(String, String)>)>,
     progress: Vec<Line>,
@@ -272,6 +275,11 @@ async fn page(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Instanc
         },
         question,
         actions: view.actions.clone(),
+        stuck: match &instance.waiting {
+            Waiting::Operator { class } => Some(class.clone()),
+            _ => None,
+        },
+        repairs: view.repairs.clone(),
         pairing: pairing(portal, visitor, view).await?,
         shown: shown(view, &state.show.iter().map(|word| word.text.clone()).collect::<Vec<_>>()),
         progress: progress(portal, view, instance.id),

@@ -9,6 +9,9 @@ use crate::diagnostic::Position;
 use crate::guard::Guard;
 use crate::types::Type;
 
+/// Names that no `ask` may give an action: what those who may repair a workflow do.
+pub const RESERVED_ACTIONS: [&str; 2] = ["resume", "cancel"];
+
 /// A word of the file and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -33,6 +36,8 @@ pub struct Definition {
     /// Data or `owner` that at most one open instance may hold from the start.
     pub holds: Vec<Word>,
     pub see: Vec<Party>,
+    /// Roles that send a stuck activity on its way again, or end an instance that cannot go on.
+    pub repair: Vec<Word>,
     /// Ends the whole instance at the named state.
     pub deadline: Option<Deadline>,
     pub data: BTreeMap<String, Field>,

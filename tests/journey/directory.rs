@@ -5,7 +5,7 @@ use sealwright::commands::demo::world::ForeignDirectory;
 
 use super::assert_personalized;
 use crate::support::slapd::{ADMIN, BASE, Slapd};
-use crate::support::{Database, TestWorld, ended, shows};
+use crate::support::{Database, TestWorld, ended, shows, view};
 
 async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -16,8 +16,9 @@ async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
         slapd.ca_file.display(),
         slapd.password_file.display()
     );
-    let logins = ["alice", "ida", "twin", "nobody"].map(str::to_owned).to_vec();
-    let test = TestWorld::start_on(database, ForeignDirectory { section, logins }).await;
+    let groups = format!("ou=groups,{BASE}");
+    let logins = ["alice", "ida", "twin", "nobody", "carl"].map(str::to_owned).to_vec();
+    let test = TestWorld::start_on(database, ForeignDirectory { section, groups, logins }).await;
     (test, slapd, folder)
 }
 
@@ -71,4 +72,29 @@ async fn a_directory_that_was_down_is_asked_again_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_was_down_is_asked_again_on_postgres() {
     down(Database::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_still_is_sent_on_by_an_operator() {
+    let (test, mut slapd, _folder) = start(Database::Sqlite).await;
+    slapd.stop();
+    let mut begun = test.alice().await;
+    let page = shows(&mut begun, "This cannot go on by itself. The operators were told").await;
+    assert!(!page.contains("Try again"), "{page}");
+    // Alice has no right to repair.
+    let step = view(&mut begun).await["step"].to_string();
+    let (act, csrf) = (format!("{}/act", begun.path), begun.csrf.clone());
+    let resume = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "resume")];
+    assert!(begun.browser.post(&act, &resume).await.is_err());
+    slapd.restart().await;
+    let (mut carl, csrf) = journey::sign_in(&test.world, "carl", "ca-operator").await.expect("signed in");
+    let home = carl.get("/").await.expect("the page");
+    assert!(home.contains("Standing still"), "{home}");
+    let page = carl.get(&begun.path).await.expect("the page");
+    assert!(page.contains("Try again") && page.contains("unavailable"), "{page}");
+    let resume = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "resume")];
+    carl.post(&act, &resume).await.expect("resumed");
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
 }

@@ -69,6 +69,21 @@ uid: twin
 cn: Second twin
 sn: Twin
 
+dn: uid=carl,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+uid: carl
+cn: Carl
+sn: Carl
+
+dn: ou=groups,dc=example,dc=test
+objectClass: organizationalUnit
+ou: groups
+
+dn: cn=ca-operators,ou=groups,dc=example,dc=test
+objectClass: groupOfNames
+cn: ca-operators
+member: uid=carl,ou=people,dc=example,dc=test
+
 dn: cn=operators,dc=example,dc=test
 objectClass: groupOfNames
 cn: operators

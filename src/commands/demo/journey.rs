@@ -51,16 +51,25 @@ pub async fn run(world: &World, person: &str, reader: &str, pin_file: &Path) -> 
     Ok(Journey { instance: begun.instance, view, commits: after.saturating_sub(begun.commits_before) })
 }
 
+/// Signs in and picks a role; gives the browser and its form token.
+///
+/// # Errors
+/// What the page says instead.
+pub async fn sign_in(world: &World, person: &str, role: &str) -> anyhow::Result<(Browser, String)> {
+    let mut browser = Browser::new(&format!("http://{}", world.proxy))?;
+    browser.post("/demo", &[("person", person)]).await?;
+    let page = browser.get("/role?to=/token").await?;
+    let csrf = field(&page, "csrf").context("no form on the role page")?;
+    browser.post("/role", &[("csrf", &csrf), ("role", role), ("to", "/token")]).await?;
+    Ok((browser, csrf))
+}
+
 /// Signs in, picks the role and starts.
 ///
 /// # Errors
 /// What the page says instead.
 pub async fn begin(world: &World, person: &str) -> anyhow::Result<Begun> {
-    let mut browser = Browser::new(&format!("http://{}", world.proxy))?;
-    browser.post("/demo", &[("person", person)]).await?;
-    let page = browser.get("/role?to=/token").await?;
-    let csrf = field(&page, "csrf").context("no form on the role page")?;
-    browser.post("/role", &[("csrf", &csrf), ("role", "user"), ("to", "/token")]).await?;
+    let (mut browser, csrf) = sign_in(world, person, "user").await?;
     // Another database than SQLite has no such file.
     let commits_before = commits(&world.folder).unwrap_or_default();
     let path = browser.post("/start/personalize", &[("csrf", &csrf), ("plain", "1")]).await?;

@@ -21,6 +21,7 @@ use crate::random;
 const CONFIGURATION: &str = "sealwright.toml";
 const SECOND_CONFIGURATION: &str = "second.toml";
 const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
+const GROUPS: &str = "ou=groups,dc=demo,dc=test";
 
 /// The running demo. Dropping it ends everything.
 pub struct World {
@@ -82,6 +83,8 @@ pub struct WorldOptions {
 pub struct ForeignDirectory {
     /// The lines of the configuration's section `[directory]`.
     pub section: String,
+    /// Where its groups of operators are.
+    pub groups: String,
     /// The people that the proxy lets one pick.
     pub logins: Vec<String>,
 }
@@ -136,11 +139,14 @@ impl World {
         let secret = random::token()?;
         let password = random::token()?;
         std::fs::write(folder.join("ldap-password"), &password)?;
-        let (directory, people) = match directory {
-            Some(ForeignDirectory { section, logins }) => {
-                (section, logins.into_iter().map(|login| (login.clone(), login)).collect())
+        let (directory, groups, people) = match directory {
+            Some(ForeignDirectory { section, groups, logins }) => {
+                (section, groups, logins.into_iter().map(|login| (login.clone(), login)).collect())
             }
-            None => start_directory(&folder, &password).await?,
+            None => {
+                let (section, people) = start_directory(&folder, &password).await?;
+                (section, GROUPS.to_owned(), people)
+            }
         };
         let [pages, agent, public] = [free_address()?, free_address()?, free_address()?];
         let proxy = match address.map(TcpListener::bind) {
@@ -150,8 +156,14 @@ impl World {
         let agent_script = folder.join("bin/sealwright-agent");
         let database = database.unwrap_or_else(|| format!("sqlite:{}/sealwright.db", folder.display()));
         let addresses = Addresses { pages, agent, public, proxy };
-        let written =
-            Written { folder: &folder, database: &database, secret: &secret, directory: &directory, cards: &cards };
+        let written = Written {
+            folder: &folder,
+            database: &database,
+            secret: &secret,
+            directory: &directory,
+            groups: &groups,
+            cards: &cards,
+        };
         write_files(&written, &addresses, &agent_script)?;
         write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
         let portal = start_portal(&folder, CONFIGURATION, &programs.portal, &environment)?;
@@ -386,11 +398,12 @@ struct Written<'a> {
     database: &'a str,
     secret: &'a str,
     directory: &'a str,
+    groups: &'a str,
     cards: &'a str,
 }
 
 fn write_files(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, directory, cards } = written;
+    let Written { folder, database, secret, directory, groups, cards } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
@@ -427,15 +440,15 @@ handler = "static"
 
 [roles.ra-operator]
 handler = "ldap-group"
-group = "cn=ra-operators,ou=groups,dc=demo,dc=test"
+group = "cn=ra-operators,{groups}"
 
 [roles.ca-operator]
 handler = "ldap-group"
-group = "cn=ca-operators,ou=groups,dc=demo,dc=test"
+group = "cn=ca-operators,{groups}"
 
 [roles.auditor]
 handler = "ldap-group"
-group = "cn=auditors,ou=groups,dc=demo,dc=test"
+group = "cn=auditors,{groups}"
 
 [directory]
 {directory}

@@ -18,6 +18,7 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
     let start = entries.require("start", report).and_then(|node| start(node, report));
     let holds = entries.get("holds").map(|node| words::words(node, "`holds`", report)).unwrap_or_default();
     let see = entries.get("see").map(|node| words::parties(node, "`see`", report)).unwrap_or_default();
+    let repair = entries.get("repair").map(|node| words::words(node, "a role", report)).unwrap_or_default();
     let deadline = entries.get("deadline").map(|node| words::deadline(node, report));
     let data = entries.get("data").map(|node| data::read(node, report)).unwrap_or_default();
     let states = match entries.require("states", report) {
@@ -37,6 +38,7 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
         start: start?,
         holds,
         see,
+        repair,
         deadline,
         data,
         states,

@@ -13,6 +13,7 @@ mod outcomes;
 mod parameters;
 mod reachability;
 mod recursion;
+mod repair;
 mod roles;
 mod secrets;
 
@@ -51,7 +52,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 11] = [
+pub const RULES: [(&str, RuleFunction); 12] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -59,6 +60,7 @@ pub const RULES: [(&str, RuleFunction); 11] = [
     ("keep", RuleFunction(keep::check)),
     ("guards", RuleFunction(guards::check)),
     ("roles", RuleFunction(roles::check)),
+    ("repair", RuleFunction(repair::check)),
     ("loops", RuleFunction(loops::check)),
     ("recursion", RuleFunction(recursion::check)),
     ("secrets", RuleFunction(secrets::check)),

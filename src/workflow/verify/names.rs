@@ -1,7 +1,7 @@
 //! Every name means something: activities, jobs, workflows, conditions, states, data, types, policies.
 
 use super::Context;
-use crate::definition::{Default, Kind, Word};
+use crate::definition::{Default, Kind, RESERVED_ACTIONS, Word};
 use crate::diagnostic::{Report, nearest};
 use crate::types::Type;
 
@@ -54,6 +54,16 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             known(held, "data", definition.data.keys().map(String::as_str), report);
         }
         match &state.kind {
+            Kind::Ask(ask) => {
+                for action in ask.actions.iter().filter(|action| RESERVED_ACTIONS.contains(&action.name.as_str())) {
+                    let name = &action.name.text;
+                    report.add(
+                        action.name.at,
+                        RULE,
+                        format!("`{name}` is what those who repair a workflow do; call it otherwise"),
+                    );
+                }
+            }
             Kind::Do(call) => {
                 known(&call.name, "activity", catalog.activity_names(), report);
                 let failures = catalog.activity(&call.name.text).map(|of| &of.failures);
@@ -69,7 +79,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 known(&fork.run.workflow, "workflow", context.workflows.keys().map(String::as_str), report);
             }
             Kind::Wait(wait) => known(&wait.until, "condition", catalog.conditions(), report),
-            Kind::Ask(_) | Kind::End(_) => {}
+            Kind::End(_) => {}
         }
     }
 }

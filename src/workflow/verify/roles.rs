@@ -8,7 +8,7 @@ const RULE: &str = "roles";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     let definition = context.definition;
-    let mut roles: Vec<&Word> = definition.start.by.iter().collect();
+    let mut roles: Vec<&Word> = definition.start.by.iter().chain(&definition.repair).collect();
     roles.extend(definition.see.iter().filter_map(role_of));
     for state in &definition.states {
         match &state.kind {
