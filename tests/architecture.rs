@@ -136,3 +136,23 @@ fn pure_packages_have_no_input_or_output() {
         }
     }
 }
+
+/// SECURITY.md promises nothing that no test shows: every test that it names is there.
+#[test]
+fn every_test_that_security_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        sources(&root.join(folder), &mut paths);
+    }
+    let text: String = paths.iter().map(|path| std::fs::read_to_string(path).expect("a source")).collect();
+    let security = std::fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
+    let rows = security.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let names: Vec<&str> =
+        rows.filter_map(|row| row.rsplit('|').nth(1)).flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let last = name.rsplit("::").next().unwrap_or(name);
+        assert!(text.contains(&format!("fn {last}(")) || text.contains(&format!("mod {last}")), "{name} is no test");
+    }
+}
