@@ -1,4 +1,4 @@
-//! Chromium, driven by chromedriver over the WebDriver protocol (W3C), and by DevTools for what WebDriver cannot say.
+//! Chromium, driven by chromedriver (fantoccini), and by DevTools for what WebDriver cannot say.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -6,31 +6,51 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use sealwright::commands::demo::world::free_address;
 use serde_json::{Value, json};
 
 pub struct Chromium {
-    base: String,
-    session: String,
-    client: reqwest::Client,
-    driver: Child,
+    client: Client,
+    _driver: Driver,
+}
+
+/// Ends with the test.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A DevTools command, which WebDriver passes on (chromedriver's `goog/cdp/execute`).
+#[derive(Debug)]
+struct DevTools {
+    command: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "cmd": self.command, "params": self.parameters }).to_string()))
+    }
 }
 
 impl Chromium {
     pub async fn start(profile: &Path) -> Self {
         let port = free_address().expect("a port").port();
-        let driver = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "chromedriver", &format!("--port={port}")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver (make test installs it)");
-        let mut chromium = Self {
-            base: format!("http://127.0.0.1:{port}"),
-            session: String::new(),
-            client: reqwest::Client::new(),
-            driver,
-        };
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "chromedriver", &format!("--port={port}")]);
+        let spawned = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let driver = Driver(spawned.expect("chromedriver (make test installs it)"));
         let mut arguments = vec![
             "--headless=new".to_owned(),
             "--disable-gpu".to_owned(),
@@ -44,38 +64,26 @@ impl Chromium {
         if nix::unistd::geteuid().is_root() {
             arguments.push("--no-sandbox".to_owned());
         }
-        let capabilities =
-            json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": arguments } } } });
+        let options = json!({ "args": arguments });
+        let capabilities = Capabilities::from_iter([("goog:chromeOptions".to_owned(), options)]);
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
         for _ in 0..200 {
-            let asked =
-                chromium.client.post(format!("{}/session", chromium.base)).body(capabilities.to_string()).send();
-            if let Ok(answer) = asked.await {
-                let text = answer.text().await.expect("a body");
-                let body: Value = serde_json::from_str(&text).expect("JSON");
-                chromium.session = body["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{text}")).to_owned();
-                return chromium;
+            if let Ok(client) = builder.connect(&format!("http://127.0.0.1:{port}")).await {
+                return Self { client, _driver: driver };
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("chromedriver did not start within ten seconds");
     }
 
-    async fn command(&self, path: &str, body: &Value) -> Value {
-        let url = format!("{}/session/{}/{path}", self.base, self.session);
-        let answer = self.client.post(url).body(body.to_string()).send().await.expect("an answer");
-        let ok = answer.status().is_success();
-        let text = answer.text().await.expect("a body");
-        assert!(ok, "{path}: {text}");
-        serde_json::from_str::<Value>(&text).expect("JSON")["value"].take()
-    }
-
     pub async fn open(&self, url: &str) {
-        self.command("url", &json!({ "url": url })).await;
+        self.client.goto(url).await.expect("the page");
     }
 
     /// Runs a script in the page; gives what it returns.
     pub async fn run(&self, script: &str) -> Value {
-        self.command("execute/sync", &json!({ "script": script, "args": [] })).await
+        self.client.execute(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Waits until a script returns something true.
@@ -93,14 +101,14 @@ impl Chromium {
 
     /// Clicks what a selector finds, as a person does.
     pub async fn click(&self, selector: &str) {
-        let found = self.command("element", &json!({ "using": "css selector", "value": selector })).await;
-        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);
-        let element = element.unwrap_or_else(|| panic!("{selector}: {found}"));
-        self.command(&format!("element/{element}/click"), &json!({})).await;
+        let found = self.client.find(Locator::Css(selector)).await;
+        let element = found.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        element.click().await.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
-    async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.command("goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await
+    async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+        let answered = self.client.issue_cmd(DevTools { command, parameters }).await;
+        answered.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     /// Takes pictures at three widths, light and dark; nothing may be wider than the window.
@@ -120,12 +128,5 @@ impl Chromium {
                 std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), bytes).expect("written");
             }
         }
-    }
-}
-
-impl Drop for Chromium {
-    fn drop(&mut self) {
-        drop(self.driver.kill());
-        drop(self.driver.wait());
     }
 }

@@ -1,6 +1,7 @@
 //! `sealwright demo`: a whole portal on this computer. The portal is the same program, started as `serve`; the demo stands around it.
 
 pub mod browser;
+mod configuration;
 mod directory;
 pub mod evidence;
 pub mod journey;

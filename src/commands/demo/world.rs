@@ -11,15 +11,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
+use super::configuration::{self, Addresses, Written};
 use super::directory::Directory;
 use super::proxy;
-use crate::audit::Heads;
-use crate::cards::sealing::SealingKey;
-use crate::commands::ca;
 use crate::random;
 
-const CONFIGURATION: &str = "sealwright.toml";
-const SECOND_CONFIGURATION: &str = "second.toml";
+const SECOND_FILE: &str = "second.toml";
 const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
 const GROUPS: &str = "ou=groups,dc=demo,dc=test";
 
@@ -164,9 +161,9 @@ impl World {
             groups: &groups,
             cards: &cards,
         };
-        write_files(&written, &addresses, &agent_script)?;
-        write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
-        let portal = start_portal(&folder, CONFIGURATION, &programs.portal, &environment)?;
+        configuration::write_portal(&written, &addresses, &agent_script)?;
+        configuration::write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
+        let portal = start_portal(&folder, configuration::FILE, &programs.portal, &environment)?;
         let (upstream, portal_address) = watch::channel(pages);
         let mut world = Self {
             folder,
@@ -253,7 +250,7 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn restart_portal(&mut self, environment: &[(String, String)]) -> anyhow::Result<()> {
-        self.portal = start_portal(&self.folder, CONFIGURATION, &self.programs.portal, environment)?;
+        self.portal = start_portal(&self.folder, configuration::FILE, &self.programs.portal, environment)?;
         self.wait_for_portal().await
     }
 
@@ -262,15 +259,15 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn start_second_node(&mut self) -> anyhow::Result<()> {
-        let mut text = std::fs::read_to_string(self.folder.join(CONFIGURATION))?;
+        let mut text = std::fs::read_to_string(self.folder.join(configuration::FILE))?;
         let [pages, agent, public] = [free_address()?, free_address()?, free_address()?];
         let before =
             [self.pages.to_string(), self.agent_url.replace("http://", ""), self.public_url.replace("http://", "")];
         for (old, new) in before.into_iter().zip([pages, agent, public]) {
             text = text.replace(&format!(" = \"{old}\""), &format!(" = \"{new}\""));
         }
-        std::fs::write(self.folder.join(SECOND_CONFIGURATION), text)?;
-        let portal = start_portal(&self.folder, SECOND_CONFIGURATION, &self.programs.portal, &[])?;
+        std::fs::write(self.folder.join(SECOND_FILE), text)?;
+        let portal = start_portal(&self.folder, SECOND_FILE, &self.programs.portal, &[])?;
         self.second = Some(Node { pages, agent, public, portal });
         wait_for(pages).await
     }
@@ -308,13 +305,6 @@ async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     anyhow::bail!("the portal did not start within 30 seconds; see portal.log")
-}
-
-struct Addresses {
-    pages: SocketAddr,
-    agent: SocketAddr,
-    public: SocketAddr,
-    proxy: SocketAddr,
 }
 
 /// A child that ends with this process, however that ends.
@@ -390,106 +380,4 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
         }
     }
     anyhow::bail!("no port is free")
-}
-
-/// What goes into the configuration.
-struct Written<'a> {
-    folder: &'a Path,
-    database: &'a str,
-    secret: &'a str,
-    directory: &'a str,
-    groups: &'a str,
-    cards: &'a str,
-}
-
-fn write_files(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, directory, groups, cards } = written;
-    let Addresses { pages, agent: agents, public, proxy } = addresses;
-    let passphrase = random::token()?;
-    let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
-    ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"))?;
-    for (file, text) in [("proxy-secret", *secret), ("ca/passphrase", &passphrase)] {
-        std::fs::write(folder.join(file), text)?;
-    }
-    std::fs::write(folder.join("sealing-key"), SealingKey::generate()?.as_bytes())?;
-    std::fs::write(folder.join("audit-key.pem"), Heads::generate_key()?.as_bytes())?;
-    let here = folder.display();
-    let agent = agent.display();
-    let text = format!(
-        r#"# Written by `sealwright demo`; a real configuration looks the same.
-name = "Sealwright demo"
-database = "{database}"
-sealing-key-file = "{here}/sealing-key"
-issuing-authority = "issuing"
-
-[server]
-pages = "{pages}"
-agent = "{agents}"
-public = "{public}"
-pages-url = "http://{proxy}"
-agent-url = "http://{agents}"
-public-url = "http://{public}"
-agent-command = "{agent}"
-
-[sign-in]
-secret-file = "{here}/proxy-secret"
-peers = ["127.0.0.1"]
-
-[roles.user]
-handler = "static"
-
-[roles.ra-operator]
-handler = "ldap-group"
-group = "cn=ra-operators,{groups}"
-
-[roles.ca-operator]
-handler = "ldap-group"
-group = "cn=ca-operators,{groups}"
-
-[roles.auditor]
-handler = "ldap-group"
-group = "cn=auditors,{groups}"
-
-[directory]
-{directory}
-
-[authorities.root]
-certificate = "{here}/ca/root.pem"
-
-[authorities.issuing]
-certificate = "{here}/ca/issuing.pem"
-key = "{here}/ca/issuing.key"
-passphrase-file = "{here}/ca/passphrase"
-
-[audit]
-heads-file = "{here}/audit-heads"
-key-file = "{here}/audit-key.pem"
-
-{PROFILES}
-[cards]
-{cards}
-"#
-    );
-    std::fs::write(folder.join(CONFIGURATION), text)?;
-    Ok(())
-}
-
-/// The two profiles that every installation begins with.
-const PROFILES: &str = include_str!("profiles.toml");
-
-fn write_agent(folder: &Path, script: &Path, agent: &Path, socket: &Path, address: SocketAddr) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let config = folder.join("agent.toml");
-    let state = folder.join("agent-state");
-    std::fs::write(&config, format!("trust = [\"http://{address}\"]\nstate = \"{}\"\n", state.display()))?;
-    std::fs::create_dir_all(folder.join("bin"))?;
-    let text = format!(
-        "#!/bin/sh\n# The agent, with the demo's readers.\nexport PCSCLITE_CSOCK_NAME='{}'\nexec '{}' --config '{}' \"$@\"\n",
-        socket.display(),
-        agent.display(),
-        config.display()
-    );
-    std::fs::write(script, text)?;
-    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755))?;
-    Ok(())
 }

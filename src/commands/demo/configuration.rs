@@ -1,0 +1,135 @@
+//! The configuration files of the demo's portal and agent.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::audit::Heads;
+use crate::cards::sealing::SealingKey;
+use crate::commands::ca;
+use crate::random;
+
+/// The portal's file in the demo's folder.
+pub const FILE: &str = "sealwright.toml";
+
+pub struct Addresses {
+    pub pages: SocketAddr,
+    pub agent: SocketAddr,
+    pub public: SocketAddr,
+    pub proxy: SocketAddr,
+}
+
+/// What goes into the configuration.
+pub struct Written<'a> {
+    pub folder: &'a Path,
+    pub database: &'a str,
+    pub secret: &'a str,
+    pub directory: &'a str,
+    pub groups: &'a str,
+    pub cards: &'a str,
+}
+
+/// Writes keys, secrets and the configuration.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
+    let Written { folder, database, secret, directory, groups, cards } = written;
+    let Addresses { pages, agent: agents, public, proxy } = addresses;
+    let passphrase = random::token()?;
+    let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
+    ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"))?;
+    for (file, text) in [("proxy-secret", *secret), ("ca/passphrase", &passphrase)] {
+        std::fs::write(folder.join(file), text)?;
+    }
+    std::fs::write(folder.join("sealing-key"), SealingKey::generate()?.as_bytes())?;
+    std::fs::write(folder.join("audit-key.pem"), Heads::generate_key()?.as_bytes())?;
+    let here = folder.display();
+    let agent = agent.display();
+    let text = format!(
+        r#"# Written by `sealwright demo`; a real configuration looks the same.
+name = "Sealwright demo"
+database = "{database}"
+sealing-key-file = "{here}/sealing-key"
+issuing-authority = "issuing"
+
+[server]
+pages = "{pages}"
+agent = "{agents}"
+public = "{public}"
+pages-url = "http://{proxy}"
+agent-url = "http://{agents}"
+public-url = "http://{public}"
+agent-command = "{agent}"
+
+[sign-in]
+secret-file = "{here}/proxy-secret"
+peers = ["127.0.0.1"]
+
+[roles.user]
+handler = "static"
+
+[roles.ra-operator]
+handler = "ldap-group"
+group = "cn=ra-operators,{groups}"
+
+[roles.ca-operator]
+handler = "ldap-group"
+group = "cn=ca-operators,{groups}"
+
+[roles.auditor]
+handler = "ldap-group"
+group = "cn=auditors,{groups}"
+
+[directory]
+{directory}
+
+[authorities.root]
+certificate = "{here}/ca/root.pem"
+
+[authorities.issuing]
+certificate = "{here}/ca/issuing.pem"
+key = "{here}/ca/issuing.key"
+passphrase-file = "{here}/ca/passphrase"
+
+[audit]
+heads-file = "{here}/audit-heads"
+key-file = "{here}/audit-key.pem"
+
+{PROFILES}
+[cards]
+{cards}
+"#
+    );
+    std::fs::write(folder.join(FILE), text)?;
+    Ok(())
+}
+
+/// The two profiles that every installation begins with.
+const PROFILES: &str = include_str!("profiles.toml");
+
+/// Writes the agent's configuration, and a script that calls it with the demo's readers.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_agent(
+    folder: &Path,
+    script: &Path,
+    agent: &Path,
+    socket: &Path,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let config = folder.join("agent.toml");
+    let state = folder.join("agent-state");
+    std::fs::write(&config, format!("trust = [\"http://{address}\"]\nstate = \"{}\"\n", state.display()))?;
+    std::fs::create_dir_all(folder.join("bin"))?;
+    let text = format!(
+        "#!/bin/sh\n# The agent, with the demo's readers.\nexport PCSCLITE_CSOCK_NAME='{}'\nexec '{}' --config '{}' \"$@\"\n",
+        socket.display(),
+        agent.display(),
+        config.display()
+    );
+    std::fs::write(script, text)?;
+    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What has happened: the progress list and the history.
+
+use sealwright_workflow::instance::Status;
+use serde_json::Value;
+use time::macros::format_description;
+use uuid::Uuid;
+
+use crate::clock::moment;
+use crate::engine::verbs::View;
+use crate::portal::Portal;
+use crate::store::instances::HistoryRow;
+
+/// A line of the progress list.
+pub struct Line {
+    pub label: String,
+    /// `done`, `now` or `failed`.
+    pub status: &'static str,
+    pub below: Vec<Line>,
+}
+
+/// A line of the history.
+pub struct Entry {
+    pub at: String,
+    pub label: String,
+    pub what: String,
+    pub who: String,
+}
+
+pub fn history(view: &View, id: Uuid) -> &[HistoryRow] {
+    view.histories.get(&id).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The states that were entered, each with what its children did.
+pub fn progress(portal: &Portal, view: &View, id: Uuid) -> Vec<Line> {
+    let Some(part) = view.tree.iter().find(|part| part.instance.id == id) else { return Vec::new() };
+    let Ok(definition) = portal.engine.definitions().of(&part.instance.workflow, part.instance.version) else {
+        return Vec::new();
+    };
+    let mut lines: Vec<Line> = Vec::new();
+    let mut last = None;
+    for row in history(view, id) {
+        if last == Some(row.step) {
+            continue;
+        }
+        last = Some(row.step);
+        let Some(state) = definition.state(&row.state) else { continue };
+        let current = row.step == i64::try_from(part.instance.step).unwrap_or(-1);
+        let status = match (current, part.instance.status) {
+            (true, Status::Running) => "now",
+            (true, Status::Stuck | Status::Failure | Status::Cancelled) => "failed",
+            _ => "done",
+        };
+        let children = view.tree.iter().filter(|child| {
+            child
+                .instance
+                .parent
+                .as_ref()
+                .is_some_and(|parent| parent.id == id && i64::try_from(parent.step).unwrap_or(-1) == row.step)
+        });
+        let below = children
+            .flat_map(|child| {
+                let title = child.instance.data.get("slot").and_then(|slot| slot.get("title")).and_then(Value::as_str);
+                let inner = progress(portal, view, child.instance.id);
+                match title {
+                    Some(title) => {
+                        vec![Line { label: title.to_owned(), status: line_status(child.instance.status), below: inner }]
+                    }
+                    None => inner,
+                }
+            })
+            .collect();
+        lines.push(Line { label: state.label.clone(), status, below });
+    }
+    lines
+}
+
+fn line_status(status: Status) -> &'static str {
+    match status {
+        Status::Running => "now",
+        Status::Success => "done",
+        Status::Stuck | Status::Failure | Status::Cancelled => "failed",
+    }
+}
+
+pub fn entries(portal: &Portal, view: &View) -> Vec<Entry> {
+    let mut rows: Vec<_> = view.histories.values().flatten().collect();
+    rows.sort_by_key(|row| (row.at, row.revision));
+    rows.into_iter()
+        .filter_map(|row| {
+            let part = view.tree.iter().find(|part| part.instance.id == row.instance)?;
+            let definition = portal.engine.definitions().of(&part.instance.workflow, part.instance.version).ok()?;
+            let label = definition.state(&row.state).map(|state| state.label.clone()).unwrap_or_default();
+            let detail = row.detail.as_deref().unwrap_or_default();
+            Some(Entry {
+                at: time_text(row.at),
+                label: format!("{}: {label}", definition.title),
+                what: format!("{} {detail}", row.event).replace('-', " ").trim().to_owned(),
+                who: row.actor.clone().unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// A moment for people, in UTC.
+pub fn time_text(milliseconds: i64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    moment(milliseconds).format(format).unwrap_or_default()
+}
