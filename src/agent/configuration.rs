@@ -87,12 +87,34 @@ fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
 /// # Errors
 /// The terminal cannot be read.
 pub fn ask(question: &str) -> Result<bool, Error> {
+    let answer = answer(question)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks for a number from 1 to `most` until one is given.
+///
+/// # Errors
+/// The terminal cannot be read, or nobody answers.
+pub fn ask_number(question: &str, most: usize) -> Result<usize, Error> {
+    loop {
+        let answer = answer(question)?;
+        if answer.is_empty() {
+            return Err(Error::say("Nobody answered."));
+        }
+        if let Some(number) = answer.trim().parse().ok().filter(|number| (1..=most).contains(number)) {
+            return Ok(number);
+        }
+    }
+}
+
+/// A line from the terminal; empty at its end.
+fn answer(question: &str) -> Result<String, Error> {
     print!("{question}");
     let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
     std::io::stdout().flush().map_err(terminal)?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(terminal)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(answer)
 }
 
 /// Writes a file that only its owner reads, complete or not at all.

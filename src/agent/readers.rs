@@ -43,13 +43,19 @@ impl Readers {
             .collect()
     }
 
-    /// The card with this serial number, or any PIV card. `None` when there is none now.
-    pub fn find(&self, serial: Option<&str>) -> Option<OpenCard> {
-        self.names().iter().find_map(|name| {
+    /// The card with this serial number. `None` when it is not there now.
+    pub fn find(&self, serial: &str) -> Option<OpenCard> {
+        self.all().into_iter().find(|(found, _)| found == serial).map(|(_, open)| open)
+    }
+
+    /// Every PIV card and its serial number.
+    pub fn all(&self) -> Vec<(String, OpenCard)> {
+        let names = self.names();
+        let opened = names.iter().filter_map(|name| {
             let mut open = self.open(name).ok()?;
-            let found = open.serial().ok()?;
-            serial.is_none_or(|serial| serial == found).then_some(open)
-        })
+            Some((open.serial().ok()?, open))
+        });
+        opened.collect()
     }
 
     fn open(&self, name: &CStr) -> Result<OpenCard, pcsc::Error> {

@@ -10,11 +10,12 @@ use sealwright_protocol::{
 use tokio::sync::mpsc as channel;
 
 use crate::Error;
+use crate::configuration::ask_number;
 use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin::Sitting;
 use crate::piv::PivError;
-use crate::readers::Readers;
+use crate::readers::{OpenCard, Readers};
 
 /// What the conversation wants of the cards.
 pub enum Order {
@@ -90,7 +91,18 @@ pub fn run(
                     if withdrawn.load(Ordering::SeqCst) {
                         break;
                     }
-                    let Some(mut open) = readers.find(card.as_deref()) else {
+                    let found = match &card {
+                        Some(serial) => Ok(readers.find(serial)),
+                        None => choose(readers.all(), &sitting),
+                    };
+                    let found = match found {
+                        Ok(found) => found,
+                        Err(error) => {
+                            drop(news.send(News::Failed(error)));
+                            return;
+                        }
+                    };
+                    let Some(mut open) = found else {
                         if !asked {
                             asked = true;
                             let which = card.as_ref().map_or_else(String::new, |serial| format!(" {serial}"));
@@ -119,4 +131,20 @@ pub fn run(
             }
         }
     }
+}
+
+/// The card that is meant, when the portal has not named one: the only one, or the one that the person picks.
+fn choose(mut cards: Vec<(String, OpenCard)>, sitting: &Sitting) -> Result<Option<OpenCard>, Error> {
+    if cards.len() <= 1 {
+        return Ok(cards.pop().map(|(_, open)| open));
+    }
+    if !sitting.can_ask() {
+        return Err(Error::say("There are several cards. Take the others out, or say which reader with --reader."));
+    }
+    println!("There are several cards:");
+    for (index, (serial, open)) in cards.iter().enumerate() {
+        println!("  {}: card {serial} in {}", index + 1, open.reader);
+    }
+    let picked = ask_number("Which one is yours? ", cards.len())?;
+    Ok(Some(cards.swap_remove(picked - 1).1))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use sealwright::commands::demo::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
-use crate::support::{Database, PIN, TestWorld, ended, run, shows, view};
+use crate::support::{Database, PIN, TestWorld, ended, new_code, run, shows, view};
 
 /// Talks until the page asks the person something; gives the page.
 async fn until_asked(test: &TestWorld, begun: &mut Begun) -> String {
@@ -57,6 +57,37 @@ async fn without_a_card_the_agent_asks_for_one_and_goes_on() {
     }
     assert!(asked);
     assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_cards_the_person_picks_one() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    // Nobody is there to ask: no card is guessed.
+    let alone = test.agent_at_both_readers(&code, Some(&test.pin_file)).converse(&mut begun).await.expect("an end");
+    assert!(alone.said.contains("There are several cards. Take the others out"), "{}", alone.said);
+    let code = new_code(&mut begun).await.expect("a code");
+    let mut agent = test.agent_at_both_readers(&code, None);
+    let mut listed = Vec::new();
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(&mut begun, number.trim()).await.expect("the same number");
+            agent.answer(&format!("3\n2\n{PIN}\n{PIN}\n")).await.expect("typed");
+        }
+        if line.contains(" in Virtual reader") {
+            listed.push(line);
+        }
+    }
+    assert_eq!(
+        listed,
+        ["  1: card 20000001 in Virtual reader 0 00 00", "  2: card 20000002 in Virtual reader 0 00 01"]
+    );
+    // The second card is the one that was written.
+    test.world.readers.swap(0, 1);
+    let status = test.piv(&["-a", "status"]).await;
+    assert!(status.contains("Slot 9a") && status.contains("Slot 9c"), "{status}");
+    assert_eq!(ended(&mut begun).await["status"], "success");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,6 +101,11 @@ impl TestWorld {
         Agent::start(&self.world, code, reader, pin_file, &variables(environment)).expect("an agent")
     }
 
+    /// An agent that sees both readers.
+    pub fn agent_at_both_readers(&self, code: &str, pin_file: Option<&Path>) -> Agent {
+        Agent::start(&self.world, code, "Virtual reader", pin_file, &[]).expect("an agent")
+    }
+
     /// A file with a PIN in it.
     pub fn pin_file(&self, pin: &str) -> PathBuf {
         let path = self.path(&format!("pin-{pin}"));

@@ -37,7 +37,7 @@ pub struct Options {
 /// What keeps the demo from running.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let wanted = WorldOptions { address: Some(ADDRESS), ..WorldOptions::new(&options.directory, Programs::beside()?) };
-    let world = World::start(wanted).await?;
+    let mut world = World::start(wanted).await?;
     let reader = world.readers.first().cloned().unwrap_or_default();
     let pin_file = world.folder.join("alice-pin");
     std::fs::write(&pin_file, format!("{PIN}\n"))?;
@@ -47,8 +47,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let time = |name: &str| view.get("times").and_then(|times| times.get(name)).and_then(Value::as_i64).unwrap_or(-1);
     let certificates = view.get("data").and_then(|data| data.get("certificates")).and_then(Value::as_array);
     if !options.once {
-        println!("\nThe portal is at http://{}/ (instance {}).", world.proxy, journey.instance);
-        println!("Pick bob there and personalize the second card: his page shows the command for the agent.");
+        world.remove(0).await?;
+        println!(
+            "\nAlice has taken her card out. The portal is at http://{}/ (instance {}).",
+            world.proxy, journey.instance
+        );
+        println!("Pick bob there and personalize his card: his page shows the command for the agent.");
         println!("Ctrl-C ends everything.\n");
     }
     println!(
