@@ -110,6 +110,7 @@ impl MigrationTrait for Migration {
             .col(uuid("instance"))
             .col(big_integer("step"))
             .col(string("activity"))
+            .col(string("definition"))
             .col(json_binary("parameters"))
             .col(json_binary("plan"))
             .col(big_integer("attempt"))

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::sessions::SessionRow;
-use sealwright::store::{Access, Store, StoreError, sessions};
+use sealwright::store::work::{Abilities, WorkRow};
+use sealwright::store::{Access, Store, StoreError, sessions, work};
 
 use crate::support::{Database, Postgres};
 
@@ -146,4 +147,60 @@ async fn two_sealers_make_one_chain() {
     sealers[0].seal_all().await.expect("sealed");
     let chain = audit::verify(store.read(), &[], SystemClock.now_ms()).await.expect("verified");
     assert_eq!((chain.problems, chain.head.map(|(sequence, _)| sequence)), (Vec::new(), Some(60)));
+}
+
+/// Planned work is claimed by one node at a time, and only by one that can go on with it.
+async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    store
+        .write::<_, StoreError, _, _>(|tx| async move {
+            let row = WorkRow {
+                tenant: tx.tenant().to_owned(),
+                id: sealwright::random::id(),
+                instance: sealwright::random::id(),
+                step: 1,
+                activity: "pki.sign".to_owned(),
+                definition: "issue-certificate version 2".to_owned(),
+                parameters: serde_json::Value::Null,
+                plan: serde_json::Value::Null,
+                attempt: 1,
+                lease_owner: None,
+                lease_epoch: 0,
+                lease_until: None,
+                created_at: 1,
+            };
+            work::insert(&tx, row).await
+        })
+        .await
+        .expect("planned");
+    let claim = async |node: &'static str, activity: &str, definition: &str| {
+        let abilities = Abilities { activities: vec![activity.to_owned()], definitions: vec![definition.to_owned()] };
+        let claimed = store.write::<_, StoreError, _, _>(move |tx| {
+            let abilities = abilities.clone();
+            async move { work::claim(&tx, node, &abilities, 60_000, 10).await }
+        });
+        claimed.await.expect("asked").into_iter().map(|row| (row.id, row.lease_epoch)).collect::<Vec<_>>()
+    };
+    assert_eq!(claim("older", "pki.sign", "issue-certificate version 1").await, []);
+    assert_eq!(claim("other", "pki.revoke", "issue-certificate version 2").await, []);
+    let claimed = claim("newer", "pki.sign", "issue-certificate version 2").await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claim("late", "pki.sign", "issue-certificate version 2").await, []);
+    // An older holder of the lease records nothing.
+    let (id, epoch) = claimed[0];
+    let finish = async |epoch| {
+        store.write::<_, StoreError, _, _>(move |tx| async move { work::finish(&tx, id, epoch).await }).await
+    };
+    assert!(!finish(epoch - 1).await.expect("asked"));
+    assert!(finish(epoch).await.expect("asked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_is_claimed_once_by_who_can_do_it_on_sqlite() {
+    work_is_claimed_once_by_who_can_do_it(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_is_claimed_once_by_who_can_do_it_on_postgres() {
+    work_is_claimed_once_by_who_can_do_it(Database::Postgres).await;
 }

@@ -71,3 +71,93 @@ async fn a_person_personalizes_a_card_in_the_browser() {
         .await;
     assert_eq!(foreign, 0);
 }
+
+/// Picks a person and a role in the browser; comes back at the start page.
+async fn enter(chromium: &Chromium, test: &TestWorld, person: &str, role: &str) {
+    let base = format!("http://{}", test.world.proxy);
+    chromium.open(&format!("{base}/demo")).await;
+    chromium.click(&format!("form:has(input[value={person}]) button")).await;
+    chromium.until("return document.querySelector('h1') !== null").await;
+    chromium.open(&format!("{base}/role")).await;
+    chromium.click(&format!("form:has(input[name=role][value={role}]) button")).await;
+    chromium.until("return document.querySelector('h1') !== null").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_is_said_in_plain_words() {
+    let test = TestWorld::start_with(Database::Sqlite, &[], "stock = [\"20000002\"]").await;
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots");
+    let chromium = Chromium::start(&test.path("profile")).await;
+    let base = format!("http://{}", test.world.proxy);
+    // Past the proxy nobody is signed in.
+    chromium.open(&format!("http://{}/", test.world.pages)).await;
+    assert_eq!(chromium.run("return document.querySelector('h1').innerText").await, "You are not signed in");
+    chromium.pictures(&pictures, "20-not-signed-in").await;
+    enter(&chromium, &test, "alice", "ra-operator").await;
+    chromium.pictures(&pictures, "21-role-refused").await;
+    enter(&chromium, &test, "alice", "user").await;
+    chromium.open(&format!("{base}/token")).await;
+    chromium.click("main button").await;
+    chromium.until("return document.querySelector('form[action$=code] button') !== null").await;
+    let instance = chromium.run("return location.pathname").await;
+    let instance = instance.as_str().expect("a path");
+    // A card that is not in stock leads to a question.
+    let mut agent = pair(&chromium, &test, &test.world.readers[0], Some(&test.pin_file), &[]).await;
+    chromium.until("return document.querySelector('form[action$=act] button') !== null").await;
+    chromium.pictures(&pictures, "22-question").await;
+    // An operator looks at it, with what operators may do.
+    enter(&chromium, &test, "carl", "ca-operator").await;
+    chromium.pictures(&pictures, "23-operator-home").await;
+    chromium.open(&format!("{base}{instance}")).await;
+    chromium.until("return document.querySelector('button')?.innerText == 'End it without success'").await;
+    chromium.pictures(&pictures, "24-operator").await;
+    enter(&chromium, &test, "alice", "user").await;
+    chromium.open(&format!("{base}{instance}")).await;
+    chromium.click("form:has(input[value=stop]) button").await;
+    chromium.until("return document.querySelector('[role=status]')?.innerText.startsWith('You stopped')").await;
+    chromium.pictures(&pictures, "25-stopped").await;
+    assert!(!agent.end().await.expect("an end").success());
+    // A wrong PIN: the page says what happened and what to do.
+    chromium.open(&format!("{base}/token")).await;
+    chromium.click("main button").await;
+    chromium.until("return document.querySelector('form[action$=code] button') !== null").await;
+    let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "agent.generate.before".to_owned())];
+    let reader = test.world.readers[1].clone();
+    pair(&chromium, &test, &reader, Some(&test.pin_file), &killed).await.end().await.expect("killed");
+    chromium.run("document.querySelectorAll('details').forEach((part) => { part.open = true })").await;
+    let wrong = test.pin_file("11223344");
+    let mut agent = pair(&chromium, &test, &reader, Some(&wrong), &[]).await;
+    agent.end().await.expect("an end");
+    chromium.until("return document.querySelector('[role=status]')?.innerText.startsWith('Not every')").await;
+    let text = chromium.run("return document.querySelector('main').innerText").await;
+    assert!(text.as_str().is_some_and(|text| text.contains("Start again with the right PIN.")), "{text}");
+    chromium.pictures(&pictures, "26-not-finished").await;
+}
+
+/// Gets a code from the page and pairs an agent with it; comes back when the numbers are confirmed on both sides.
+async fn pair(
+    chromium: &Chromium,
+    test: &TestWorld,
+    reader: &str,
+    pin_file: Option<&Path>,
+    environment: &[(String, String)],
+) -> Agent {
+    let before = chromium.run("return document.querySelector('.code')?.innerText ?? ''").await;
+    chromium.run("document.querySelectorAll('details').forEach((part) => { part.open = true })").await;
+    chromium.click("form[action$=code] button").await;
+    let shown = format!(
+        "const code = document.querySelector('.code')?.innerText; return code && code != {before} ? code : null"
+    );
+    let code = chromium.until(&shown).await;
+    let code = code.as_str().expect("a code");
+    let mut agent = Agent::start(&test.world, code, reader, pin_file, environment).expect("an agent");
+    while let Some(line) = agent.line().await.expect("a line") {
+        if line.starts_with("Number:") {
+            chromium.until("return document.querySelector('.number') !== null").await;
+            chromium.click("form[action$=confirm] button").await;
+            agent.answer("y\n").await.expect("answered");
+            return agent;
+        }
+    }
+    panic!("the agent ended before it was paired");
+}

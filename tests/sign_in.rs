@@ -38,7 +38,14 @@ async fn the_header_is_believed_from_the_proxy_alone() {
         assert!(!body.contains("alice"), "a refusal says whom it refused");
     }
     // Each refusal is in the audit: asked of the database that the portal writes.
-    assert_eq!(test.audited("sign-in-refused").await.len(), refused.len());
+    // Another machine, here another address of this one, that has learned the secret.
+    let elsewhere = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
+    let mut request = elsewhere.build().expect("a client").get(format!("http://{}/role", test.world.pages));
+    for (name, value) in good {
+        request = request.header(name, value);
+    }
+    assert_eq!(request.send().await.expect("an answer").status(), 403);
+    assert_eq!(test.audited("sign-in-refused").await.len(), refused.len() + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

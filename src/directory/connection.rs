@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchResult};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
@@ -16,6 +16,9 @@ use super::{DirectoryError, classify};
 
 pub(super) const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A connection that was not used for so long is asked whether it lives.
+const RESTED: Duration = Duration::from_secs(30);
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 
 /// The section `[directory]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -99,8 +102,17 @@ impl managed::Manager for Manager {
         Ok(ldap)
     }
 
-    async fn recycle(&self, ldap: &mut Ldap, _: &Metrics) -> RecycleResult<LdapError> {
-        if ldap.is_closed() { Err(RecycleError::message("closed")) } else { Ok(()) }
+    /// A connection that has rested may be dead without knowing: firewalls forget it silently. It is asked for the root DSE, which every server
+    /// answers (RFC 4512 section 5.1).
+    async fn recycle(&self, ldap: &mut Ldap, metrics: &Metrics) -> RecycleResult<LdapError> {
+        if ldap.is_closed() {
+            return Err(RecycleError::message("closed"));
+        }
+        if metrics.last_used() > RESTED {
+            let asked = ldap.with_timeout(HEALTH_LIMIT).search("", Scope::Base, "(objectClass=*)", ["1.1"]).await;
+            asked.and_then(SearchResult::success).map_err(RecycleError::Backend)?;
+        }
+        Ok(())
     }
 }
 

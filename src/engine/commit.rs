@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::contract::{Call, Failure, Planned};
+use super::definitions::definition_name;
 use super::{Engine, EngineError};
 use crate::audit::{self, Origin};
 use crate::clock::milliseconds;
@@ -245,6 +246,7 @@ impl<'a> Commit<'a> {
                     instance: instance.id,
                     step: i64::try_from(step).unwrap_or(i64::MAX),
                     activity,
+                    definition: definition_name(&instance.workflow, instance.version),
                     parameters,
                     plan,
                     attempt: 1,

@@ -35,26 +35,29 @@ impl Definitions {
             let name = definition.name.text.clone();
             let source = sources.get(&name).cloned().unwrap_or_default();
             let hash = random::digest(source.as_bytes());
-            let changed = || EngineError::Definition { name: name.clone(), version: definition.version };
-            match definitions::find(store.read(), &name, definition.version).await? {
-                Some(row) if row.hash == hash => continue,
-                Some(_) => return Err(changed()),
-                None => {}
-            }
             let row = DefinitionRow {
                 tenant: store.read().tenant().to_owned(),
                 name: name.clone(),
                 version: i64::from(definition.version),
-                hash,
+                hash: hash.clone(),
                 source,
                 released_at: now,
             };
-            store
-                .write::<_, StoreError, _, _>(move |tx| {
+            // Another node may release the same at the same time: the first one counts.
+            if definitions::find(store.read(), &name, definition.version).await?.is_none() {
+                let insert = move |tx| {
                     let row = row.clone();
                     async move { definitions::insert(&tx, row).await }
-                })
-                .await?;
+                };
+                match store.write(insert).await {
+                    Ok(()) | Err(StoreError::Exists(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let released = definitions::find(store.read(), &name, definition.version).await?;
+            if released.is_none_or(|row| row.hash != hash) {
+                return Err(EngineError::Definition { name, version: definition.version });
+            }
         }
         let older = load_older(store, &library, &sources, catalog).await?;
         Ok(Self { library, older })
@@ -68,6 +71,12 @@ impl Definitions {
         self.library.all()
     }
 
+    /// Names of everything that this node can go on with.
+    pub(super) fn known(&self) -> impl Iterator<Item = String> {
+        let current = self.all().map(|definition| definition_name(&definition.name.text, definition.version));
+        current.chain(self.older.keys().map(|(name, version)| definition_name(name, *version)))
+    }
+
     /// The definition of an instance.
     ///
     /// # Errors
@@ -77,6 +86,11 @@ impl Definitions {
         let found = current.or_else(|| self.older.get(&(name.to_owned(), version)));
         found.cloned().ok_or_else(|| EngineError::Definition { name: name.to_owned(), version })
     }
+}
+
+/// How planned work names the definition that it belongs to.
+pub(super) fn definition_name(workflow: &str, version: u32) -> String {
+    format!("{workflow} version {version}")
 }
 
 /// Stored versions that are not the current ones, verified against what this release offers.

@@ -11,7 +11,7 @@ use super::contract::{Call, Failure};
 use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::fail_point;
-use crate::store::work::WorkRow;
+use crate::store::work::{Abilities, WorkRow};
 use crate::store::{Tx, instances, waits, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
@@ -82,13 +82,15 @@ fn report(result: Result<(), EngineError>, instance: Uuid) {
 }
 
 async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
-    let (node, names) = (engine.node().to_owned(), engine.inner.registry.activity_names());
+    let activities = engine.inner.registry.activity_names();
+    let abilities = Abilities { activities, definitions: engine.definitions().known().collect() };
+    let node = engine.node().to_owned();
     let claimed = engine
         .store()
         .write(move |tx| {
-            let (node, names) = (node.clone(), names.clone());
+            let (node, abilities) = (node.clone(), abilities.clone());
             async move {
-                let rows = work::claim(&tx, &node, &names, LEASE, BATCH).await?;
+                let rows = work::claim(&tx, &node, &abilities, LEASE, BATCH).await?;
                 // Nothing to claim is nothing to commit.
                 if rows.is_empty() { Err(EngineError::NotFound) } else { Ok(rows) }
             }

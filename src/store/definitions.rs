@@ -24,6 +24,8 @@ pub async fn all(access: &impl Access) -> Result<Vec<DefinitionRow>, StoreError>
 }
 
 pub async fn insert(tx: &Tx, row: DefinitionRow) -> Result<(), StoreError> {
-    definition::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
-    Ok(())
+    match definition::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await {
+        Err(error) if StoreError::is_unique_violation(&error) => Err(StoreError::Exists("definition")),
+        other => Ok(other.map(drop)?),
+    }
 }

@@ -14,12 +14,19 @@ pub async fn insert(tx: &Tx, row: WorkRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Claims up to `limit` planned activities whose lease is free or has run out. Each gets the next epoch: what an older holder still
+/// What a node can do: the activities and the definitions that its release has.
+#[derive(Clone, Debug)]
+pub struct Abilities {
+    pub activities: Vec<String>,
+    pub definitions: Vec<String>,
+}
+
+/// Claims up to `limit` planned activities that the node can do, whose lease is free or has run out. Each gets the next epoch: what an older holder still
 /// reports is refused.
 pub async fn claim(
     tx: &Tx,
     owner: &str,
-    activities: &[String],
+    abilities: &Abilities,
     lease: i64,
     limit: u64,
 ) -> Result<Vec<WorkRow>, StoreError> {
@@ -28,7 +35,8 @@ pub async fn claim(
     let rows = work::Entity::find()
         .filter(work::Column::Tenant.eq(tx.tenant()))
         .filter(free)
-        .filter(work::Column::Activity.is_in(activities))
+        .filter(work::Column::Activity.is_in(&abilities.activities))
+        .filter(work::Column::Definition.is_in(&abilities.definitions))
         .order_by_asc(work::Column::Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

@@ -11,6 +11,8 @@ pub struct Model {
     pub instance: Uuid,
     pub step: i64,
     pub activity: String,
+    /// Workflow and version: a node claims only what it can go on with.
+    pub definition: String,
     #[sea_orm(column_type = "JsonBinary")]
     pub parameters: Json,
     #[sea_orm(column_type = "JsonBinary")]
