@@ -27,12 +27,9 @@ async fn a_person_personalizes_a_card_in_the_browser() {
     assert_eq!(chromium.run("return document.querySelector('nav')").await, serde_json::Value::Null);
     chromium.pictures(&pictures, "03-token").await;
     chromium.click("main button").await;
-    chromium.until("return document.querySelector('form[action$=code] button') !== null").await;
-    chromium.pictures(&pictures, "04-connect").await;
-    chromium.click("form[action$=code] button").await;
     let code = chromium.until("return document.querySelector('.code')?.innerText").await;
     assert_eq!(chromium.run("return document.querySelector('nav')").await, serde_json::Value::Null);
-    chromium.pictures(&pictures, "05-code").await;
+    chromium.pictures(&pictures, "04-code").await;
     let reader = test.world.readers[0].clone();
     let mut agent = Agent::start(&test.world, code.as_str().expect("a code"), &reader, Some(&test.pin_file), &[])
         .expect("an agent");
@@ -42,13 +39,13 @@ async fn a_person_personalizes_a_card_in_the_browser() {
             // The page shows the number by itself: nobody reloads it.
             let shown = chromium.until("return document.querySelector('.number')?.innerText").await;
             assert_eq!(shown.as_str(), Some(number.trim()));
-            chromium.pictures(&pictures, "06-compare").await;
+            chromium.pictures(&pictures, "05-compare").await;
             chromium.click("form[action$=confirm] button").await;
             agent.answer("y\n").await.expect("answered");
         }
         if let Some(label) = line.strip_prefix("· ") {
             seen.push(label.to_owned());
-            let name = format!("07-working-{:02}", seen.len());
+            let name = format!("06-working-{:02}", seen.len());
             chromium.pictures(&pictures, &name).await;
         }
     }
@@ -58,13 +55,13 @@ async fn a_person_personalizes_a_card_in_the_browser() {
     chromium.until(ready).await;
     assert_eq!(chromium.run(HEADLINE).await, "Your card is ready. You can take it out.");
     chromium.run("document.querySelectorAll('details').forEach((part) => { part.open = true })").await;
-    chromium.pictures(&pictures, "08-done").await;
+    chromium.pictures(&pictures, "07-done").await;
     chromium.open(&format!("{base}/credentials")).await;
     let rows = chromium.run("return document.querySelectorAll('tbody tr').length").await;
     assert_eq!(rows, 3);
-    chromium.pictures(&pictures, "09-credentials").await;
+    chromium.pictures(&pictures, "08-credentials").await;
     chromium.open(&format!("{base}/nowhere/at/all")).await;
-    chromium.pictures(&pictures, "10-error").await;
+    chromium.pictures(&pictures, "09-error").await;
     // Nothing was refused by the content security policy: no inline code, no foreign request.
     let foreign = chromium
         .run("return performance.getEntriesByType('resource').filter((entry) => !entry.name.startsWith(location.origin)).length")
@@ -118,8 +115,7 @@ async fn what_goes_wrong_is_said_in_plain_words() {
     chromium.pictures(&pictures, "25-stopped").await;
     assert!(!agent.end().await.expect("an end").success());
     // A wrong PIN: the page says what happened and what to do.
-    chromium.open(&format!("{base}/token")).await;
-    chromium.click("main button").await;
+    chromium.click("form[action='/start/personalize'] button").await;
     chromium.until("return document.querySelector('form[action$=code] button') !== null").await;
     let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "agent.generate.before".to_owned())];
     let reader = test.world.readers[1].clone();

@@ -17,9 +17,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::audit::{self, Event, Origin};
+use crate::cards::management_key;
 use crate::cards::pairing::{self, PairingState};
+use crate::cards::pairings::{AgentFacts, PairingError};
 use crate::cards::sealing::{Purpose, Sealed};
-use crate::cards::{management_key, pairings::PairingError};
 use crate::engine::{EngineError, verbs};
 use crate::portal::Portal;
 use crate::random;
@@ -153,7 +154,7 @@ impl Channel {
         if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 {
             return Err(End::Protocol);
         }
-        let row = self.portal.pairings.redeem(code, host, &key.0, readers).await?;
+        let row = self.portal.pairings.check(code, &key.0).await?;
         let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
         let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(End::Protocol)?;
         let purpose =
@@ -171,7 +172,8 @@ impl Channel {
             return Err(End::Protocol);
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
-        self.portal.pairings.set_number(row.id, &number).await?;
+        let agent = AgentFacts { host: host.to_owned(), key: key.0.clone(), readers: readers.to_vec(), number };
+        self.portal.pairings.redeem(row.id, agent).await?;
         self.portal.engine.announce(row.root);
         let FromAgent::Confirm = self.receive().await? else { return Err(End::Protocol) };
         let row = self.portal.pairings.confirm_by_agent(row.id).await?;
@@ -195,7 +197,7 @@ impl Channel {
             }
             row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         }
-        Ok(self.portal.pairings.hold(row.id).await?)
+        Ok(row)
     }
 
     async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRow, End> {
@@ -217,6 +219,7 @@ impl Channel {
         let row = if row.confirmed_by_agent { row } else { self.portal.pairings.confirm_by_agent(id).await? };
         self.portal.engine.announce(row.root);
         let row = self.confirmed(row).await?;
+        let row = self.portal.pairings.hold(row.id).await?;
         let (origin, now, root) = (Origin::system("agent"), self.portal.clock.now_ms(), row.root);
         let host = host.to_owned();
         self.portal

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::fail_point;
 use crate::random;
 use crate::store::pairings::PairingRow;
-use crate::store::{Access, Store, StoreError, WriteError, pairings};
+use crate::store::{Access, Store, StoreError, Tx, WriteError, pairings};
 
 /// Wrong codes within ten minutes: of one agent, and of all together.
 const TRIES: usize = 5;
@@ -72,6 +72,28 @@ impl PairingError {
     }
 }
 
+/// What is learned of an agent when it redeems a code.
+#[derive(Clone, Debug)]
+pub struct AgentFacts {
+    pub host: String,
+    /// Its Ed25519 public key.
+    pub key: Vec<u8>,
+    pub readers: Vec<Reader>,
+    /// The six digits that it shows.
+    pub number: String,
+}
+
+/// Writes an offer in the transaction of something else, such as the start that will need a card.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn offer_in(tx: &Tx, code: PairingRow, origin: &Origin) -> Result<(), StoreError> {
+    let (root, at) = (code.root, code.created_at);
+    pairings::end_others(tx, root, code.id).await?;
+    pairings::insert(tx, code).await?;
+    audit::record(tx, origin, Some(root), at, &Event::CodeOffered).await
+}
+
 /// Pairings of one portal. Cheap to clone.
 #[derive(Clone)]
 pub struct Pairings {
@@ -86,22 +108,12 @@ impl Pairings {
         Self { store, clock, node: Arc::from(node), wrong: Arc::default() }
     }
 
-    /// Offers a new code for a root; the ones before are over.
-    ///
-    /// # Errors
-    /// [`PairingError::Store`].
-    pub async fn offer(
-        &self,
-        root: Uuid,
-        session: &str,
-        cookie: &str,
-        login: &str,
-        origin: &Origin,
-    ) -> Result<PairingRow, PairingError> {
+    /// A new code for a root and a browser session, not yet written.
+    pub fn code_for(&self, root: Uuid, session: &str, cookie: &str, login: &str) -> PairingRow {
         let now = self.clock.now_ms();
         let id = random::id();
         let code = Code::derive(cookie, id);
-        let row = PairingRow {
+        PairingRow {
             tenant: self.store.read().tenant().to_owned(),
             id,
             root,
@@ -120,39 +132,34 @@ impl Pairings {
             epoch: 0,
             node: None,
             created_at: now,
-        };
-        let (stored, origin) = (row.clone(), origin.clone());
-        self.store
-            .write::<_, PairingError, _, _>(move |tx| {
-                let (row, origin) = (stored.clone(), origin.clone());
-                async move {
-                    pairings::end_others(&tx, row.root, row.id).await?;
-                    let root = row.root;
-                    pairings::insert(&tx, row).await?;
-                    Ok(audit::record(&tx, &origin, Some(root), now, &Event::CodeOffered).await?)
-                }
-            })
-            .await?;
-        Ok(row)
+        }
     }
 
-    /// Redeems a code. Grants nothing yet.
+    /// Offers a new code; the ones before are over.
+    ///
+    /// # Errors
+    /// [`PairingError::Store`].
+    pub async fn offer(&self, code: PairingRow, origin: &Origin) -> Result<(), PairingError> {
+        let origin = origin.clone();
+        let offered = self.store.write::<_, StoreError, _, _>(move |tx| {
+            let (code, origin) = (code.clone(), origin.clone());
+            async move { offer_in(&tx, code, &origin).await }
+        });
+        Ok(offered.await?)
+    }
+
+    /// Looks whether a code is good. Grants nothing and uses nothing up.
     ///
     /// # Errors
     /// [`PairingError`]; refusals are audited.
-    pub async fn redeem(
-        &self,
-        code: &str,
-        host: &str,
-        agent_key: &[u8],
-        readers: &[Reader],
-    ) -> Result<PairingRow, PairingError> {
-        let redeemed = if self.is_limited(agent_key) {
+    pub async fn check(&self, code: &str, agent_key: &[u8]) -> Result<PairingRow, PairingError> {
+        let checked = if self.is_limited(agent_key) {
             Err(PairingError::Limited)
         } else {
-            self.try_redeem(code, host, agent_key, readers).await
+            let row = pairings::find_by_code(self.store.read(), &pairing::digest(code)).await?;
+            row.ok_or(PairingError::Unknown).and_then(|row| self.is_good(&row).map(|()| row))
         };
-        if let Err(error) = &redeemed {
+        if let Err(error) = &checked {
             if matches!(error, PairingError::Unknown) {
                 self.note_wrong(agent_key);
             }
@@ -163,54 +170,37 @@ impl Pairings {
                 })
                 .await?;
         }
-        redeemed
+        checked
     }
 
-    async fn try_redeem(
-        &self,
-        code: &str,
-        host: &str,
-        agent_key: &[u8],
-        readers: &[Reader],
-    ) -> Result<PairingRow, PairingError> {
-        let digest = pairing::digest(code);
-        let (now, host, agent_key) = (self.clock.now_ms(), host.to_owned(), agent_key.to_vec());
-        let readers = serde_json::to_value(readers).ok();
-        self.store
-            .write(move |tx| {
-                let (digest, host, agent_key, readers) =
-                    (digest.clone(), host.clone(), agent_key.clone(), readers.clone());
-                async move {
-                    let mut row = pairings::lock_by_code(&tx, &digest).await?.ok_or(PairingError::Unknown)?;
-                    if row.state != PairingState::Offered.as_str() {
-                        return Err(PairingError::Used);
-                    }
-                    if row.expires_at < now {
-                        return Err(PairingError::Expired);
-                    }
-                    row.state = PairingState::Redeemed.as_str().to_owned();
-                    row.host = Some(host);
-                    row.agent_key = Some(agent_key);
-                    row.readers = readers;
-                    pairings::update(&tx, &row).await?;
-                    Ok(row)
-                }
-            })
-            .await
+    fn is_good(&self, row: &PairingRow) -> Result<(), PairingError> {
+        if row.state != PairingState::Offered.as_str() {
+            return Err(PairingError::Used);
+        }
+        if row.expires_at < self.clock.now_ms() {
+            return Err(PairingError::Expired);
+        }
+        Ok(())
     }
 
-    /// The six digits are known.
+    /// Uses a code up: the agent is known, the number can be compared. Grants nothing yet.
     ///
     /// # Errors
-    /// [`PairingError::Ended`].
-    pub async fn set_number(&self, id: Uuid, number: &str) -> Result<(), PairingError> {
-        let number = number.to_owned();
+    /// [`PairingError::Used`] when another agent was quicker.
+    pub async fn redeem(&self, id: Uuid, agent: AgentFacts) -> Result<PairingRow, PairingError> {
+        let (pairings, node) = (self.clone(), self.node.to_string());
         self.change(id, move |row| {
-            row.number = Some(number.clone());
+            pairings.is_good(row)?;
+            row.state = PairingState::Redeemed.as_str().to_owned();
+            row.host = Some(agent.host.clone());
+            row.agent_key = Some(agent.key.clone());
+            row.readers = serde_json::to_value(&agent.readers).ok();
+            row.number = Some(agent.number.clone());
+            row.epoch += 1;
+            row.node = Some(node.clone());
             Ok(())
         })
         .await
-        .map(drop)
     }
 
     /// The person at the page has compared the numbers.
@@ -245,7 +235,7 @@ impl Pairings {
         .await
     }
 
-    /// An agent holds the pairing from here on; an older session of it is fenced off.
+    /// An agent that comes back holds the pairing from here on; an older session of it is fenced off.
     ///
     /// # Errors
     /// [`PairingError::Ended`].

@@ -16,7 +16,7 @@ use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Stored};
 use crate::store::jobs::JobRow;
 use crate::store::waits::TimerRow;
-use crate::store::{instances, jobs, waits};
+use crate::store::{StoreError, Tx, instances, jobs, waits};
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -90,6 +90,24 @@ impl Engine {
         workflow: &str,
         arguments: Map<String, Value>,
     ) -> Result<Uuid, EngineError> {
+        self.start_with(caller, workflow, arguments, |_, _, _| async { Ok(()) }).await
+    }
+
+    /// The same, with bookkeeping of the caller's own in the transaction of a new instance.
+    ///
+    /// # Errors
+    /// As [`Engine::start`], and what `also` ends with.
+    pub async fn start_with<F, Fut>(
+        &self,
+        caller: &Caller,
+        workflow: &str,
+        arguments: Map<String, Value>,
+        also: F,
+    ) -> Result<Uuid, EngineError>
+    where
+        F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
         if !may_start(&definition, &caller.actor) {
             return Err(EngineError::Forbidden);
@@ -105,12 +123,14 @@ impl Engine {
             arguments,
             policy: self.inner.policy.clone(),
         };
+        let also = Arc::new(also);
         let started = dispatch::write(self, caller.origin(), move |engine, tx, origin| {
-            let (definition, start) = (definition.clone(), start.clone());
+            let (definition, start, also) = (definition.clone(), start.clone(), also.clone());
             Box::pin(async move {
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 commit.begin(&definition, start, id).await?;
                 commit.chain().await?;
+                also(tx.clone(), id, definition).await?;
                 Ok((id, commit.after))
             })
         })

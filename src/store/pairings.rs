@@ -14,16 +14,15 @@ pub async fn insert(tx: &Tx, row: PairingRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// By the digest of either form of the code; locks the row.
-pub async fn lock_by_code(tx: &Tx, digest: &str) -> Result<Option<PairingRow>, StoreError> {
+/// By the digest of either form of the code.
+pub async fn find_by_code(access: &impl Access, digest: &str) -> Result<Option<PairingRow>, StoreError> {
     let by_code =
         Condition::any().add(pairing::Column::CodeHash.eq(digest)).add(pairing::Column::ShortCodeHash.eq(digest));
     let row = pairing::Entity::find()
-        .filter(pairing::Column::Tenant.eq(tx.tenant()))
+        .filter(pairing::Column::Tenant.eq(access.tenant()))
         .filter(by_code)
         .order_by_desc(pairing::Column::CreatedAt)
-        .lock(LockType::Update)
-        .one(tx.connection())
+        .one(access.connection())
         .await?;
     Ok(row)
 }

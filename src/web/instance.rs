@@ -4,18 +4,21 @@ mod page;
 mod past;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use sealwright_workflow::definition::{Definition, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::error::PageError;
 use super::{Visitor, render as render_page, see_other, visitor};
-use crate::cards::pairings::PairingError;
+use crate::cards::pairings::{PairingError, offer_in};
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
+use crate::store::Tx;
 use crate::store::instances::Stored;
 
 pub use past::time_text;
@@ -87,7 +90,18 @@ pub async fn start(
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    let id = portal.engine.start(&caller, &workflow, Map::new()).await?;
+    let (pairings, origin) = (portal.pairings.clone(), visitor.origin());
+    let (session, cookie) = (visitor.session.clone(), visitor.cookie.clone());
+    let also = move |tx: Tx, root: Uuid, definition: Arc<Definition>| {
+        let code = pairings.code_for(root, &session.id, &cookie, &session.login);
+        let origin = origin.clone();
+        async move {
+            // A card will be needed: its code is there at once.
+            let needs_card = definition.states.iter().any(|state| matches!(state.kind, Kind::Card(_)));
+            if needs_card { offer_in(&tx, code, &origin).await } else { Ok(()) }
+        }
+    };
+    let id = portal.engine.start_with(&caller, &workflow, Map::new(), also).await?;
     Ok(visitor.finish(back(&id.to_string(), &form)))
 }
 
@@ -122,12 +136,8 @@ pub async fn code(
         Err(elsewhere) => return Ok(elsewhere),
     };
     let root = own_root(&portal, &caller, &id).await?;
-    let session = &visitor.session;
-    portal
-        .pairings
-        .offer(root, &session.id, &visitor.cookie, &session.login, &visitor.origin())
-        .await
-        .map_err(|error| PageError::internal(&error))?;
+    let code = portal.pairings.code_for(root, &visitor.session.id, &visitor.cookie, &visitor.session.login);
+    portal.pairings.offer(code, &visitor.origin()).await.map_err(|error| PageError::internal(&error))?;
     portal.engine.announce(root);
     Ok(visitor.finish(back(&id, &form)))
 }

@@ -44,6 +44,8 @@ pub struct Frame {
     pub login: String,
     pub role: String,
     pub csrf: String,
+    /// What can be started in this role by a link of its own: path and title.
+    pub links: Vec<(String, String)>,
     /// Deep links hide the menu.
     pub menu: bool,
     /// A page that changes by itself asks the server again.

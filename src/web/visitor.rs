@@ -1,7 +1,10 @@
 //! Who asks: the login of the proxy's header, the session of the cookie, the role that holds for it.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
+use sealwright_workflow::definition::Definition;
 use sealwright_workflow::instance::Actor;
 
 use super::Frame;
@@ -9,7 +12,7 @@ use super::error::PageError;
 use super::observe::request_id;
 use crate::audit::{Event, Origin};
 use crate::auth::Roles;
-use crate::engine::verbs::Caller;
+use crate::engine::verbs::{Caller, may_start};
 use crate::portal::Portal;
 use crate::store::sessions::SessionRow;
 
@@ -106,12 +109,19 @@ impl Visitor {
     }
 
     pub fn frame(&self, portal: &Portal, title: &str) -> Frame {
+        let actor = self.actor();
+        let linked = |definition: &Arc<Definition>| {
+            let link = definition.start.link.as_ref()?;
+            let may = actor.as_ref().is_some_and(|actor| may_start(definition, actor));
+            may.then(|| (link.text.clone(), definition.title.clone()))
+        };
         Frame {
             title: title.to_owned(),
             portal: portal.configuration.name.clone(),
             login: self.session.login.clone(),
             role: self.session.role.as_deref().map(Roles::title).unwrap_or_default().to_owned(),
             csrf: self.session.csrf.clone(),
+            links: portal.engine.definitions().all().filter_map(linked).collect(),
             menu: true,
             refresh: None,
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
-use crate::engine::verbs::{Repair, View, reasons};
+use crate::engine::verbs::{Repair, View, may_start, reasons};
 use crate::portal::Portal;
 use crate::web::{Frame, PageError, Visitor};
 
@@ -25,6 +25,8 @@ pub struct InstancePage {
     headline: String,
     /// Why it ended without success, in the words of its parts.
     reasons: Vec<String>,
+    /// The workflow, when the visitor may begin it again after an end without success.
+    again: Option<String>,
     question: Option<String>,
     actions: Vec<Action>,
     /// Why it stands still, and what the visitor may do about it.
@@ -92,6 +94,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         } else {
             reasons(&view.tree)
         },
+        again: again(visitor, view),
         question,
         actions: view.actions.clone(),
         stuck: match &instance.waiting {
@@ -108,6 +111,14 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         version: view.tree.iter().map(|part| part.revision).sum(),
         frame,
     })
+}
+
+fn again(visitor: &Visitor, view: &View) -> Option<String> {
+    let instance = &view.stored.instance;
+    let over = !instance.is_open() && instance.status != Status::Success;
+    let may =
+        visitor.actor().is_some_and(|actor| actor.person == instance.owner && may_start(&view.definition, &actor));
+    (over && may).then(|| instance.workflow.clone())
 }
 
 async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pairing, PageError> {
