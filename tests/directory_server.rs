@@ -43,7 +43,6 @@ async fn people_are_found_missed_doubled_and_incomplete() {
     for hostile in ["*", "al*", "alice)(uid=*", "\\2a", "alice\0"] {
         assert_eq!(directory.find(hostile, &[]).await, Ok(Lookup::NotFound), "{hostile:?}");
     }
-    assert_eq!(directory.is_member("cn=operators,dc=example,dc=test", &alice).await, Ok(true));
     assert_eq!(directory.is_member("cn=no-such-group,dc=example,dc=test", &alice).await, Ok(false));
 }
 
@@ -78,4 +77,22 @@ async fn a_server_with_another_certificate_is_not_talked_to() {
     let slapd = Slapd::start(folder.path()).await;
     let directory = directory(&slapd, &slapd.other_ca_file);
     assert_eq!(directory.find("alice", &[]).await, Err(DirectoryError::Unavailable));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_groups_within_groups_are_members() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    let directory = directory(&slapd, &slapd.ca_file);
+    let find = async |login: &str| match directory.find(login, &[]).await {
+        Ok(Lookup::Found(person)) => person,
+        other => panic!("{login}: {other:?}"),
+    };
+    let (alice, carl) = (find("alice").await, find("carl").await);
+    // alice is in `operators`, which is in `night shift`, which is in `everybody`, which is in `night shift` again.
+    for group in ["cn=operators", "cn=night shift", "CN=Everybody"] {
+        let group = format!("{group},ou=groups,{BASE}");
+        assert_eq!(directory.is_member(&group, &alice).await, Ok(true), "{group}");
+        assert_eq!(directory.is_member(&group, &carl).await, Ok(false), "{group}");
+    }
 }

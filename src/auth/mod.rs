@@ -1,5 +1,6 @@
 //! Who somebody is and in which role: the proxy's header, role handlers, sessions.
 
+mod command;
 pub mod header;
 pub mod roles;
 pub mod sessions;

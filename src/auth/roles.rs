@@ -1,9 +1,11 @@
-//! Roles and their handlers: `static` grants to everybody, `ldap-group` to the members of a group.
+//! Roles and their handlers: `static` grants to everybody, `ldap-group` to the members of a group, `command` to whom a program says.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::command::{self, NoAnswer};
 use crate::directory::{Directory, DirectoryError, Lookup};
 
 /// The roles of the portal, in the order that people are offered them.
@@ -18,9 +20,22 @@ pub const SYSTEM: &str = "system";
 pub enum RoleOptions {
     Static,
     LdapGroup {
-        /// The group's distinguished name.
+        /// The group's distinguished name; members of groups within it count too.
         group: String,
     },
+    Command {
+        /// An absolute path. It is called with the login alone; exit status 0 grants.
+        program: PathBuf,
+    },
+}
+
+/// Why it is not known whether somebody may act in a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoleError {
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Command(#[from] NoAnswer),
 }
 
 /// Asks the handlers.
@@ -30,33 +45,43 @@ pub struct Roles {
     directory: Directory,
 }
 
-/// A role in the configuration that the portal does not have.
+/// What is wrong with the roles of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("roles: there is no role `{0}`")]
-pub struct UnknownRole(String);
+pub enum RoleOptionsError {
+    #[error("roles: there is no role `{0}`")]
+    Unknown(String),
+    #[error("roles: the program of `{0}` must be an absolute path")]
+    Program(String),
+}
 
 impl Roles {
     /// # Errors
-    /// [`UnknownRole`].
-    pub fn new(handlers: BTreeMap<String, RoleOptions>, directory: Directory) -> Result<Self, UnknownRole> {
-        match handlers.keys().find(|name| !ROLES.iter().any(|(known, _)| known == name)) {
-            Some(unknown) => Err(UnknownRole(unknown.clone())),
-            None => Ok(Self { handlers, directory }),
+    /// [`RoleOptionsError`].
+    pub fn new(handlers: BTreeMap<String, RoleOptions>, directory: Directory) -> Result<Self, RoleOptionsError> {
+        for (name, options) in &handlers {
+            if !ROLES.iter().any(|(known, _)| known == name) {
+                return Err(RoleOptionsError::Unknown(name.clone()));
+            }
+            if matches!(options, RoleOptions::Command { program } if !program.is_absolute()) {
+                return Err(RoleOptionsError::Program(name.clone()));
+            }
         }
+        Ok(Self { handlers, directory })
     }
 
     /// Whether this person may act in this role now.
     ///
     /// # Errors
-    /// [`DirectoryError`] when it cannot be found out: then the role is not granted.
-    pub async fn grants(&self, role: &str, login: &str) -> Result<bool, DirectoryError> {
+    /// [`RoleError`] when it cannot be found out: then the role is not granted.
+    pub async fn grants(&self, role: &str, login: &str) -> Result<bool, RoleError> {
         match self.handlers.get(role) {
             None => Ok(false),
             Some(RoleOptions::Static) => Ok(true),
             Some(RoleOptions::LdapGroup { group }) => match self.directory.find(login, &[]).await? {
-                Lookup::Found(person) => self.directory.is_member(group, &person).await,
+                Lookup::Found(person) => Ok(self.directory.is_member(group, &person).await?),
                 _ => Ok(false),
             },
+            Some(RoleOptions::Command { program }) => Ok(command::grants(program, login).await?),
         }
     }
 

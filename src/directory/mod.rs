@@ -16,6 +16,10 @@ pub use person::{Attribute, Mapping, Person};
 
 use connection::{OPERATION_LIMIT, Pool};
 
+/// How deep groups may be nested, and how many one search may find.
+const DEEPEST_GROUP: usize = 8;
+const MOST_GROUPS: i32 = 500;
+
 /// The directory of one tenant. Cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
@@ -119,24 +123,49 @@ impl Directory {
         }
     }
 
-    /// Whether a person's entry is a member of a group (by `member`, `uniqueMember` or `memberUid`).
+    /// Whether a person is a member of a group (by `member`, `uniqueMember` or `memberUid`), also by way of groups within it.
+    ///
+    /// It goes up from the person: through the groups beside the asked one, which a person has few of, and not down through all members.
     ///
     /// # Errors
     /// [`DirectoryError`].
     pub async fn is_member(&self, group: &str, person: &Person) -> Result<bool, DirectoryError> {
-        let (dn, login) = (ldap_escape(&person.dn), ldap_escape(&person.login));
-        let filter = format!("(|(member={dn})(uniqueMember={dn})(memberUid={login}))");
+        let beside = group.split_once(',').map_or(group, |(_, parent)| parent.trim_start());
+        let mut members = vec![person.dn.clone()];
+        let mut login = Some(person.login.as_str());
+        let mut seen: HashSet<String> = HashSet::new();
+        for _ in 0..DEEPEST_GROUP {
+            let filter = any_member(&members, login.take());
+            if !self.groups(group, Scope::Base, &filter).await?.is_empty() {
+                return Ok(true);
+            }
+            members = self.groups(beside, Scope::Subtree, &filter).await?;
+            members.retain(|dn| seen.insert(dn.to_lowercase()));
+            if members.is_empty() {
+                return Ok(false);
+            }
+        }
+        tracing::warn!(group, "groups are nested too deep");
+        Ok(false)
+    }
+
+    /// Names of the groups that a filter finds.
+    async fn groups(&self, base: &str, scope: Scope, filter: &str) -> Result<Vec<String>, DirectoryError> {
+        let options = SearchOptions::new().sizelimit(MOST_GROUPS).timelimit(5);
         let SearchResult(entries, result) = self
             .pool
             .run(|mut ldap: Ldap| {
-                let filter = filter.clone();
-                async move { ldap.with_timeout(OPERATION_LIMIT).search(group, Scope::Base, &filter, vec!["1.1"]).await }
+                let options = options.clone();
+                async move {
+                    let ldap = ldap.with_timeout(OPERATION_LIMIT).with_search_options(options);
+                    ldap.search(base, scope, filter, vec!["1.1"]).await
+                }
             })
             .await?;
         match result.rc {
-            0 => Ok(!entries.is_empty()),
+            0 => Ok(entries.into_iter().map(|entry| SearchEntry::construct(entry).dn).collect()),
             // No such group: nobody is in it.
-            32 => Ok(false),
+            32 => Ok(Vec::new()),
             _ => Err(DirectoryError::Unavailable),
         }
     }
@@ -177,6 +206,16 @@ impl std::fmt::Debug for Directory {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Directory").field("base", &self.base).finish_non_exhaustive()
     }
+}
+
+/// Groups that have one of these as a member.
+fn any_member(dns: &[String], login: Option<&str>) -> String {
+    let by_name = dns.iter().map(|dn| {
+        let dn = ldap_escape(dn.as_str());
+        format!("(member={dn})(uniqueMember={dn})")
+    });
+    let by_login = login.map(|login| format!("(memberUid={})", ldap_escape(login)));
+    format!("(|{})", by_name.chain(by_login).collect::<String>())
 }
 
 fn classify(error: &LdapError) -> DirectoryError {

@@ -53,8 +53,8 @@ pub async fn post(
     let granted = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
         PageError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The directory does not answer",
-            "The portal cannot find out now whether you have this role. Try again in a minute.",
+            "Your roles cannot be looked up now",
+            "The portal cannot find out whether you have this role. Try again in a minute.",
         )
     })?;
     let origin = visitor.origin();
@@ -64,7 +64,7 @@ pub async fn post(
         return Err(PageError::new(
             StatusCode::FORBIDDEN,
             "Not your role",
-            "You do not have this role. If you should have it, ask the people who keep the directory's groups. You can go on as a user.",
+            "You do not have this role. If you should have it, ask the people who keep the portal's roles. You can go on as a user.",
         ));
     }
     let event = Event::RoleGranted { role: form.role.clone() };

@@ -18,11 +18,36 @@ pub struct Diagnostic {
     pub rule: &'static str,
     pub message: String,
     pub hint: Option<String>,
+    /// The line of the file, to be shown with a caret below.
+    pub excerpt: Option<String>,
+}
+
+/// How much of a line is shown.
+const EXCERPT: usize = 160;
+
+impl Diagnostic {
+    /// Adds the line from the file's text.
+    pub fn with_line_of(mut self, source: &str) -> Self {
+        let line = self.at.line.checked_sub(1).and_then(|index| source.lines().nth(index));
+        // A file may hold anything; a terminal gets no control characters.
+        let shown = |line: &str| {
+            line.chars().take(EXCERPT).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+        };
+        self.excerpt = line.map(shown);
+        self
+    }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}:{}: {}: {}", self.file, self.at.line, self.at.column, self.rule, self.message)?;
+        if let Some(excerpt) = self.excerpt.as_ref().filter(|excerpt| !excerpt.trim().is_empty()) {
+            let number = self.at.line.to_string();
+            write!(out, "\n{number:>6} | {excerpt}")?;
+            if self.at.column <= EXCERPT {
+                write!(out, "\n{:>6} | {}^", "", " ".repeat(self.at.column.saturating_sub(1)))?;
+            }
+        }
         match &self.hint {
             Some(hint) => write!(out, "\n    help: {hint}"),
             None => Ok(()),
@@ -67,7 +92,7 @@ impl Report {
     }
 
     fn push(&mut self, at: Position, rule: &'static str, message: String, hint: Option<String>) {
-        self.diagnostics.push(Diagnostic { file: self.file.clone(), at, rule, message, hint });
+        self.diagnostics.push(Diagnostic { file: self.file.clone(), at, rule, message, hint, excerpt: None });
     }
 }
 

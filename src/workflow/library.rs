@@ -27,9 +27,10 @@ impl Library {
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
         catalog: &Catalog,
     ) -> Result<Self, Vec<Diagnostic>> {
+        let sources: Vec<(&str, &str)> = files.into_iter().collect();
         let mut problems = Vec::new();
         let mut parsed: BTreeMap<String, Definition> = BTreeMap::new();
-        for (file, source) in files {
+        for (file, source) in sources.iter().copied() {
             match parse::parse(file, source) {
                 Ok(definition) => {
                     let at = definition.name.at;
@@ -60,7 +61,11 @@ impl Library {
         if !problems.is_empty() {
             problems.sort();
             problems.dedup();
-            return Err(problems);
+            let with_line = |problem: Diagnostic| match sources.iter().find(|(file, _)| *file == problem.file) {
+                Some((_, source)) => problem.with_line_of(source),
+                None => problem,
+            };
+            return Err(problems.into_iter().map(with_line).collect());
         }
         let definitions = parsed.into_iter().map(|(name, definition)| (name, Arc::new(definition))).collect();
         Ok(Self { definitions })

@@ -1,11 +1,9 @@
 //! Codes: wrong, used, expired, redeemed by somebody else; and nothing before both sides have confirmed.
 
-use std::path::PathBuf;
-
 use sealwright::commands::demo::journey::{self, Agent};
 
 use super::assert_personalized;
-use crate::support::{Database, TestWorld, new_code, shows};
+use crate::support::{Database, TestWorld, later, new_code, shows};
 
 /// The card still has the factory's PIN.
 async fn assert_untouched(test: &TestWorld) {
@@ -57,18 +55,6 @@ async fn a_code_is_good_for_ten_minutes() {
     // The page has noticed too.
     shows(&mut begun, "Get a code").await;
     assert_untouched(&test).await;
-}
-
-/// Variables under which a program's clock is ahead.
-fn later(offset: &str) -> Vec<(String, String)> {
-    let library = std::fs::read_dir("/usr/lib").expect("/usr/lib").find_map(|entry| {
-        let path: PathBuf = entry.ok()?.path().join("faketime/libfaketime.so.1");
-        path.exists().then(|| path.display().to_string())
-    });
-    let library = library.expect("libfaketime (make test installs it)");
-    [("LD_PRELOAD", library.as_str()), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use sealwright::commands::demo::world::ForeignDirectory;
 
 use super::assert_personalized;
 use crate::support::slapd::{ADMIN, BASE, Slapd};
-use crate::support::{Database, TestWorld, ended, shows, view};
+use crate::support::{Database, TestWorld, ended, later, shows, view};
 
 async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -97,4 +97,20 @@ async fn what_stands_still_is_sent_on_by_an_operator() {
     let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
     assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_group_loses_the_role() {
+    let (mut test, slapd, _folder) = start(Database::Sqlite).await;
+    let (mut carl, _) = journey::sign_in(&test.world, "carl", "ca-operator").await.expect("signed in");
+    assert!(carl.get("/").await.expect("the page").contains("Publish a revocation list"));
+    let group = format!("cn=ca-operators,ou=groups,{BASE}");
+    slapd.modify(&format!("dn: {group}\nchangetype: modify\nreplace: member\nmember: uid=alice,ou=people,{BASE}\n"));
+    // Five minutes later the handler is asked again.
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&later("+6m")).await.expect("restarted");
+    let asked = carl.get("/").await.expect_err("a role").to_string();
+    assert!(asked.contains("303"), "{asked}");
+    assert!(carl.get("/role").await.expect("the page").contains("Choose your role"));
+    assert_eq!(test.audited("role-lost").await.len(), 1);
 }

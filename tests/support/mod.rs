@@ -179,6 +179,18 @@ fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
     environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+/// Variables under which a program's clock is ahead.
+pub fn later(offset: &str) -> Vec<(String, String)> {
+    let library = std::fs::read_dir("/usr/lib").expect("/usr/lib").find_map(|entry| {
+        let path: PathBuf = entry.ok()?.path().join("faketime/libfaketime.so.1");
+        path.exists().then(|| path.display().to_string())
+    });
+    let library = library.expect("libfaketime (make test installs it)");
+    [("LD_PRELOAD", library.as_str()), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
 /// Runs a foreign program; gives what it prints.
 pub fn run(program: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> String {
     let output = std::process::Command::new(program)

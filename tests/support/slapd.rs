@@ -84,10 +84,21 @@ objectClass: groupOfNames
 cn: ca-operators
 member: uid=carl,ou=people,dc=example,dc=test
 
-dn: cn=operators,dc=example,dc=test
+dn: cn=operators,ou=groups,dc=example,dc=test
 objectClass: groupOfNames
 cn: operators
 member: uid=alice,ou=people,dc=example,dc=test
+
+dn: cn=night shift,ou=groups,dc=example,dc=test
+objectClass: groupOfUniqueNames
+cn: night shift
+uniqueMember: cn=operators,ou=groups,dc=example,dc=test
+uniqueMember: cn=everybody,ou=groups,dc=example,dc=test
+
+dn: cn=everybody,ou=groups,dc=example,dc=test
+objectClass: groupOfNames
+cn: everybody
+member: cn=night shift,ou=groups,dc=example,dc=test
 ";
 
 impl Slapd {
@@ -131,15 +142,26 @@ directory {here}/db
             server: None,
         };
         slapd.restart().await;
-        let people = slapd.folder.join("people.ldif");
-        let added = Command::new("ldapadd")
-            .args(["-x", "-ZZ", "-H", &slapd.url, "-D", ADMIN, "-w", PASSWORD, "-f"])
-            .arg(people)
-            .env("LDAPTLS_CACERT", &slapd.ca_file)
-            .output()
-            .expect("ldapadd");
-        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        slapd.change(&["-a"], "people.ldif");
         slapd
+    }
+
+    /// Changes entries as an administrator does, by LDIF.
+    pub fn modify(&self, ldif: &str) {
+        std::fs::write(self.folder.join("change.ldif"), ldif).expect("written");
+        self.change(&[], "change.ldif");
+    }
+
+    fn change(&self, arguments: &[&str], file: &str) {
+        let changed = Command::new("ldapmodify")
+            .args(["-x", "-ZZ", "-H", &self.url, "-D", ADMIN, "-w", PASSWORD])
+            .args(arguments)
+            .arg("-f")
+            .arg(self.folder.join(file))
+            .env("LDAPTLS_CACERT", &self.ca_file)
+            .output()
+            .expect("ldapmodify (make test installs it)");
+        assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
     }
 
     /// Starts the server, also again.

@@ -70,3 +70,13 @@ fn every_rule_has_a_good_and_a_bad_fixture() {
         }
     }
 }
+
+#[test]
+fn a_problem_shows_its_line_with_a_caret() {
+    let source =
+        "workflow: fixture\nversion: 1\ntitle: A fixture\nstart: { by: [usr] }\nstates:\n  done: { end: success }\n";
+    let problems = load("fixture.yaml", source).expect_err("refused");
+    let text = problems.first().expect("a problem").to_string();
+    let expected = "fixture.yaml:4:15: roles: there is no role `usr`\n     4 | start: { by: [usr] }\n       |               ^\n    help: did you mean `user`?";
+    assert_eq!(text, expected);
+}
