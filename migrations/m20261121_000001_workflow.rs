@@ -113,7 +113,6 @@ impl MigrationTrait for Migration {
             .col(string("definition"))
             .col(json_binary("parameters"))
             .col(json_binary("plan"))
-            .col(big_integer("attempt"))
             .col(string_null("lease_owner"))
             .col(big_integer("lease_epoch"))
             .col(big_integer_null("lease_until"))

@@ -1,8 +1,8 @@
 //! Named places where a test ends or stops the process. Absent from release builds. Portal and agent share this file.
 //!
 //! `SEALWRIGHT_FAIL_POINT=<name>` ends the process as `kill -9` does when the place is reached, `<name>:<n>` at the n-th time.
-//! `SEALWRIGHT_FAIL_POINT_SIGNAL=STOP` makes it stand still there instead, until the test lets it go on. `tests/crashes.rs` makes the list
-//! of places from the sources, and fails when a commit, effect or job has none or when one is never reached.
+//! `SEALWRIGHT_FAIL_POINT_SIGNAL=STOP` makes it stand still there instead, until the test lets it go on. `tests/journey/crashes.rs`
+//! makes the list of places from the sources, and fails when a commit, effect or job has none or when one is never reached.
 
 /// Marks a place.
 #[macro_export]

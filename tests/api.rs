@@ -3,7 +3,14 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::on_both_databases;
 use crate::support::{Database, TestWorld};
+
+on_both_databases! {
+    instances_are_started_viewed_listed_and_acted_on,
+    an_operator_ends_what_cannot_go_on,
+    what_is_no_request_is_refused_in_words,
+}
 
 /// Somebody's program, signed in by the proxy's header.
 struct Client<'a> {
@@ -74,14 +81,14 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     if status >= 400 {
         assert_eq!(kind, "application/problem+json", "{body}");
         assert_eq!(body["status"], status);
+        assert!(body["request"].as_str().is_some_and(|id| id.len() == 36), "{body}");
         assert!(body["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{body}");
     }
     (status, body)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn instances_are_started_viewed_listed_and_acted_on() {
-    let test = TestWorld::start_with(Database::Sqlite, &[], "stock = [\"1\"]").await;
+async fn instances_are_started_viewed_listed_and_acted_on(database: Database) {
+    let test = TestWorld::start_with(database, &[], "stock = [\"1\"]").await;
     let alice = Client::sign_in(&test, "alice", "user").await;
     let (status, started) = alice.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await;
     assert_eq!(status, 201, "{started}");
@@ -129,9 +136,8 @@ async fn instances_are_started_viewed_listed_and_acted_on() {
     assert_eq!((status, stopped["status"].as_str()), (200, Some("cancelled")), "{stopped}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_ends_what_cannot_go_on() {
-    let test = TestWorld::start(Database::Postgres).await;
+async fn an_operator_ends_what_cannot_go_on(database: Database) {
+    let test = TestWorld::start(database).await;
     let begun = test.alice().await;
     let path = format!("/api/v1/instances/{}", begun.instance);
     let carl = Client::sign_in(&test, "carl", "ca-operator").await;
@@ -144,9 +150,8 @@ async fn an_operator_ends_what_cannot_go_on() {
     assert_eq!(acted[0].actor.as_deref(), Some("carl"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_is_refused_in_words() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn what_is_no_request_is_refused_in_words(database: Database) {
+    let test = TestWorld::start(database).await;
     let alice = Client::sign_in(&test, "alice", "user").await;
     for body in [
         "",

@@ -163,7 +163,6 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
                 definition: "issue-certificate version 2".to_owned(),
                 parameters: serde_json::Value::Null,
                 plan: serde_json::Value::Null,
-                attempt: 1,
                 lease_owner: None,
                 lease_epoch: 0,
                 lease_until: None,

@@ -33,6 +33,22 @@ async fn assert_personalized(test: &TestWorld, begun: &mut Begun) {
     let socket: &Path = &test.world.socket;
     let objects = run("pkcs15-tool", &["--list-certificates", "--reader", "0"], &[("PCSCLITE_CSOCK_NAME", socket)]);
     assert_eq!(objects.matches("X.509 Certificate [").count(), 2, "{objects}");
+    // A relying party finds a list for every certificate of the chain.
+    let lists = ["issuing", "root"].map(|name| (name, format!("{}/pki/crl/{name}.crl", test.world.public_url)));
+    let mut all = String::new();
+    for (name, url) in lists {
+        let der = out.join(format!("{name}.crl"));
+        std::fs::write(&der, reqwest::get(url).await.expect("an answer").bytes().await.expect("a list"))
+            .expect("written");
+        all += &run("openssl", &["crl", "-inform", "DER", "-in", der.to_str().expect("a path")], &[]);
+    }
+    std::fs::write(out.join("lists.pem"), all).expect("written");
+    let file = |name: &str| out.join(name).display().to_string();
+    for certificate in ["9a.pem", "9c.pem"] {
+        let chain = [file("ca.pem"), file("lists.pem"), file(certificate)];
+        let [ca, lists, certificate] = &chain;
+        run("openssl", &["verify", "-crl_check_all", "-CAfile", ca, "-CRLfile", lists, certificate], &[]);
+    }
     // No certificate is valid but these two, and every one that was begun has ended.
     let page = begun.browser.get("/credentials").await.expect("the page");
     assert_eq!(page.matches(">issued<").count(), 2, "{page}");
@@ -66,7 +82,9 @@ async fn undisturbed(database: Database) {
     for certificate in ["9a.pem", "9c.pem"] {
         run(&tool("lint_pkix_cert"), &["lint", "-s", "WARNING", &file(certificate)], &[]);
     }
-    run(&tool("lint_crl"), &["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", &file("crl.der")], &[]);
+    for list in ["crl.der", "root.crl"] {
+        run(&tool("lint_crl"), &["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", &file(list)], &[]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,15 +3,22 @@
 use std::path::Path;
 
 use sealwright::commands::demo::journey::Agent;
+use sealwright_workflow::definition::Kind;
+use serde_json::{Value, json};
 
+use crate::on_both_databases;
 use crate::support::webdriver::Chromium;
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, TestWorld, run};
+
+on_both_databases! {
+    a_person_personalizes_a_card_in_the_browser,
+    what_goes_wrong_is_said_in_plain_words,
+}
 
 const HEADLINE: &str = "return document.querySelector('[role=status]')?.innerText";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_personalizes_a_card_in_the_browser() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn a_person_personalizes_a_card_in_the_browser(database: Database) {
+    let test = TestWorld::start(database).await;
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots");
     let chromium = Chromium::start(&test.path("profile")).await;
     let base = format!("http://{}", test.world.proxy);
@@ -24,11 +31,11 @@ async fn a_person_personalizes_a_card_in_the_browser() {
     chromium.pictures(&pictures, "02-home").await;
     // The deep link hides the menu and shows one button.
     chromium.open(&format!("{base}/token")).await;
-    assert_eq!(chromium.run("return document.querySelector('nav')").await, serde_json::Value::Null);
+    assert_eq!(chromium.run("return document.querySelector('nav')").await, Value::Null);
     chromium.pictures(&pictures, "03-token").await;
     chromium.click("main button").await;
     let code = chromium.until("return document.querySelector('.code')?.innerText").await;
-    assert_eq!(chromium.run("return document.querySelector('nav')").await, serde_json::Value::Null);
+    assert_eq!(chromium.run("return document.querySelector('nav')").await, Value::Null);
     chromium.pictures(&pictures, "04-code").await;
     let reader = test.world.readers[0].clone();
     let mut agent = Agent::start(&test.world, code.as_str().expect("a code"), &reader, Some(&test.pin_file), &[])
@@ -62,7 +69,7 @@ async fn a_person_personalizes_a_card_in_the_browser() {
     chromium.pictures(&pictures, "08-credentials").await;
     chromium.open(&format!("{base}/nowhere/at/all")).await;
     chromium.pictures(&pictures, "09-error").await;
-    // Nothing was refused by the content security policy: no inline code, no foreign request.
+    // Nothing is fetched from anywhere else.
     let foreign = chromium
         .run("return performance.getEntriesByType('resource').filter((entry) => !entry.name.startsWith(location.origin)).length")
         .await;
@@ -80,9 +87,8 @@ async fn enter(chromium: &Chromium, test: &TestWorld, person: &str, role: &str) 
     chromium.until("return document.querySelector('h1') !== null").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_said_in_plain_words() {
-    let test = TestWorld::start_with(Database::Sqlite, &[], "stock = [\"20000002\"]").await;
+async fn what_goes_wrong_is_said_in_plain_words(database: Database) {
+    let test = TestWorld::start_with(database, &[], "stock = [\"20000002\"]").await;
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots");
     let chromium = Chromium::start(&test.path("profile")).await;
     let base = format!("http://{}", test.world.proxy);
@@ -157,3 +163,62 @@ async fn pair(
     }
     panic!("the agent ended before it was paired");
 }
+
+/// Every state of a personalization has a page that says where it stands: an instance is put into each by hand, as no card could be.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_state_has_a_page() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots");
+    let chromium = Chromium::start(&test.path("profile")).await;
+    enter(&chromium, &test, "alice", "user").await;
+    let base = format!("http://{}", test.world.proxy);
+    chromium.open(&format!("{base}/token")).await;
+    chromium.click("main button").await;
+    chromium.until("return document.querySelector('.code') !== null").await;
+    let instance = chromium.run("return location.pathname").await;
+    let files = sealwright::portal::workflow_files(None).expect("the workflows");
+    let catalog = sealwright::commands::check::catalog().expect("a catalog");
+    let library = sealwright::portal::library(&files, &catalog).expect("verified workflows");
+    let definition = library.get("personalize").expect("the workflow");
+    let mut states: Vec<(String, &str, Value, String)> = Vec::new();
+    for state in &definition.states {
+        let name = state.name.text.clone();
+        let waiting = match &state.kind {
+            Kind::Ask(_) => json!("person"),
+            Kind::Card(_) => json!("job"),
+            Kind::Run(_) | Kind::Fork(_) => json!({ "children": { "arguments": [], "started": 0, "ended": {} } }),
+            Kind::Wait(_) => json!("condition"),
+            Kind::Do(_) => {
+                let stuck = json!({ "operator": { "class": "unavailable" } });
+                states.push((name.clone(), "stuck", stuck, String::new()));
+                json!({ "activity": { "attempts": 1 } })
+            }
+            Kind::End(end) => {
+                let say = end.say.clone().unwrap_or_default();
+                states.push((name, end.outcome.as_str(), json!("nothing"), say));
+                continue;
+            }
+        };
+        states.push((name, "running", waiting, String::new()));
+    }
+    let database = test.world.folder.join("sealwright.db").display().to_string();
+    for (name, status, waiting, say) in states {
+        let values = [name.as_str(), status, &waiting.to_string(), &say].map(str::to_owned);
+        let [state, status, waiting, say] = &values;
+        run("python3", &["-c", PUT_INTO_STATE, &database, state, status, waiting, say], &[]);
+        chromium.open(&format!("{base}{}?plain=1", instance.as_str().expect("a path"))).await;
+        let said = chromium.run("return document.querySelector('[role=status]')?.innerText").await;
+        assert!(said.as_str().is_some_and(|said| said.len() > 4), "{name}: {said}");
+        chromium.pictures(&pictures, &format!("30-{name}-{status}")).await;
+    }
+}
+
+/// Arguments: database, state, status, what it waits for (JSON), closing sentence.
+const PUT_INTO_STATE: &str = "
+import sqlite3, sys
+_, database, state, status, waiting, say = sys.argv
+c = sqlite3.connect(database, timeout=30)
+c.execute('''UPDATE instance SET state = ?, status = ?, document = json_set(document, '$.state', ?, '$.status', ?,
+    '$.waiting', json(?), '$.say', NULLIF(?, '')) WHERE workflow = 'personalize' ''', (state, status, state, status, waiting, say))
+c.commit()
+";

@@ -3,7 +3,16 @@
 use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey;
 
+use crate::on_both_databases;
 use crate::support::{Database, TestWorld};
+
+on_both_databases! {
+    the_header_is_believed_from_the_proxy_alone,
+    identity_headers_are_refused_where_nobody_signs_in,
+    roles_are_granted_by_their_handlers_alone,
+    nobody_sees_or_acts_on_what_is_not_theirs,
+    a_person_whose_entry_is_incomplete_is_told_so,
+}
 
 /// The status of a request straight to the pages' address, past the proxy.
 async fn status(test: &TestWorld, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
@@ -16,9 +25,8 @@ async fn status(test: &TestWorld, path: &str, headers: &[(&str, &str)]) -> (u16,
     (answer.status().as_u16(), answer.text().await.expect("a body"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_header_is_believed_from_the_proxy_alone() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn the_header_is_believed_from_the_proxy_alone(database: Database) {
+    let test = TestWorld::start(database).await;
     let secret = test.world.secret.clone();
     let good = [("X-Remote-User", "alice"), ("X-Sealwright-Proxy", secret.as_str())];
     assert_eq!(status(&test, "/role", &good).await.0, 200);
@@ -37,7 +45,6 @@ async fn the_header_is_believed_from_the_proxy_alone() {
         assert!(body.contains("You are not signed in") && body.contains("Number of this request"), "{body}");
         assert!(!body.contains("alice"), "a refusal says whom it refused");
     }
-    // Each refusal is in the audit: asked of the database that the portal writes.
     // Another machine, here another address of this one, that has learned the secret.
     let elsewhere = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
     let mut request = elsewhere.build().expect("a client").get(format!("http://{}/role", test.world.pages));
@@ -45,12 +52,12 @@ async fn the_header_is_believed_from_the_proxy_alone() {
         request = request.header(name, value);
     }
     assert_eq!(request.send().await.expect("an answer").status(), 403);
+    // Each refusal is in the audit.
     assert_eq!(test.audited("sign-in-refused").await.len(), refused.len() + 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn identity_headers_are_refused_where_nobody_signs_in() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn identity_headers_are_refused_where_nobody_signs_in(database: Database) {
+    let test = TestWorld::start(database).await;
     let client = reqwest::Client::new();
     let agents = format!("{}/agent/v1", test.world.agent_url);
     for (name, value) in [("X-Remote-User", "alice"), ("Origin", "https://evil.example")] {
@@ -64,9 +71,8 @@ async fn identity_headers_are_refused_where_nobody_signs_in() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn roles_are_granted_by_their_handlers_alone() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn roles_are_granted_by_their_handlers_alone(database: Database) {
+    let test = TestWorld::start(database).await;
     for (person, role, granted) in [
         ("alice", "user", true),
         ("alice", "ra-operator", false),
@@ -88,9 +94,8 @@ async fn roles_are_granted_by_their_handlers_alone() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_sees_or_acts_on_what_is_not_theirs() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn nobody_sees_or_acts_on_what_is_not_theirs(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut alice = journey::begin(&test.world, "alice").await.expect("begun");
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
     assert!(bob.browser.get(&alice.path).await.is_err());
@@ -108,9 +113,8 @@ async fn nobody_sees_or_acts_on_what_is_not_theirs() {
     assert!(alice.browser.post("/start/revoke-certificate", &[("csrf", &csrf)]).await.is_err());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_whose_entry_is_incomplete_is_told_so() {
-    let test = TestWorld::start(Database::Postgres).await;
+async fn a_person_whose_entry_is_incomplete_is_told_so(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut ida = journey::begin(&test.world, "ida").await.expect("begun");
     let patience = std::time::Duration::from_secs(30);
     let pause = std::time::Duration::from_millis(50);

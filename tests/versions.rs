@@ -4,7 +4,12 @@ use std::path::Path;
 
 use sealwright::commands::demo::journey;
 
+use crate::on_both_databases;
 use crate::support::{Database, TestWorld};
+
+on_both_databases! {
+    an_instance_keeps_its_version_and_a_released_one_is_not_changed,
+}
 
 /// The built-in workflows in a folder, one of them changed; the configuration names the folder.
 fn release(test: &TestWorld, from: &str, to: &str) {
@@ -21,9 +26,8 @@ fn release(test: &TestWorld, from: &str, to: &str) {
     std::fs::write(&config, format!("workflows = \"{}\"\n{text}\n", folder.display())).expect("written");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed() {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed(database: Database) {
+    let mut test = TestWorld::start(database).await;
     let mut alice = journey::begin(&test.world, "alice").await.expect("begun");
     let old = "title: Personalize your smart card";
     test.world.kill_portal().await.expect("killed");

@@ -70,7 +70,8 @@ impl CardJob for IdentifyCard {
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
         let facts = match report {
-            Report::Identified(facts) => facts,
+            Report::Identified(facts) if is_plausible(&facts) => facts,
+            Report::Identified(_) => return Ok(None),
             Report::Refused { reason } => {
                 log_refusal(Self::NAME, reason);
                 return Ok(Some(Outcome::Unsupported));
@@ -188,6 +189,14 @@ impl IdentifyCard {
         audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
         Ok(Some(card))
     }
+}
+
+/// A serial number as cards have them, and a reader's name as people read it: both are shown and kept.
+fn is_plausible(facts: &CardFacts) -> bool {
+    let serial =
+        (1..=64).contains(&facts.serial.len()) && facts.serial.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
+    serial && plain(&facts.reader) && facts.version.as_deref().is_none_or(plain) && facts.certificates.len() <= 32
 }
 
 fn authentic(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &Bytes, response: Option<&Bytes>) -> bool {

@@ -76,9 +76,9 @@ pub(super) async fn prepare(
     };
     let public_key_digest = random::digest(request.subject_public_key_info());
     for other in certificates::of_key(tx, &public_key_digest).await? {
-        // The same step's repeat finds its own intent.
-        let same_step = other.instance == call.instance.id;
-        if other.person != parameters.person.id || (!same_step && other.status == "revoked") {
+        // A repeat finds its own intent.
+        let is_own = other.instance == call.instance.id;
+        if other.person != parameters.person.id || (!is_own && other.status == "revoked") {
             return Ok(refuse("key-reuse", "the key was certified before, for somebody else or until it was revoked"));
         }
     }

@@ -112,10 +112,7 @@ pub fn run(
                         continue;
                     };
                     asked = false;
-                    let result = match journal.lock() {
-                        Ok(mut journal) => jobs::run(&mut open, &instruction, &relay, &mut journal, &mut sitting),
-                        Err(_) => return,
-                    };
+                    let result = jobs::run(&mut open, &instruction, &relay, &journal, &mut sitting);
                     match result {
                         Ok(report) => {
                             drop(news.send(News::Report { job: job.clone(), report }));

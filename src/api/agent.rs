@@ -151,7 +151,9 @@ impl Channel {
         commitment: &Bytes,
         readers: &[sealwright_protocol::Reader],
     ) -> Result<PairingRow, End> {
-        if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 {
+        let plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
+        let readable = readers.iter().all(|reader| plain(&reader.name) && reader.card.as_deref().is_none_or(plain));
+        if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 || !readable || code.len() > 64 {
             return Err(End::Protocol);
         }
         let row = self.portal.pairings.check(code, &key.0).await?;
@@ -322,6 +324,7 @@ impl Channel {
                 match self.portal.engine.report(row.id, row.epoch, job, report).await {
                     Ok(()) => Ok(()),
                     // A report of a job that is over: it was reported before, or withdrawn.
+                    Err(EngineError::Unfit) => Err(End::Protocol),
                     Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job: job.to_string() }).await,
                     Err(error) => Err(error.into()),
                 }

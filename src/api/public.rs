@@ -1,7 +1,7 @@
 //! `/pki/…`: revocation lists and authorities' certificates, anonymous over plain http, without redirect (RFC 5280 section 8).
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use sealwright_pki::certificate;
 
 use crate::clock::moment;
@@ -17,6 +17,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn crl(portal: web::Data<Portal>, name: web::Path<String>) -> HttpResponse {
+    if let Some(path) = portal.issuance.list_file(&name) {
+        return match tokio::fs::read(path).await {
+            Ok(der) => HttpResponse::Ok().content_type("application/pkix-crl").body(der),
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "a revocation list could not be read");
+                HttpResponse::ServiceUnavailable().finish()
+            }
+        };
+    }
     match certificates::latest_list(portal.store.read(), &name).await {
         Ok(Some(list)) => {
             let until = moment(list.next_update) - portal.clock.now();
@@ -42,11 +51,8 @@ async fn authority(portal: web::Data<Portal>, name: web::Path<String>) -> HttpRe
 }
 
 /// The authority's certificate and everything above it.
-async fn authority_pem(portal: web::Data<Portal>, request: HttpRequest) -> HttpResponse {
-    let name = request.match_info().get("name").unwrap_or_default();
-    if portal.issuance.certificate(name).is_none() {
-        return HttpResponse::NotFound().finish();
-    }
-    let chain: String = portal.issuance.chain().into_iter().map(|der| certificate::pem("CERTIFICATE", der)).collect();
+async fn authority_pem(portal: web::Data<Portal>, name: web::Path<String>) -> HttpResponse {
+    let Some(chain) = portal.issuance.chain(&name) else { return HttpResponse::NotFound().finish() };
+    let chain: String = chain.into_iter().map(|der| certificate::pem("CERTIFICATE", der)).collect();
     HttpResponse::Ok().content_type("application/pem-certificate-chain").body(chain)
 }

@@ -13,7 +13,7 @@ use crate::engine::EngineError;
 use crate::engine::verbs::{Caller, View};
 use crate::portal::Portal;
 use crate::store::instances::{Filter, Stored};
-use crate::web::{PageError, Visitor, visitor};
+use crate::web::{PageError, Visitor, visitor, with_request_id};
 
 /// The largest body in bytes.
 const MAXIMUM_BODY: usize = 64 * 1024;
@@ -67,15 +67,15 @@ impl actix_web::ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status).content_type("application/problem+json").body(
-            json!({
-                "type": "about:blank",
-                "title": self.status.canonical_reason(),
-                "status": self.status.as_u16(),
-                "detail": self.detail,
-            })
-            .to_string(),
-        )
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "request": "{request}",
+        });
+        let response = HttpResponse::build(self.status).content_type("application/problem+json").body(body.to_string());
+        with_request_id(response)
     }
 }
 

@@ -5,4 +5,4 @@ pub mod header;
 pub mod roles;
 pub mod sessions;
 
-pub use roles::{RoleOptions, Roles};
+pub use roles::{Recheck, RoleOptions, Roles};

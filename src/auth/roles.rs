@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde::Deserialize;
 
@@ -29,6 +31,19 @@ pub enum RoleOptions {
     },
 }
 
+/// What asking again for a role has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recheck {
+    Granted,
+    Lost,
+    /// Nobody knows now: it holds a little longer.
+    Unanswered,
+}
+
+/// How long a role holds while its handler gives no answer, and how long such a handler is left alone.
+const GRACE_MS: i64 = 30 * 60_000;
+const PAUSE_MS: i64 = 30_000;
+
 /// Why it is not known whether somebody may act in a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoleError {
@@ -43,6 +58,8 @@ pub enum RoleError {
 pub struct Roles {
     handlers: BTreeMap<String, RoleOptions>,
     directory: Directory,
+    /// When a handler last gave no answer, in milliseconds: it is not asked by every request of everybody then.
+    unanswered_at: Arc<AtomicI64>,
 }
 
 /// What is wrong with the roles of the configuration.
@@ -66,7 +83,7 @@ impl Roles {
                 return Err(RoleOptionsError::Program(name.clone()));
             }
         }
-        Ok(Self { handlers, directory })
+        Ok(Self { handlers, directory, unanswered_at: Arc::default() })
     }
 
     /// Whether this person may act in this role now.
@@ -82,6 +99,24 @@ impl Roles {
                 _ => Ok(false),
             },
             Some(RoleOptions::Command { program }) => Ok(command::grants(program, login).await?),
+        }
+    }
+
+    /// Asks again for a role that was granted at `checked_at`, both in milliseconds. A handler that gives no answer leaves it for a while, and
+    /// not for ever.
+    pub async fn recheck(&self, role: &str, login: &str, checked_at: i64, now: i64) -> Recheck {
+        let kept = if now > checked_at + GRACE_MS { Recheck::Lost } else { Recheck::Unanswered };
+        if now < self.unanswered_at.load(Ordering::Relaxed) + PAUSE_MS {
+            return kept;
+        }
+        match self.grants(role, login).await {
+            Ok(true) => Recheck::Granted,
+            Ok(false) => Recheck::Lost,
+            Err(error) => {
+                tracing::warn!(role, %error, "a role cannot be asked for again");
+                self.unanswered_at.store(now, Ordering::Relaxed);
+                kept
+            }
         }
     }
 

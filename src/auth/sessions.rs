@@ -93,6 +93,15 @@ impl Sessions {
         Ok(Session { row, cookie: Some(cookie) })
     }
 
+    /// Forgets sessions that nobody has used for as long as they may rest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn expire(&self) -> Result<u64, StoreError> {
+        let before = self.clock.now_ms() - self.idle;
+        self.store.write(move |tx| async move { sessions::expire(&tx, before).await }).await
+    }
+
     async fn touch(&self, id: &str, now: i64) -> Result<(), StoreError> {
         let id = id.to_owned();
         self.store

@@ -79,6 +79,11 @@ pub fn digest(code: &str) -> String {
     random::digest(format!("sealwright code {plain}").as_bytes())
 }
 
+/// Whether somebody may have typed this: the link's code is four times as long.
+pub fn is_short(code: &str) -> bool {
+    code.chars().filter(char::is_ascii_alphanumeric).count() < 32
+}
+
 /// What the agent commits to before it learns the portal's nonce.
 pub fn commitment(agent_key: &[u8], agent_nonce: &[u8]) -> Vec<u8> {
     sha256(&comparison::commitment_input(agent_key, agent_nonce))

@@ -153,15 +153,19 @@ impl Pairings {
     /// # Errors
     /// [`PairingError`]; refusals are audited.
     pub async fn check(&self, code: &str, agent_key: &[u8]) -> Result<PairingRow, PairingError> {
-        let checked = if self.is_limited(agent_key) {
+        // Only what somebody may type can be guessed: the link's 128 bits are never refused for what others did.
+        let checked = if pairing::is_short(code) && self.is_limited(agent_key) {
             Err(PairingError::Limited)
         } else {
             let row = pairings::find_by_code(self.store.read(), &pairing::digest(code)).await?;
             row.ok_or(PairingError::Unknown).and_then(|row| self.is_good(&row).map(|()| row))
         };
         if let Err(error) = &checked {
-            if matches!(error, PairingError::Unknown) {
-                self.note_wrong(agent_key);
+            match error {
+                PairingError::Unknown => self.note_wrong(agent_key),
+                // Said once by the wrong codes before it: what is refused without a look is no row of its own.
+                PairingError::Limited => return checked,
+                _ => {}
             }
             let (why, now) = (error.why(), self.clock.now_ms());
             self.store
@@ -203,15 +207,20 @@ impl Pairings {
         .await
     }
 
-    /// The person at the page has compared the numbers.
+    /// The person at the page has compared the numbers of this pairing, the one that the page has shown.
     ///
     /// # Errors
     /// [`PairingError`] when it is another person's page, or the pairing is over.
-    pub async fn confirm_by_person(&self, root: Uuid, login: &str, session: &str) -> Result<PairingRow, PairingError> {
-        let row = pairings::latest(self.store.read(), root).await?.ok_or(PairingError::Ended)?;
+    pub async fn confirm_by_person(
+        &self,
+        id: Uuid,
+        root: Uuid,
+        login: &str,
+        session: &str,
+    ) -> Result<(), PairingError> {
         let (login, session) = (login.to_owned(), session.to_owned());
-        self.change(row.id, move |row| {
-            if row.login != login || row.session != session {
+        self.change(id, move |row| {
+            if row.root != root || row.login != login || row.session != session {
                 return Err(PairingError::OtherPerson);
             }
             if row.number.is_none() {
@@ -221,6 +230,7 @@ impl Pairings {
             Ok(())
         })
         .await
+        .map(drop)
     }
 
     /// The person at the agent has compared the numbers.

@@ -1,10 +1,11 @@
 //! `sealwright audit`: follows the audit chain, and erases a person from it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::audit::{self, Heads};
+use crate::audit::{self, Heads, Sealer};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Configuration;
 use crate::store::{Access, Store, StoreError};
@@ -37,6 +38,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Verify { .. } => verify(&configuration, &store).await,
         Command::Erase { login, .. } => {
             let at = SystemClock.now_ms();
+            // What was written just now is sealed first, so that nothing is passed over.
+            Sealer::new(store.clone(), Arc::new(SystemClock), None).seal_all().await?;
             let erased = store.write::<_, StoreError, _, _>(move |tx| {
                 let login = login.clone();
                 async move { audit::erase(&tx, &login, at).await }

@@ -1,4 +1,4 @@
-//! `sealwright ca`: makes a root and an issuing authority with software keys in encrypted files.
+//! `sealwright ca`: makes a root and an issuing authority with software keys in encrypted files, and the root's revocation list.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use sealwright_pki::certificate;
 use sealwright_pki::key::KeyAlgorithm;
 use sealwright_pki::key_file;
 use sealwright_pki::name::NameTemplate;
+use sealwright_pki::revocation;
 use sealwright_pki::signer::{Signer, SoftwareKey};
 use time::Duration;
 
@@ -33,20 +34,63 @@ pub enum Command {
         #[arg(long)]
         public_url: String,
     },
+    /// Sign the root's revocation list again: it is good for a year. Run where the root's key is, then put root.crl where the portal reads it.
+    RootCrl {
+        /// The folder with root.pem and root.key; root.crl is written there.
+        #[arg(long)]
+        directory: PathBuf,
+        #[arg(long)]
+        passphrase_file: PathBuf,
+    },
 }
+
+/// How long the root's list is good: its key is offline.
+const ROOT_LIST_VALIDITY: Duration = Duration::days(365);
 
 /// # Errors
 /// What keeps the authorities from being made.
 pub fn run(command: Command) -> anyhow::Result<()> {
-    let Command::Init { directory, passphrase_file, name, public_url } = command;
-    let passphrase =
-        std::fs::read_to_string(&passphrase_file).with_context(|| passphrase_file.display().to_string())?;
-    let passphrase = zeroize::Zeroizing::new(passphrase);
-    let passphrase = passphrase.trim_end_matches(['\r', '\n']);
-    anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");
-    init(&directory, passphrase.as_bytes(), &name, &public_url)?;
-    println!("{}: root.pem, root.key, issuing.pem, issuing.key. Keep root.key offline.", directory.display());
+    match command {
+        Command::Init { directory, passphrase_file, name, public_url } => {
+            let passphrase = passphrase(&passphrase_file)?;
+            anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");
+            init(&directory, passphrase.as_bytes(), &name, &public_url)?;
+            println!(
+                "{}: root.pem, root.key, root.crl, issuing.pem, issuing.key. Keep root.key offline.",
+                directory.display()
+            );
+        }
+        Command::RootCrl { directory, passphrase_file } => {
+            let passphrase = passphrase(&passphrase_file)?;
+            let read = |name: &str| {
+                let path = directory.join(name);
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+            };
+            let key = key_file::read(&read("root.key")?, passphrase.as_bytes())?;
+            let root = certificate::from_pem("CERTIFICATE", &read("root.pem")?);
+            let root = root.first().context("root.pem holds no certificate")?;
+            write_root_list(&directory, root, &key)?;
+            println!("{}: signed", directory.join("root.crl").display());
+        }
+    }
     Ok(())
+}
+
+fn passphrase(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).with_context(|| file.display().to_string())?);
+    Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Signs the root's list; its number is the time, which rises.
+fn write_root_list(directory: &Path, root: &[u8], key: &SoftwareKey) -> anyhow::Result<()> {
+    let authority = Authority::new("root", root, "")?;
+    let now = SystemClock.now();
+    let number = u64::try_from(now.unix_timestamp())?;
+    let list = revocation::list(&authority, &[], number, now, ROOT_LIST_VALIDITY, key)?;
+    // A reader sees the old list or the new one.
+    let new = directory.join("root.crl.new");
+    std::fs::write(&new, list)?;
+    Ok(std::fs::rename(new, directory.join("root.crl"))?)
 }
 
 /// Makes both authorities; refuses to overwrite.
@@ -77,6 +121,7 @@ pub fn init(directory: &Path, passphrase: &[u8], name: &[String], public_url: &s
         validity: Duration::days(10 * 365),
     };
     let issuing = authority::new_issuing(&parent, &new, issuing_key.public_key(), &root_key)?;
+    write_root_list(directory, &root, &root_key)?;
     for (file, key, der) in [("root", &root_key, &root), ("issuing", &issuing_key, &issuing)] {
         let pem = key_file::write(key, passphrase, &random::bytes()?, random::bytes()?)?;
         write_new(&directory.join(format!("{file}.key")), &pem, 0o600)?;

@@ -1,6 +1,8 @@
 //! `sealwright check`: verifies workflows before anybody runs them.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sealwright_workflow::catalog::Catalog;
@@ -23,9 +25,12 @@ pub fn run(paths: &[PathBuf]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match portal::library(&files, &catalog) {
+    let Files { asked, beside } = files;
+    let all: Vec<(String, String)> = asked.iter().chain(&beside).cloned().collect();
+    let is_asked = |file: &str| asked.iter().any(|(name, _)| name == file);
+    match portal::library(&all, &catalog) {
         Ok(library) => {
-            for definition in library.all() {
+            for definition in library.all().filter(|definition| is_asked(&definition.file)) {
                 println!(
                     "{}: {} version {}, {} states: verified",
                     definition.file,
@@ -46,19 +51,34 @@ pub fn run(paths: &[PathBuf]) -> ExitCode {
     }
 }
 
-fn read(paths: &[PathBuf]) -> std::io::Result<Vec<(String, String)>> {
+/// Files to be checked, and the ones beside them that they may name.
+struct Files {
+    asked: Vec<(String, String)>,
+    beside: Vec<(String, String)>,
+}
+
+fn read(paths: &[PathBuf]) -> std::io::Result<Files> {
     if paths.is_empty() {
-        return portal::workflow_files(None);
+        return Ok(Files { asked: portal::workflow_files(None)?, beside: Vec::new() });
     }
-    let mut files = Vec::new();
+    let (mut asked, mut beside) = (Vec::new(), Vec::new());
     for path in paths {
         if path.is_dir() {
-            files.extend(portal::workflow_files(Some(path))?);
+            asked.extend(portal::workflow_files(Some(path))?);
         } else {
-            files.push((path.display().to_string(), std::fs::read_to_string(path)?));
+            asked.push((path.display().to_string(), std::fs::read_to_string(path)?));
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            beside.extend(portal::workflow_files(Some(folder.unwrap_or(Path::new("."))))?);
         }
     }
-    Ok(files)
+    // A file may be reached in more than one way; its name alone says which it is.
+    let mut seen: BTreeSet<OsString> = asked.iter().filter_map(|(file, _)| name_of(file)).collect();
+    beside.retain(|(file, _)| name_of(file).is_some_and(|name| seen.insert(name)));
+    Ok(Files { asked, beside })
+}
+
+fn name_of(file: &str) -> Option<OsString> {
+    Path::new(file).file_name().map(OsString::from)
 }
 
 /// The catalog of this release, from the types alone: nothing is connected to.

@@ -14,13 +14,14 @@ use crate::auth::roles::SYSTEM;
 use crate::config::Configuration;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
-use crate::store::certificates;
+use crate::store::instances::Filter;
+use crate::store::{certificates, instances};
 use crate::{api, web};
 
 /// The largest form in bytes.
 const MAXIMUM_FORM: usize = 64 * 1024;
-/// How often it is looked at whether a new revocation list is due.
-const LIST_INTERVAL: Duration = Duration::from_secs(600);
+/// How often it is looked at whether a new revocation list is due, and whether sessions are over.
+const HOUSE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Runs until a signal ends it.
 ///
@@ -42,12 +43,12 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let sealing = tokio::spawn(sealer.run(stop.clone()));
     let engine = portal.engine.clone();
     let running = tokio::spawn(async move { engine.run().await });
-    let lists = tokio::spawn(keep_list_fresh(portal.clone(), stop.clone()));
+    let house = tokio::spawn(keep_house(portal.clone(), stop.clone()));
     let served = serve(&portal).await;
     stop.cancel();
     portal.engine.stop();
     running.await?;
-    lists.await?;
+    house.await?;
     sealing.await?;
     served
 }
@@ -97,13 +98,16 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A list is made when there is none, and again long before the last one is over. As everything, by a workflow.
-async fn keep_list_fresh(portal: Portal, stop: CancellationToken) {
+/// A list is made when there is none, and again long before the last one is over: as everything, by a workflow. Old sessions are forgotten.
+async fn keep_house(portal: Portal, stop: CancellationToken) {
     loop {
+        if let Err(error) = portal.sessions.expire().await {
+            tracing::error!(%error, "old sessions could not be forgotten");
+        }
         if let Err(error) = refresh_list(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }
-        if tokio::time::timeout(LIST_INTERVAL, stop.cancelled()).await.is_ok() {
+        if tokio::time::timeout(HOUSE_INTERVAL, stop.cancelled()).await.is_ok() {
             return;
         }
     }
@@ -111,12 +115,19 @@ async fn keep_list_fresh(portal: Portal, stop: CancellationToken) {
 
 async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
     let now = portal.clock.now_ms();
-    for issuer in portal.issuance.issuers() {
+    let system = Caller::new(SYSTEM, SYSTEM, "revocation-list");
+    // One that is under way, or stands still, is enough.
+    let owner = Some(SYSTEM.to_owned());
+    let filter = Filter { workflow: Some("issue-crl".to_owned()), owner, only_open: true, ..Filter::default() };
+    if !instances::list(portal.store.read(), &filter, 1).await?.is_empty() {
+        return Ok(());
+    }
+    if let Some(issuer) = portal.issuance.issuing() {
         let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await?;
         let half_over =
             |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
         if list.as_ref().is_none_or(half_over) {
-            portal.engine.start(&Caller::new(SYSTEM, SYSTEM, "revocation-list"), "issue-crl", Map::new()).await?;
+            portal.engine.start(&system, "issue-crl", Map::new()).await?;
         }
     }
     Ok(())

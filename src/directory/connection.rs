@@ -141,7 +141,7 @@ impl Pool {
             Encryption::StartTls => settings = settings.set_starttls(true).set_config(tls(options)?),
             Encryption::Tls if options.url.starts_with("ldaps://") => settings = settings.set_config(tls(options)?),
             Encryption::Tls => return Err(OptionsError::Url),
-            Encryption::None if host.starts_with("127.0.0.1") => {}
+            Encryption::None if host == "127.0.0.1" || host.starts_with("127.0.0.1:") => {}
             Encryption::None => return Err(OptionsError::Plain),
         }
         let manager = Manager { url: options.url.clone(), settings, bind_dn: options.bind_dn.clone(), password };

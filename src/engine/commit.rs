@@ -113,6 +113,8 @@ impl<'a> Commit<'a> {
         }
         instances::update(self.tx, stored).await?;
         stored.revision += 1;
+        let (of, request) = (&stored.instance, &self.origin.request);
+        tracing::info!(instance = %of.id, workflow = of.workflow, state = of.state, event = name, request, "step");
         self.add_history(stored, name, detail).await?;
         if stored.instance.status == Status::Stuck {
             self.audit_stuck(stored).await?;
@@ -249,7 +251,6 @@ impl<'a> Commit<'a> {
                     definition: definition_name(&instance.workflow, instance.version),
                     parameters,
                     plan,
-                    attempt: 1,
                     lease_owner: Some(self.engine.node().to_owned()),
                     lease_epoch: 1,
                     lease_until: Some(until),
@@ -325,6 +326,10 @@ impl<'a> Commit<'a> {
 
     /// Reads the inbox of an instance: all arrivals in one go.
     pub async fn read_inbox(&mut self, id: Uuid) -> Result<(), EngineError> {
+        // Locked before it is read: of two nodes the second one finds nothing.
+        if instances::lock(self.tx, id).await?.is_none() {
+            return Ok(());
+        }
         let arrivals = waits::arrivals(self.tx, id).await?;
         waits::remove(self.tx, arrivals.iter().map(|row| row.id).collect()).await?;
         for row in arrivals {

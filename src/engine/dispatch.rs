@@ -1,8 +1,9 @@
 //! What a node does by itself: performs planned activities, fires timers, reads inboxes, looks at conditions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sealwright_workflow::instance::Event;
+use sealwright_workflow::instance::{Event, Waiting};
 use sealwright_workflow::step::Rejection;
 use uuid::Uuid;
 
@@ -11,11 +12,14 @@ use super::contract::{Call, Failure};
 use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::fail_point;
+use crate::store::waits::{TimerRow, WatchRow};
 use crate::store::work::{Abilities, WorkRow};
 use crate::store::{Tx, instances, waits, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
 const POLL: Duration = Duration::from_secs(1);
+/// A node rests so long between two looks.
+const REST: Duration = Duration::from_millis(20);
 const BATCH: u64 = 32;
 
 /// Runs until the engine is stopped.
@@ -37,29 +41,51 @@ async fn wait(engine: &Engine) -> Duration {
     let next = waits::next_due(engine.store().read()).await.ok().flatten();
     let until = next.map(|due| due - engine.clock().now_ms());
     match until {
-        Some(until) => Duration::from_millis(u64::try_from(until).unwrap_or(0)).min(POLL),
+        // What is overdue after a look cannot go on here now.
+        Some(until) => Duration::from_millis(u64::try_from(until).unwrap_or(0)).clamp(REST, POLL),
         None => POLL,
     }
 }
 
+/// Looks at everything that waits, batch after batch: what cannot go on here stays and is passed over, so that it starves nothing behind it.
 async fn look(engine: &Engine) -> Result<(), EngineError> {
-    for instance in waits::with_arrivals(engine.store().read(), BATCH).await? {
-        report(read_inbox(engine, instance).await, instance);
+    let mut stayed = 0;
+    loop {
+        let instances = waits::with_arrivals(engine.store().read(), stayed, BATCH).await?;
+        if instances.is_empty() {
+            break;
+        }
+        for instance in instances {
+            stayed += u64::from(!has_gone(read_inbox(engine, instance).await, instance));
+        }
     }
-    for row in waits::due(engine.store().read(), engine.clock().now_ms(), BATCH).await? {
-        let Some(name) = timer(&row.timer) else { continue };
-        let step = u64::try_from(row.step).unwrap_or_default();
-        let event = Event::TimerFired { step, timer: name };
-        report(fire(engine, row.instance, row.timer, event).await, row.instance);
+    let mut stayed = 0;
+    loop {
+        let rows = waits::due(engine.store().read(), engine.clock().now_ms(), stayed, BATCH).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let instance = row.instance;
+            stayed += u64::from(!has_gone(fire(engine, row).await, instance));
+        }
     }
-    for row in waits::watched(engine.store().read(), BATCH).await? {
-        let condition = engine.inner.registry.condition(&row.condition);
-        if let Some(condition) = condition
-            && condition.holds().await
-        {
-            let step = u64::try_from(row.step).unwrap_or_default();
-            let delivered = deliver(engine, row.instance, Event::ConditionHeld { step }, true).await;
-            report(delivered, row.instance);
+    let mut stayed = 0;
+    loop {
+        let rows = waits::watched(engine.store().read(), stayed, BATCH).await?;
+        if rows.is_empty() {
+            break;
+        }
+        // One question a condition, however many wait for it.
+        let mut asked: BTreeMap<String, bool> = BTreeMap::new();
+        for row in rows {
+            let holds = match (asked.get(&row.condition), engine.inner.registry.condition(&row.condition)) {
+                (Some(known), _) => *known,
+                (None, Some(condition)) => condition.holds().await,
+                (None, None) => false,
+            };
+            asked.insert(row.condition.clone(), holds);
+            stayed += u64::from(!(holds && has_gone(condition_held(engine, &row).await, row.instance)));
         }
     }
     if work::is_pending(engine.store().read()).await? {
@@ -70,15 +96,18 @@ async fn look(engine: &Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn report(result: Result<(), EngineError>, instance: Uuid) {
+/// Whether what waited was taken away.
+fn has_gone(result: Result<(), EngineError>, instance: Uuid) -> bool {
     match result {
-        Ok(()) | Err(EngineError::Rejected(Rejection::Stale)) => {}
+        Ok(()) => return true,
+        Err(EngineError::Rejected(Rejection::Stale)) => {}
         // Another node may have the release that this instance began under.
         Err(EngineError::Definition { name, version }) => {
             tracing::debug!(%instance, name, version, "left to another release");
         }
         Err(error) => tracing::error!(%instance, %error, "an event could not be applied"),
     }
+    false
 }
 
 async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
@@ -102,18 +131,19 @@ async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
     }
 }
 
-/// Tells an instance of an event, in a transaction of its own.
-pub(super) async fn deliver(engine: &Engine, id: Uuid, event: Event, unwatch: bool) -> Result<(), EngineError> {
+/// Tells an instance that its condition holds.
+async fn condition_held(engine: &Engine, row: &WatchRow) -> Result<(), EngineError> {
+    let (id, step) = (row.instance, u64::try_from(row.step).unwrap_or_default());
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
-        let event = event.clone();
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
-            if unwatch {
-                waits::unwatch(&tx, id).await?;
+            let Some(stored) = instances::lock(&tx, id).await? else { return Ok(((), After::default())) };
+            waits::unwatch(&tx, id).await?;
+            // Another node may have told it, and it may wait for something else by now.
+            if stored.instance.waiting == Waiting::Condition {
+                commit.apply(stored, Event::ConditionHeld { step }).await?;
+                commit.chain().await?;
             }
-            let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
-            commit.apply(stored, event).await?;
-            commit.chain().await?;
             Ok(((), commit.after))
         })
     })
@@ -133,15 +163,19 @@ async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
     .await
 }
 
-async fn fire(engine: &Engine, id: Uuid, name: String, event: Event) -> Result<(), EngineError> {
+async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
     fail_point!("engine.timer");
+    let name = timer(&row.timer).ok_or(EngineError::Activity("unknown timer"))?;
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
-        let (name, event) = (name.clone(), event.clone());
+        let row = row.clone();
         Box::pin(async move {
-            waits::disarm(&tx, id, &name).await?;
             let mut commit = Commit::new(&engine, &tx, &origin);
-            let Some(stored) = instances::lock(&tx, id).await? else { return Ok(((), After::default())) };
-            match commit.apply(stored, event).await {
+            let stored = instances::lock(&tx, row.instance).await?;
+            // Looked up before the lock: it may have been fired elsewhere or armed anew since, and the new one must stay.
+            let is_the_same = waits::take(&tx, &row).await?;
+            let Some(stored) = stored.filter(|_| is_the_same) else { return Ok(((), After::default())) };
+            let step = u64::try_from(row.step).unwrap_or_default();
+            match commit.apply(stored, Event::TimerFired { step, timer: name }).await {
                 // The timer is gone either way.
                 Ok(()) | Err(EngineError::Rejected(Rejection::Stale)) => {}
                 Err(other) => return Err(other),

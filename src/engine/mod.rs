@@ -52,6 +52,9 @@ pub enum EngineError {
     /// A lease or an agent's session is over; somebody else has the work.
     #[error("the work belongs to somebody else now")]
     Fenced,
+    /// A report of another kind than the job asks for.
+    #[error("the report does not answer the job")]
+    Unfit,
     #[error("an activity failed: {0}")]
     Activity(&'static str),
     #[error("the definition {name} version {version} is not there")]

@@ -33,7 +33,7 @@ impl Engine {
     /// Records a report, if it comes from the session of the agent that holds the root, and the job still waits for it.
     ///
     /// # Errors
-    /// [`EngineError::Fenced`] when the session was replaced or the job is over.
+    /// [`EngineError::Fenced`] when the session was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
     pub async fn report(&self, pairing: Uuid, epoch: i64, job: Uuid, report: Report) -> Result<(), EngineError> {
         fail_point!("engine.report");
         dispatch::write(self, Origin::system("agent"), move |engine, tx, mut origin| {
@@ -44,18 +44,22 @@ impl Engine {
                     return Err(EngineError::Fenced);
                 }
                 let row = jobs::find(&tx, job).await?.ok_or(EngineError::Fenced)?;
-                if row.root != holder.root || !jobs::end(&tx, job, "done", engine.clock().now_ms()).await? {
+                if row.root != holder.root {
+                    return Err(EngineError::Fenced);
+                }
+                // The instance first, as every other step does.
+                let stored = instances::lock(&tx, row.instance).await?.ok_or(EngineError::Fenced)?;
+                if !jobs::end(&tx, job, "done", engine.clock().now_ms()).await? {
                     return Err(EngineError::Fenced);
                 }
                 origin.login = Some(holder.login);
-                let stored = instances::lock(&tx, row.instance).await?.ok_or(EngineError::Fenced)?;
                 let step = u64::try_from(row.step).unwrap_or_default();
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 let implementation =
                     engine.inner.registry.job(&row.name).ok_or(EngineError::Activity("unknown job"))?;
                 let event = match implementation.record(&tx, &commit.call(&stored), row.plan, report).await {
                     Ok(Some((outcome, result))) => Event::Completed { step, outcome, result },
-                    Ok(None) => return Err(EngineError::Fenced),
+                    Ok(None) => return Err(EngineError::Unfit),
                     Err(failure @ Failure::Store(_)) => return Err(failure.into()),
                     Err(failure) => failed(step, failure)?,
                 };

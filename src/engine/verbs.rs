@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwright_workflow::definition::{Action, Definition, Kind, Party, RESERVED_ACTIONS};
+use sealwright_workflow::definition::{Action, Definition, Field, Kind, Party, RESERVED_ACTIONS};
 use sealwright_workflow::instance::{Actor, Event, Status};
-use sealwright_workflow::step::{Begin, may_act};
+use sealwright_workflow::step::{Begin, Rejection, may_act};
+use sealwright_workflow::types::Type;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::commit::{Commit, person};
@@ -17,6 +20,10 @@ use crate::store::instances::{Filter, HistoryRow, Stored};
 use crate::store::jobs::JobRow;
 use crate::store::waits::TimerRow;
 use crate::store::{StoreError, Tx, instances, jobs, waits};
+
+/// Bounds of what a start from outside may give.
+const LONGEST_TEXT: usize = 4000;
+const MOST_VALUES: usize = 100;
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -182,6 +189,8 @@ impl Engine {
                 audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &event).await?;
                 let event = match repair {
                     Some(Repair::Resume) => Event::Resumed { step },
+                    // What was looked at has moved on since.
+                    Some(Repair::Cancel) if stored.instance.step != step => return Err(Rejection::Stale.into()),
                     Some(Repair::Cancel) => Event::Cancelled,
                     None => Event::Acted { step, action, actor, fields },
                 };
@@ -279,26 +288,45 @@ fn possible_actions(definition: &Definition, stored: &Stored, actor: &Actor) -> 
 fn repairs(definition: &Definition, stored: &Stored, actor: &Actor) -> Vec<Repair> {
     let may = definition.repair.iter().any(|role| role.text == actor.role);
     let is_stuck = stored.instance.status == Status::Stuck;
+    let state = definition.state(&stored.instance.state);
     let possible = |repair: &Repair| match repair {
         Repair::Resume => is_stuck,
-        Repair::Cancel => stored.instance.is_open() && (is_stuck || stored.instance.parent.is_none()),
+        // What must not be left half done can only be tried again.
+        Repair::Cancel if is_stuck => state.is_some_and(|state| !state.goes_on_when_cancelled()),
+        Repair::Cancel => stored.instance.is_open() && stored.instance.parent.is_none(),
     };
     Repair::ALL.into_iter().filter(|repair| may && possible(repair)).collect()
 }
 
-/// A start from outside gives only fields that have no first value of their own, and every one that is required.
+/// A start from outside gives the fields that must be given, of their types, and no other.
 fn checked_arguments(definition: &Definition, given: &Map<String, Value>) -> Result<(), EngineError> {
-    use sealwright_workflow::step::Rejection;
-    for name in given.keys() {
-        let known = definition.data.get(name).is_some_and(|field| field.default.is_none());
-        if !known {
+    let is_asked_for = |field: &Field| field.default.is_none() && !field.field_type.is_optional();
+    for (name, value) in given {
+        let fits = definition.data.get(name).is_some_and(|field| is_asked_for(field) && fits(&field.field_type, value));
+        if !fits {
             return Err(Rejection::Field { field: name.clone() }.into());
         }
     }
     for (name, field) in &definition.data {
-        if field.default.is_none() && !field.field_type.is_optional() && !given.contains_key(name) {
+        if is_asked_for(field) && !given.contains_key(name) {
             return Err(Rejection::Field { field: name.clone() }.into());
         }
     }
     Ok(())
+}
+
+/// Whether a value from outside is of a type. Records are the portal's own to make: none is taken from outside.
+fn fits(of: &Type, value: &Value) -> bool {
+    match (of, value) {
+        (Type::Text, Value::String(text)) => {
+            text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control)
+        }
+        (Type::Time, Value::String(text)) => OffsetDateTime::parse(text, &Rfc3339).is_ok(),
+        (Type::Integer, value) => value.is_i64(),
+        (Type::Bool, value) => value.is_boolean(),
+        (Type::List(of), Value::Array(values)) => {
+            values.len() <= MOST_VALUES && values.iter().all(|value| fits(of, value))
+        }
+        _ => false,
+    }
 }

@@ -3,6 +3,7 @@
 mod options;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -30,6 +31,8 @@ pub struct Issuance {
     profiles: Arc<BTreeMap<String, Profile>>,
     /// The certificates above the issuers, DER, for `/pki/ca/`.
     roots: Arc<BTreeMap<String, Vec<u8>>>,
+    /// Files of lists that somebody else signs.
+    lists: Arc<BTreeMap<String, PathBuf>>,
     issuing: Arc<str>,
 }
 
@@ -47,8 +50,9 @@ impl Issuance {
         self.issuers.get(name)
     }
 
-    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
-        self.issuers.values()
+    /// The file with the list of an authority that does not sign here.
+    pub fn list_file(&self, name: &str) -> Option<&Path> {
+        self.lists.get(name).map(PathBuf::as_path)
     }
 
     /// An authority's certificate (DER) by its name.
@@ -57,10 +61,11 @@ impl Issuance {
         issuing.or_else(|| self.roots.get(name).map(Vec::as_slice))
     }
 
-    /// The issuing authority's chain, itself first.
-    pub fn chain(&self) -> Vec<&[u8]> {
-        let own = self.issuing().map(|issuer| issuer.authority.certificate());
-        own.into_iter().chain(self.roots.values().map(Vec::as_slice)).collect()
+    /// An authority's certificate and, for one that signs here, everything above it.
+    pub fn chain(&self, name: &str) -> Option<Vec<&[u8]>> {
+        let own = self.certificate(name)?;
+        let above = self.roots.values().map(Vec::as_slice).filter(|_| self.issuers.contains_key(name));
+        Some([own].into_iter().chain(above).collect())
     }
 }
 

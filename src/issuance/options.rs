@@ -22,6 +22,8 @@ pub struct AuthorityOptions {
     /// Encrypted PKCS#8, PEM; absent for a root whose key is not here.
     pub key: Option<PathBuf>,
     pub passphrase_file: Option<PathBuf>,
+    /// The list of an authority whose key is not here, DER; read whenever somebody asks for it.
+    pub revocation_list: Option<PathBuf>,
 }
 
 /// What goes into a slot of every card.
@@ -66,12 +68,14 @@ pub fn load(
 ) -> Result<(Issuance, Vec<Slot>), IssuanceError> {
     let mut issuers = BTreeMap::new();
     let mut roots = BTreeMap::new();
+    let mut lists = BTreeMap::new();
     for (name, options) in authorities {
         let pem = read(&options.certificate)?;
         let der = certificate::from_pem("CERTIFICATE", &pem).into_iter().next();
         let der = der.ok_or_else(|| authority_error(name, "the file holds no certificate"))?;
         let Some(key) = &options.key else {
             roots.insert(name.clone(), der);
+            lists.extend(options.revocation_list.clone().map(|path| (name.clone(), path)));
             continue;
         };
         let authority =
@@ -98,6 +102,7 @@ pub fn load(
         issuers: Arc::new(issuers),
         profiles: Arc::new(profiles),
         roots: Arc::new(roots),
+        lists: Arc::new(lists),
         issuing: Arc::from(issuing),
     };
     Ok((issuance, slots))

@@ -279,11 +279,6 @@ impl Store {
         transaction.commit().await.map_err(StoreError::from)?;
         Ok(value)
     }
-
-    /// Whether the database answers.
-    pub async fn is_alive(&self) -> bool {
-        self.reader.connection.ping().await.is_ok()
-    }
 }
 
 async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, StoreError> {

@@ -24,22 +24,27 @@ pub async fn arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) ->
     Ok(())
 }
 
-pub async fn disarm(tx: &Tx, instance: Uuid, name: &str) -> Result<(), StoreError> {
-    timer::Entity::delete_many()
+/// Takes a timer away that was found to be due; `false` when it is not that timer any more: it was fired elsewhere, or armed again.
+pub async fn take(tx: &Tx, row: &TimerRow) -> Result<bool, StoreError> {
+    let deleted = timer::Entity::delete_many()
         .filter(timer::Column::Tenant.eq(tx.tenant()))
-        .filter(timer::Column::Instance.eq(instance))
-        .filter(timer::Column::Timer.eq(name))
+        .filter(timer::Column::Instance.eq(row.instance))
+        .filter(timer::Column::Timer.eq(&row.timer))
+        .filter(timer::Column::Step.eq(row.step))
+        .filter(timer::Column::DueAt.eq(row.due_at))
         .exec(tx.connection())
         .await?;
-    Ok(())
+    Ok(deleted.rows_affected == 1)
 }
 
-/// Timers that are due, the most overdue first.
-pub async fn due(access: &impl Access, now: i64, limit: u64) -> Result<Vec<TimerRow>, StoreError> {
+/// Timers that are due, the most overdue first, after the first `skip` of them.
+pub async fn due(access: &impl Access, now: i64, skip: u64, limit: u64) -> Result<Vec<TimerRow>, StoreError> {
     let rows = timer::Entity::find()
         .filter(timer::Column::Tenant.eq(access.tenant()))
         .filter(timer::Column::DueAt.lte(now))
         .order_by_asc(timer::Column::DueAt)
+        .order_by_asc(timer::Column::Instance)
+        .offset(skip)
         .limit(limit)
         .all(access.connection())
         .await?;
@@ -93,13 +98,15 @@ pub async fn remove(tx: &Tx, ids: Vec<Uuid>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Instances that have arrivals to read.
-pub async fn with_arrivals(access: &impl Access, limit: u64) -> Result<Vec<Uuid>, StoreError> {
+/// Instances that have arrivals to read, after the first `skip` of them.
+pub async fn with_arrivals(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<Uuid>, StoreError> {
     let rows = inbox::Entity::find()
         .select_only()
         .column(inbox::Column::Instance)
         .distinct()
         .filter(inbox::Column::Tenant.eq(access.tenant()))
+        .order_by_asc(inbox::Column::Instance)
+        .offset(skip)
         .limit(limit)
         .into_tuple::<Uuid>()
         .all(access.connection())
@@ -129,9 +136,12 @@ pub async fn unwatch(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub async fn watched(access: &impl Access, limit: u64) -> Result<Vec<WatchRow>, StoreError> {
+/// Conditions that are waited for, after the first `skip` of them.
+pub async fn watched(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<WatchRow>, StoreError> {
     let rows = watch::Entity::find()
         .filter(watch::Column::Tenant.eq(access.tenant()))
+        .order_by_asc(watch::Column::Instance)
+        .offset(skip)
         .limit(limit)
         .all(access.connection())
         .await?;

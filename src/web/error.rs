@@ -114,14 +114,18 @@ impl ResponseError for PageError {
     fn error_response(&self) -> HttpResponse {
         let page = ErrorPage { title: self.title, say: &self.say, request: "{request}" };
         let body = page.render().unwrap_or_else(|_| self.title.to_owned());
-        let mut response = HttpResponse::build(self.status).content_type("text/html; charset=utf-8").body(body);
-        response.extensions_mut().insert(NeedsRequestId);
-        response
+        with_request_id(HttpResponse::build(self.status).content_type("text/html; charset=utf-8").body(body))
     }
 }
 
 /// Marks a body in which `{request}` is to be replaced.
 pub struct NeedsRequestId;
+
+/// Has `{request}` in the body replaced by the request's id.
+pub fn with_request_id(mut response: HttpResponse) -> HttpResponse {
+    response.extensions_mut().insert(NeedsRequestId);
+    response
+}
 
 /// Everything without a page of its own.
 pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, PageError> {

@@ -154,8 +154,10 @@ pub async fn confirm(
         Err(elsewhere) => return Ok(elsewhere),
     };
     let root = own_root(&portal, &caller, &id).await?;
-    match portal.pairings.confirm_by_person(root, &visitor.session.login, &visitor.session.id).await {
-        Ok(_) => portal.engine.announce(root),
+    let pairing = form.fields.get("pairing").map(String::as_str).unwrap_or_default();
+    let pairing = pairing.parse().map_err(|_| PageError::not_found())?;
+    match portal.pairings.confirm_by_person(pairing, root, &visitor.session.login, &visitor.session.id).await {
+        Ok(()) => portal.engine.announce(root),
         Err(PairingError::Store(error)) => return Err(PageError::internal(&error)),
         Err(_) => {
             return Err(PageError::new(

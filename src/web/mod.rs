@@ -16,7 +16,7 @@ mod visitor;
 use actix_web::web;
 use askama::Template;
 
-pub use error::PageError;
+pub use error::{PageError, with_request_id};
 pub use visitor::{Visitor, visitor};
 
 /// The routes of the pages.

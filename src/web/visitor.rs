@@ -11,7 +11,7 @@ use super::Frame;
 use super::error::PageError;
 use super::observe::request_id;
 use crate::audit::{Event, Origin};
-use crate::auth::Roles;
+use crate::auth::{Recheck, Roles};
 use crate::engine::verbs::{Caller, may_start};
 use crate::portal::Portal;
 use crate::store::sessions::SessionRow;
@@ -69,12 +69,11 @@ impl Visitor {
         if checked > portal.clock.now_ms() - limit {
             return Ok(());
         }
-        let granted = portal.roles.grants(&role, &self.session.login).await;
-        let (role, event) = match granted {
-            Ok(true) => (Some(role), None),
-            Ok(false) => (None, Some(Event::RoleLost { role })),
-            // The directory does not answer: what was granted holds until it does.
-            Err(_) => return Ok(()),
+        let rechecked = portal.roles.recheck(&role, &self.session.login, checked, portal.clock.now_ms()).await;
+        let (role, event) = match rechecked {
+            Recheck::Granted => (Some(role), None),
+            Recheck::Lost => (None, Some(Event::RoleLost { role })),
+            Recheck::Unanswered => return Ok(()),
         };
         let stored = portal.sessions.set_role(&self.session.id, role.as_deref(), &self.origin(), event).await;
         stored.map_err(|error| PageError::internal(&error))?;

@@ -104,6 +104,14 @@ pub enum Default {
     Policy(String),
 }
 
+impl State {
+    /// Whether a cancellation does not end what is done here: `if-cancelled` names the state itself.
+    pub fn goes_on_when_cancelled(&self) -> bool {
+        let itself = |target: &Target| target.guards.is_empty() && target.otherwise.text == self.name.text;
+        self.if_cancelled.as_ref().is_some_and(itself)
+    }
+}
+
 /// A node of the state machine.
 #[derive(Clone, Debug)]
 pub struct State {

@@ -5,7 +5,21 @@ use std::path::Path;
 use sealwright::commands::demo::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
+use crate::on_both_databases;
 use crate::support::{Database, PIN, TestWorld, ended, new_code, run, shows, view};
+
+on_both_databases! {
+    without_a_card_the_agent_asks_for_one_and_goes_on,
+    of_several_cards_the_person_picks_one,
+    somebody_elses_card_is_not_written,
+    an_unknown_card_with_a_certificate_is_not_written,
+    a_card_that_is_not_in_stock_is_not_written,
+    a_wrong_pin_from_a_descriptor_is_tried_once_and_the_last_try_never,
+    a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card,
+    a_card_with_a_blocked_pin_is_not_taken_over,
+    the_last_try_of_a_factory_pin_is_not_spent,
+    a_start_after_a_half_finished_card_makes_only_what_is_missing,
+}
 
 /// Talks until the page asks the person something; gives the page.
 async fn until_asked(test: &TestWorld, begun: &mut Begun) -> String {
@@ -38,9 +52,8 @@ async fn start_again(begun: &mut Begun) -> String {
     journey::offer(begun).await.expect("a code")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_card_the_agent_asks_for_one_and_goes_on() {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn without_a_card_the_agent_asks_for_one_and_goes_on(database: Database) {
+    let mut test = TestWorld::start(database).await;
     test.world.remove(0).await.expect("removed");
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
@@ -59,9 +72,8 @@ async fn without_a_card_the_agent_asks_for_one_and_goes_on() {
     assert_personalized(&test, &mut begun).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_several_cards_the_person_picks_one() {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn of_several_cards_the_person_picks_one(database: Database) {
+    let mut test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     // Nobody is there to ask: no card is guessed.
@@ -90,9 +102,8 @@ async fn of_several_cards_the_person_picks_one() {
     assert_eq!(ended(&mut begun).await["status"], "success");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_elses_card_is_not_written() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn somebody_elses_card_is_not_written(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut alice = test.alice().await;
     let code = journey::offer(&mut alice).await.expect("a code");
     assert!(test.agent(&code).converse(&mut alice).await.expect("a conversation").success());
@@ -102,9 +113,8 @@ async fn somebody_elses_card_is_not_written() {
     assert_personalized(&test, &mut alice).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_card_with_a_certificate_is_not_written() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn an_unknown_card_with_a_certificate_is_not_written(database: Database) {
+    let test = TestWorld::start(database).await;
     let pem = test.path("foreign.pem").display().to_string();
     let key = test.path("foreign.key").display().to_string();
     let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
@@ -119,9 +129,8 @@ async fn an_unknown_card_with_a_certificate_is_not_written() {
     assert_eq!(text(&read).trim(), text(&pem).trim());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_card_that_is_not_in_stock_is_not_written() {
-    let test = TestWorld::start_with(Database::Sqlite, &[], "stock = [\"1\"]").await;
+async fn a_card_that_is_not_in_stock_is_not_written(database: Database) {
+    let test = TestWorld::start_with(database, &[], "stock = [\"1\"]").await;
     let mut begun = test.alice().await;
     let page = until_asked(&test, &mut begun).await;
     assert!(page.contains("This card cannot be used"), "{page}");
@@ -134,9 +143,8 @@ async fn a_card_that_is_not_in_stock_is_not_written() {
     assert!(!status.contains("Slot 9a"), "{status}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_pin_from_a_descriptor_is_tried_once_and_the_last_try_never() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn a_wrong_pin_from_a_descriptor_is_tried_once_and_the_last_try_never(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let mut code = taken_over(&test, &mut begun).await;
     let wrong = test.pin_file("11223344");
@@ -162,9 +170,8 @@ async fn a_wrong_pin_from_a_descriptor_is_tried_once_and_the_last_try_never() {
     assert_personalized(&test, &mut begun).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = taken_over(&test, &mut begun).await;
     let mut agent = test.agent_with(&code, None, &[]);
@@ -176,33 +183,40 @@ async fn a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card() {
     assert!(status.contains("PIN tries left:\t1"), "{status}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_card_with_a_blocked_pin_is_not_taken_over() {
-    let test = TestWorld::start(Database::Sqlite).await;
-    // Three wrong ones: the tool fails at each, and says how many tries are left.
-    for left in ["2", "1", "0"] {
-        let tool = |arguments: &[&str]| {
-            let reader = test.world.readers[0].as_str();
-            let output = std::process::Command::new("yubico-piv-tool")
-                .args([&["-r", reader], arguments].concat())
-                .env("PCSCLITE_CSOCK_NAME", &test.world.socket)
-                .output()
-                .expect("yubico-piv-tool (make test installs it)");
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        while !test.piv(&["-a", "status"]).await.contains(&format!("PIN tries left:\t{left}")) {
-            tool(&["-a", "verify-pin", "-P", "99999999"]);
-        }
+/// Gives wrong PINs to a factory-fresh card until so many tries are left.
+async fn waste_tries(test: &TestWorld, left: u8) {
+    let reader = test.world.readers[0].as_str();
+    while !test.piv(&["-a", "status"]).await.contains(&format!("PIN tries left:\t{left}")) {
+        // The tool fails, as it should.
+        std::process::Command::new("yubico-piv-tool")
+            .args(["-r", reader, "-a", "verify-pin", "-P", "99999999"])
+            .env("PCSCLITE_CSOCK_NAME", &test.world.socket)
+            .output()
+            .expect("yubico-piv-tool (make test installs it)");
     }
+}
+
+async fn a_card_with_a_blocked_pin_is_not_taken_over(database: Database) {
+    let test = TestWorld::start(database).await;
+    waste_tries(&test, 0).await;
     let mut begun = test.alice().await;
     let page = until_asked(&test, &mut begun).await;
     assert!(page.contains("The card did not accept its new secrets"), "{page}");
     assert!(page.contains("ask the help desk for another card"), "{page}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_start_after_a_half_finished_card_makes_only_what_is_missing() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn the_last_try_of_a_factory_pin_is_not_spent(database: Database) {
+    let test = TestWorld::start(database).await;
+    waste_tries(&test, 1).await;
+    let mut begun = test.alice().await;
+    let page = until_asked(&test, &mut begun).await;
+    assert!(page.contains("The card did not accept its new secrets"), "{page}");
+    let status = test.piv(&["-a", "status"]).await;
+    assert!(status.contains("PIN tries left:\t1"), "{status}");
+}
+
+async fn a_start_after_a_half_finished_card_makes_only_what_is_missing(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     // Killed when the second slot's key is about to be proved; then the wrong PIN is given.

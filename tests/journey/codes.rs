@@ -3,7 +3,15 @@
 use sealwright::commands::demo::journey::{self, Agent};
 
 use super::assert_personalized;
+use crate::on_both_databases;
 use crate::support::{Database, TestWorld, later, new_code, shows};
+
+on_both_databases! {
+    a_wrong_code_and_a_used_one_are_refused,
+    a_code_is_good_for_ten_minutes,
+    somebody_elses_agent_gets_nothing_with_a_stolen_code,
+    a_person_who_is_sent_somebody_elses_link_sees_whose_it_is,
+}
 
 /// The card still has the factory's PIN.
 async fn assert_untouched(test: &TestWorld) {
@@ -21,9 +29,8 @@ async fn refused(mut agent: Agent) -> String {
     ended.said
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_code_and_a_used_one_are_refused() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn a_wrong_code_and_a_used_one_are_refused(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let said = refused(test.agent("AAAA-AAAA")).await;
@@ -43,9 +50,8 @@ async fn a_wrong_code_and_a_used_one_are_refused() {
     assert_untouched(&test).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_good_for_ten_minutes() {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn a_code_is_good_for_ten_minutes(database: Database) {
+    let mut test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     test.world.kill_portal().await.expect("killed");
@@ -57,9 +63,8 @@ async fn a_code_is_good_for_ten_minutes() {
     assert_untouched(&test).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_elses_agent_gets_nothing_with_a_stolen_code() {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn somebody_elses_agent_gets_nothing_with_a_stolen_code(database: Database) {
+    let mut test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     // Mallory has read the code over alice's shoulder; his agent is another one.
@@ -94,9 +99,8 @@ async fn somebody_elses_agent_gets_nothing_with_a_stolen_code() {
     assert_personalized(&test, &mut begun).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_is_sent_somebody_elses_link_sees_whose_it_is() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn a_person_who_is_sent_somebody_elses_link_sees_whose_it_is(database: Database) {
+    let test = TestWorld::start(database).await;
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
     let code = journey::offer(&mut bob).await.expect("a code");
     // Bob sends his code to alice, whose card is in her reader: her agent names him before anything is done.

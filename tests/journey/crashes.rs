@@ -1,6 +1,7 @@
 //! `kill -9` of portal and agent, and a pulled card, at every fail point: the card ends with exactly its two certificates, none is issued
 //! twice, none is unknown, and nothing hangs.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -129,8 +130,8 @@ async fn agent_killed_at(database: Database, point: &str) {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let killed = [("SEALWRIGHT_FAIL_POINT", point)];
-    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await;
-    assert!(!ended.is_ok_and(|ended| ended.success()), "{point} was never reached");
+    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await.expect("an end");
+    assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{point} was never reached");
     let mut ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     if point == "agent.confirm" {
         // A code that was redeemed by an agent that had not confirmed is spent: the page gives a new one.
@@ -143,8 +144,8 @@ async fn agent_killed_at(database: Database, point: &str) {
 }
 
 /// Pulls the card while the agent stands still at a fail point, puts it back, and expects the same end.
-async fn card_pulled_at(point: &str) {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn card_pulled_at(database: Database, point: &str) {
+    let mut test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let stopped = [("SEALWRIGHT_FAIL_POINT", point), ("SEALWRIGHT_FAIL_POINT_SIGNAL", "STOP")];
@@ -192,9 +193,16 @@ macro_rules! agent_fail_points {
         }
         mod card_pulled {
             use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                card_pulled_at($point).await;
+            $(mod $name {
+                use super::*;
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_sqlite() {
+                    card_pulled_at(Database::Sqlite, $point).await;
+                }
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    card_pulled_at(Database::Postgres, $point).await;
+                }
             })*
         }
     };

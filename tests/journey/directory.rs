@@ -4,8 +4,17 @@ use sealwright::commands::demo::journey;
 use sealwright::commands::demo::world::ForeignDirectory;
 
 use super::assert_personalized;
+use crate::on_both_databases;
 use crate::support::slapd::{ADMIN, BASE, Slapd};
 use crate::support::{Database, TestWorld, ended, later, shows, view};
+
+on_both_databases! {
+    a_directory_that_was_down_is_asked_again,
+    certificates_are_published_in_openldap,
+    people_that_the_directory_does_not_know_for_certain_are_told_so,
+    what_stands_still_is_sent_on_by_an_operator,
+    who_loses_the_group_loses_the_role,
+}
 
 async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -22,9 +31,8 @@ async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
     (test, slapd, folder)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_published_in_openldap() {
-    let (test, slapd, _folder) = start(Database::Sqlite).await;
+async fn certificates_are_published_in_openldap(database: Database) {
+    let (test, slapd, _folder) = start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
@@ -32,9 +40,8 @@ async fn certificates_are_published_in_openldap() {
     assert_eq!(slapd.search("(uid=alice)", "userCertificate").matches("userCertificate;binary:: ").count(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn people_that_the_directory_does_not_know_for_certain_are_told_so() {
-    let (test, _slapd, _folder) = start(Database::Sqlite).await;
+async fn people_that_the_directory_does_not_know_for_certain_are_told_so(database: Database) {
+    let (test, _slapd, _folder) = start(database).await;
     for (login, say) in [
         ("nobody", "The directory does not know you, or knows you twice. Ask the help desk."),
         ("twin", "The directory does not know you, or knows you twice. Ask the help desk."),
@@ -47,7 +54,7 @@ async fn people_that_the_directory_does_not_know_for_certain_are_told_so() {
 }
 
 /// Down when the person is looked up; the portal is killed when it is about to try again.
-async fn down(database: Database) {
+async fn a_directory_that_was_down_is_asked_again(database: Database) {
     let (mut test, mut slapd, _folder) = start(database).await;
     slapd.stop();
     test.world.kill_portal().await.expect("killed");
@@ -64,22 +71,11 @@ async fn down(database: Database) {
     assert_personalized(&test, &mut begun).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_directory_that_was_down_is_asked_again_on_sqlite() {
-    down(Database::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_directory_that_was_down_is_asked_again_on_postgres() {
-    down(Database::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_stands_still_is_sent_on_by_an_operator() {
-    let (test, mut slapd, _folder) = start(Database::Sqlite).await;
+async fn what_stands_still_is_sent_on_by_an_operator(database: Database) {
+    let (test, mut slapd, _folder) = start(database).await;
     slapd.stop();
     let mut begun = test.alice().await;
-    let page = shows(&mut begun, "This cannot go on by itself. The operators were told").await;
+    let page = shows(&mut begun, "This cannot go on by itself. It is on the operators").await;
     assert!(!page.contains("Try again"), "{page}");
     // Alice has no right to repair.
     let step = view(&mut begun).await["step"].to_string();
@@ -99,9 +95,8 @@ async fn what_stands_still_is_sent_on_by_an_operator() {
     assert_personalized(&test, &mut begun).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_loses_the_group_loses_the_role() {
-    let (mut test, slapd, _folder) = start(Database::Sqlite).await;
+async fn who_loses_the_group_loses_the_role(database: Database) {
+    let (mut test, slapd, _folder) = start(database).await;
     let (mut carl, _) = journey::sign_in(&test.world, "carl", "ca-operator").await.expect("signed in");
     assert!(carl.get("/").await.expect("the page").contains("Publish a revocation list"));
     let group = format!("cn=ca-operators,ou=groups,{BASE}");

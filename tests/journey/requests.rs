@@ -4,12 +4,23 @@ use sealwright::commands::demo::journey;
 use sealwright_protocol::{Bytes, FromAgent, Report};
 
 use super::{assert_nothing_issued, assert_personalized};
+use crate::on_both_databases;
 use crate::support::wire::Wire;
 use crate::support::{Database, TestWorld, new_code, run};
 
+on_both_databases! {
+    a_request_with_a_bad_signature_is_refused,
+    a_request_with_a_weak_key_is_refused,
+    a_request_with_another_kind_of_key_is_refused,
+    garbage_instead_of_a_request_is_refused,
+    a_request_with_something_behind_it_is_refused,
+    an_oversized_message_ends_the_conversation_and_nothing_else,
+    what_is_no_message_of_the_protocol_ends_the_conversation,
+}
+
 /// Replaces every request that the agent sends; nothing may be issued, and the person is told.
-async fn refused(replace: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn refused(database: Database, replace: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) {
+    let mut test = TestWorld::start(database).await;
     let wire = Wire::start(&test.world.agent_url, move |message| {
         if let FromAgent::Report { report: Report::Made { csr }, .. } = message {
             *csr = Bytes(replace(std::mem::take(&mut csr.0)));
@@ -37,42 +48,36 @@ fn made(key: &[&str]) -> Vec<u8> {
     std::fs::read(request).expect("a request")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_with_a_bad_signature_is_refused() {
-    refused(|mut csr| {
+async fn a_request_with_a_bad_signature_is_refused(database: Database) {
+    refused(database, |mut csr| {
         *csr.last_mut().expect("bytes") ^= 1;
         csr
     })
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_with_a_weak_key_is_refused() {
-    refused(|_| made(&["rsa:1024"])).await;
+async fn a_request_with_a_weak_key_is_refused(database: Database) {
+    refused(database, |_| made(&["rsa:1024"])).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_with_another_kind_of_key_is_refused() {
-    refused(|_| made(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"])).await;
+async fn a_request_with_another_kind_of_key_is_refused(database: Database) {
+    refused(database, |_| made(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"])).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn garbage_instead_of_a_request_is_refused() {
-    refused(|csr| csr.iter().rev().copied().collect()).await;
+async fn garbage_instead_of_a_request_is_refused(database: Database) {
+    refused(database, |csr| csr.iter().rev().copied().collect()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_with_something_behind_it_is_refused() {
-    refused(|mut csr| {
+async fn a_request_with_something_behind_it_is_refused(database: Database) {
+    refused(database, |mut csr| {
         csr.extend_from_slice(&[0; 20_000]);
         csr
     })
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_oversized_message_ends_the_conversation_and_nothing_else() {
-    let mut test = TestWorld::start(Database::Sqlite).await;
+async fn an_oversized_message_ends_the_conversation_and_nothing_else(database: Database) {
+    let mut test = TestWorld::start(database).await;
     let own = test.world.agent_url.clone();
     let wire = Wire::start(&own, |message| {
         if let FromAgent::Report { report: Report::Made { csr }, .. } = message {
@@ -100,9 +105,8 @@ async fn an_oversized_message_ends_the_conversation_and_nothing_else() {
     assert_personalized(&test, &mut begun).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_message_of_the_protocol_ends_the_conversation() {
-    let test = TestWorld::start(Database::Sqlite).await;
+async fn what_is_no_message_of_the_protocol_ends_the_conversation(database: Database) {
+    let test = TestWorld::start(database).await;
     for text in [
         "",
         "{}",

@@ -17,6 +17,23 @@ use serde_json::Value;
 
 pub use postgres::Postgres;
 
+/// Runs tests of the whole portal on both databases: each name is a function of this module that takes the database.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$name($crate::support::Database::Sqlite).await;
+            }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                super::$name($crate::support::Database::Postgres).await;
+            }
+        })*
+    };
+}
+
 /// The databases that every test of the whole portal runs on.
 #[derive(Clone, Copy, Debug)]
 pub enum Database {

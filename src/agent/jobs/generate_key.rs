@@ -9,7 +9,7 @@ use super::{Desk, Trouble, sign, with_management_key};
 use crate::fail_point;
 
 pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, Trouble> {
-    let mut progress = desk.journal.progress(desk.relay.job);
+    let mut progress = desk.progress();
     let public_key = match &progress.public_key {
         // Made before, and not yet reported: the same key goes on.
         Some(public_key) => public_key.0.clone(),
@@ -18,7 +18,7 @@ pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<R
             let public_key = with_management_key(desk, |piv| piv.generate(slot, algorithm))?;
             fail_point!("agent.generate.after");
             progress.public_key = Some(Bytes(public_key.clone()));
-            desk.journal.note(desk.relay.job, &progress)?;
+            desk.note(&progress)?;
             public_key
         }
     };

@@ -6,10 +6,12 @@ mod install_certificate;
 mod prove_key;
 mod replace_factory_secrets;
 
+use std::sync::Mutex;
+
 use sealwright_protocol::{Instruction, ManagementKey, ManagementKeyAlgorithm, Refusal, Report};
 
 use crate::Error;
-use crate::journal::Journal;
+use crate::journal::{Journal, Progress};
 use crate::pin::Sitting;
 use crate::piv::{Piv, PivError, Transport};
 use crate::readers::{Leave, OpenCard};
@@ -31,7 +33,7 @@ pub fn run(
     card: &mut OpenCard,
     instruction: &Instruction,
     relay: &Relay<'_>,
-    journal: &mut Journal,
+    journal: &Mutex<Journal>,
     sitting: &mut Sitting,
 ) -> Result<Report, JobError> {
     let mut desk = Desk { card, relay, journal, sitting };
@@ -62,8 +64,21 @@ pub fn run(
 struct Desk<'a> {
     card: &'a mut OpenCard,
     relay: &'a Relay<'a>,
-    journal: &'a mut Journal,
+    /// Locked only to be read or written: the conversation needs it while a person types.
+    journal: &'a Mutex<Journal>,
     sitting: &'a mut Sitting,
+}
+
+impl Desk<'_> {
+    /// What the card has confirmed of this job so far.
+    fn progress(&self) -> Progress {
+        self.journal.lock().map(|journal| journal.progress(self.relay.job)).unwrap_or_default()
+    }
+
+    fn note(&self, progress: &Progress) -> Result<(), Trouble> {
+        let mut journal = self.journal.lock().map_err(|_| Error::say("The agent's journal cannot be written."))?;
+        Ok(journal.note(self.relay.job, progress)?)
+    }
 }
 
 /// What keeps a job from being done.

@@ -5,7 +5,6 @@ use sealwright_protocol::{Instruction, ManagementKey, Refusal, Report};
 
 use super::{Desk, Trouble, authenticate};
 use crate::fail_point;
-use crate::journal::Progress;
 use crate::piv::{Object, Piv, PivError};
 use crate::readers::Leave;
 
@@ -15,18 +14,18 @@ pub fn run(desk: &mut Desk<'_>, instruction: &Instruction) -> Result<Report, Tro
     else {
         return Err(Trouble::Refused(Refusal::Card));
     };
-    let mut progress = desk.journal.progress(desk.relay.job);
+    let mut progress = desk.progress();
     if !progress.pin {
         replace_pin(desk, factory_pin.reveal())?;
         fail_point!("agent.replace.pin");
         progress.pin = true;
-        note(desk, &progress)?;
+        desk.note(&progress)?;
     }
     if !progress.puk {
         replace_puk(desk, factory_puk.reveal(), puk.reveal())?;
         fail_point!("agent.replace.puk");
         progress.puk = true;
-        note(desk, &progress)?;
+        desk.note(&progress)?;
     }
     let relay = desk.relay;
     let replaced = desk.card.transaction(Leave::Locked, |transport| {
@@ -45,13 +44,9 @@ pub fn run(desk: &mut Desk<'_>, instruction: &Instruction) -> Result<Report, Tro
         return Err(Trouble::Refused(Refusal::ManagementKey));
     }
     progress.management_key = true;
-    note(desk, &progress)?;
+    desk.note(&progress)?;
     fail_point!("agent.replace.done");
     Ok(Report::Replaced)
-}
-
-fn note(desk: &mut Desk<'_>, progress: &Progress) -> Result<(), Trouble> {
-    Ok(desk.journal.note(desk.relay.job, progress)?)
 }
 
 fn replace_pin(desk: &mut Desk<'_>, factory: &[u8]) -> Result<(), Trouble> {
@@ -62,10 +57,13 @@ fn replace_pin(desk: &mut Desk<'_>, factory: &[u8]) -> Result<(), Trouble> {
     let changed = desk.card.transaction(Leave::Locked, |transport| {
         let mut piv = Piv::select(transport)?;
         // Two tries at most, and never the last one.
-        if piv.pin_tries()?.is_some_and(|tries| tries < 3) {
-            return piv.verify_pin(new.bytes());
+        match piv.pin_tries()? {
+            Some(0 | 1) => return Err(PivError::Blocked),
+            Some(2) => return piv.verify_pin(new.bytes()),
+            _ => {}
         }
         match piv.change_pin(factory, new.bytes()) {
+            Err(PivError::Wrong(Some(0 | 1))) => Err(PivError::Blocked),
             Err(PivError::Wrong(_)) => piv.verify_pin(new.bytes()),
             other => other,
         }
@@ -77,6 +75,7 @@ fn replace_puk(desk: &mut Desk<'_>, factory: &[u8], new: &[u8]) -> Result<(), Tr
     let changed = desk.card.transaction(Leave::Locked, |transport| {
         let mut piv = Piv::select(transport)?;
         match piv.change_puk(factory, new) {
+            Err(PivError::Wrong(Some(0 | 1))) => Err(PivError::Blocked),
             // One try with the stored one: it is valid when the confirmation of an earlier attempt was lost.
             Err(PivError::Wrong(_)) => piv.change_puk(new, new),
             other => other,

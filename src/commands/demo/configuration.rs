@@ -85,6 +85,7 @@ group = "cn=auditors,{groups}"
 
 [authorities.root]
 certificate = "{here}/ca/root.pem"
+revocation-list = "{here}/ca/root.crl"
 
 [authorities.issuing]
 certificate = "{here}/ca/issuing.pem"

@@ -228,7 +228,8 @@ impl Agent {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
             match confirm(begun, number).await {
-                Err(error) if tokio::time::Instant::now() < end => {
+                // An agent that has given up shows no number that could be compared.
+                Err(error) if tokio::time::Instant::now() < end && self.child.try_wait()?.is_none() => {
                     tracing::debug!(%error, "confirmed again");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -247,7 +248,9 @@ async fn confirm(begun: &mut Begun, number: &str) -> anyhow::Result<()> {
     let shown = between(&page, "<strong class=\"number\">", "</strong>").context("no number on the page")?;
     ensure!(shown == number, "the page shows {shown}, the agent {number}");
     if page.contains("/confirm\"") {
-        begun.browser.post(&format!("{}/confirm", begun.path), &[("csrf", &begun.csrf)]).await?;
+        let pairing = field(&page, "pairing").context("no pairing on the page")?;
+        let fields = [("csrf", begun.csrf.as_str()), ("pairing", pairing.as_str())];
+        begun.browser.post(&format!("{}/confirm", begun.path), &fields).await?;
     }
     Ok(())
 }

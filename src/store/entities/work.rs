@@ -17,7 +17,6 @@ pub struct Model {
     pub parameters: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub plan: Json,
-    pub attempt: i64,
     pub lease_owner: Option<String>,
     pub lease_epoch: i64,
     pub lease_until: Option<i64>,

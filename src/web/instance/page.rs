@@ -53,6 +53,7 @@ enum Pairing {
         code: String,
     },
     Compare {
+        pairing: String,
         host: String,
         cards: Vec<String>,
         number: Option<String>,
@@ -70,7 +71,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
     let headline = match (&instance.say, &instance.waiting) {
         (Some(say), _) => say.clone(),
         (None, Waiting::Operator { .. }) => {
-            "This cannot go on by itself. The operators were told; you need not do anything.".to_owned()
+            "This cannot go on by itself. It is on the operators' list; you need not do anything.".to_owned()
         }
         (None, _) => deepest_label(portal, view).unwrap_or_else(|| state.label.clone()),
     };
@@ -141,7 +142,8 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
             row.readers.and_then(|readers| serde_json::from_value(readers).ok()).unwrap_or_default();
         let cards =
             readers.into_iter().filter_map(|reader| Some(format!("{} in {}", reader.card?, reader.name))).collect();
-        return Ok(Pairing::Compare { host, cards, number: row.number, confirmed: row.confirmed_by_person });
+        let pairing = row.id.to_string();
+        return Ok(Pairing::Compare { pairing, host, cards, number: row.number, confirmed: row.confirmed_by_person });
     }
     let code = Code::derive(&visitor.cookie, row.id);
     let agent_url = &portal.configuration.server.agent_url;

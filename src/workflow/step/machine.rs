@@ -106,6 +106,10 @@ impl<'a> Machine<'a> {
         let (Kind::Do(call), Waiting::Activity { attempts }) = (&state.kind, &self.instance.waiting) else {
             return Err(self.not_expected());
         };
+        // Asked to end while it was tried: a failure ends the trying.
+        if matches!(self.instance.cancelling, Some(Cancelling::Asked { .. })) {
+            return self.leave_cancelled(state);
+        }
         let attempts = attempts + 1;
         let retry = call
             .retry
@@ -197,15 +201,16 @@ impl<'a> Machine<'a> {
     }
 
     fn cancel(&mut self, state: &'a State, to: Option<String>) -> Result<(), Rejection> {
-        if self.instance.cancelling.is_some() {
+        let is_stuck = self.instance.status == Status::Stuck;
+        // What is on its way out already goes on; what has got stuck on it may be told again.
+        if self.instance.cancelling.is_some() && !is_stuck {
             return Err(Rejection::Stale);
         }
         // A state that names itself goes on: what it does must not be left half done.
-        if state
-            .if_cancelled
-            .as_ref()
-            .is_some_and(|target| target.guards.is_empty() && target.otherwise.text == state.name.text)
-        {
+        if state.goes_on_when_cancelled() {
+            if is_stuck {
+                return Err(self.not_expected());
+            }
             self.instance.cancelling = Some(Cancelling::Leaving { to });
             return Ok(());
         }

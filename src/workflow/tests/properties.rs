@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::catalog::catalog;
 use crate::definition::{Definition, EndOutcome};
-use crate::instance::{Actor, ChildEnd, Event, Instance, Person, Timer, Waiting};
+use crate::instance::{Actor, ChildEnd, Event, Instance, Person, Status, Timer, Waiting};
 use crate::library::Library;
 use crate::step::{Begin, Rejection, begin, step};
 
@@ -75,6 +75,16 @@ fn has_a_way_on(instance: &Instance) -> bool {
     }
 }
 
+/// What has got stuck can be tried again, and ended unless it must not be left half done.
+fn can_be_repaired(definition: &Definition, instance: &Instance) -> bool {
+    if instance.status != Status::Stuck {
+        return true;
+    }
+    let try_event = |event| step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH).is_ok();
+    let goes_on = definition.state(&instance.state).is_some_and(|state| state.goes_on_when_cancelled());
+    try_event(Event::Resumed { step: instance.step }) && try_event(Event::Cancelled) != goes_on
+}
+
 proptest! {
     #[test]
     fn an_instance_always_has_a_way_on_and_stale_events_change_nothing(events in proptest::collection::vec(any_event(), 1..40)) {
@@ -88,6 +98,7 @@ proptest! {
                     Ok(next) => {
                         prop_assert!(next.instance.step >= instance.step);
                         prop_assert!(has_a_way_on(&next.instance), "{:?} after {event:?}", next.instance);
+                        prop_assert!(can_be_repaired(definition, &next.instance), "{:?} after {event:?}", next.instance);
                         instance = next.instance;
                     }
                     Err(Rejection::Definition(why)) => prop_assert!(false, "{why}"),
