@@ -77,6 +77,15 @@ pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types:
     Ok(())
 }
 
+/// Opens the configured database.
+///
+/// # Errors
+/// What an operator must mend.
+pub async fn open_store(configuration: &Configuration) -> anyhow::Result<Store> {
+    let password = configuration.database_password()?;
+    Ok(Store::open_with_password(&configuration.database, &configuration.tenant, password).await?)
+}
+
 /// Links and verifies workflows.
 ///
 /// # Errors
@@ -105,7 +114,7 @@ impl Portal {
             &configuration.server.public_url,
         )?;
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
-        let store = Store::open(&configuration.database, &configuration.tenant).await?;
+        let store = open_store(&configuration).await?;
         let stock =
             Stock { any_blank: configuration.cards.any_blank, serials: configuration.cards.stock.clone().into() };
         let rooms = Rooms {

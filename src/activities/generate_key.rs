@@ -9,13 +9,12 @@ use sealwright_protocol::{Bytes, Instruction, Refusal, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{id, log_refusal};
+use super::{id, log_refusal, nonce};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
-use crate::random;
 use crate::store::cards::CardKeyRow;
 use crate::store::{Access, Tx, cards, certificates};
 
@@ -65,8 +64,7 @@ impl CardJob for GenerateKeyAndCsr {
             .await?
             .iter()
             .any(|row| row.slot.as_deref() == Some(slot) && row.status == "issued" && row.not_after > now);
-        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
-        let nonce = Bytes(nonce.to_vec());
+        let nonce = nonce()?;
         let plan = Plan { card, slot: parameters.slot, algorithm: parameters.algorithm, nonce, occupied };
         Ok((Some(card), plan))
     }

@@ -8,9 +8,9 @@ use sealwright_protocol::{Bytes, CardFacts, Instruction, ManagementKeyAlgorithm,
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, Stock, log_refusal};
+use super::{Rooms, Stock, log_refusal, nonce};
 use crate::audit;
-use crate::cards::sealing::{Purpose, Sealed, SealingKey};
+use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, CardState, algorithm_word, management_key};
 use crate::clock::milliseconds;
 use crate::directory::Person;
@@ -60,8 +60,7 @@ impl CardJob for IdentifyCard {
     type Outcome = Outcome;
 
     async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
-        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
-        Ok((None, Plan { person: parameters.person, nonce: Bytes(nonce.to_vec()) }))
+        Ok((None, Plan { person: parameters.person, nonce: nonce()? }))
     }
 
     async fn instruction(&self, _: &Plan) -> Result<Instruction, Failure> {
@@ -110,12 +109,7 @@ impl IdentifyCard {
         let secrets = cards::secrets(tx, row.id, Purpose::ManagementKey.as_str()).await?;
         let algorithm = facts.management_key_algorithm;
         let proved = secrets.iter().any(|secret| {
-            let sealed = Sealed {
-                key_id: secret.key_id.clone(),
-                nonce: secret.nonce.clone(),
-                ciphertext: secret.ciphertext.clone(),
-            };
-            let key = self.sealing.open(row.id, Purpose::ManagementKey, &sealed);
+            let key = self.sealing.open(row.id, Purpose::ManagementKey, &secret.clone().into());
             key.is_ok_and(|key| authentic(algorithm, &key, &plan.nonce, facts.authentication.as_ref()))
         });
         let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");

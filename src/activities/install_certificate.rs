@@ -6,13 +6,12 @@ use sealwright_protocol::{Bytes, Instruction, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal};
+use super::{Rooms, id, log_refusal, nonce};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Certificate, SlotName};
-use crate::random;
 use crate::store::cards::CardKeyRow;
 use crate::store::{Access, Store, Tx, cards, certificates};
 
@@ -58,9 +57,8 @@ impl CardJob for InstallCertificate {
 
     async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let card = id(&parameters.card.id)?;
-        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
         let certificate = id(&parameters.certificate.id)?;
-        Ok((Some(card), Plan { card, slot: parameters.slot, certificate, nonce: Bytes(nonce.to_vec()) }))
+        Ok((Some(card), Plan { card, slot: parameters.slot, certificate, nonce: nonce()? }))
     }
 
     async fn instruction(&self, plan: &Plan) -> Result<Instruction, Failure> {

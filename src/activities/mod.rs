@@ -16,7 +16,7 @@ mod sign_certificate;
 
 use std::sync::Arc;
 
-use sealwright_protocol::Refusal;
+use sealwright_protocol::{Bytes, Refusal};
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::types::UnknownSchema;
 
@@ -25,6 +25,7 @@ use crate::directory::Directory;
 use crate::engine::Registry;
 use crate::engine::contract::{Failure, declare_activity, declare_job};
 use crate::issuance::Issuance;
+use crate::random;
 use crate::store::Store;
 
 /// What activities work with.
@@ -95,6 +96,12 @@ pub fn register(rooms: &Rooms) -> Registry {
 /// An id that a workflow carries as text.
 fn id(text: &str) -> Result<uuid::Uuid, Failure> {
     text.parse().map_err(|_| Failure::Fail { class: "types" })
+}
+
+/// What makes one job's answers its own.
+fn nonce() -> Result<Bytes, Failure> {
+    let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
+    Ok(Bytes(nonce.to_vec()))
 }
 
 /// A refusal of the agent, for the log.

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use sealwright_pki::authority::{self, Draft};
 use sealwright_pki::request::Request;
@@ -99,7 +100,7 @@ pub(super) async fn prepare(
     let draft = DraftCertificate {
         subject: sealwright_pki::name::to_text(&subject),
         profile: parameters.profile.clone(),
-        digest: digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
+        digest: HEXLOWER.encode(&digest),
     };
     Ok(Ok(Prepared { to_be_signed, draft, public_key_digest }))
 }

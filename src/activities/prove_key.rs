@@ -8,13 +8,12 @@ use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal};
+use super::{Rooms, id, log_refusal, nonce};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Certificate, SlotName};
-use crate::random;
 use crate::store::{Store, Tx, certificates};
 
 pub struct ProveKey {
@@ -62,13 +61,12 @@ impl CardJob for ProveKey {
 
     async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let card = id(&parameters.card.id)?;
-        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
         let plan = Plan {
             card,
             serial: parameters.card.serial,
             slot: parameters.slot,
             certificate: id(&parameters.certificate.id)?,
-            nonce: Bytes(nonce.to_vec()),
+            nonce: nonce()?,
         };
         Ok((Some(card), plan))
     }

@@ -9,9 +9,9 @@ use sealwright_protocol::{Bytes, Instruction, ManagementKeyAlgorithm, Report, Se
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal};
+use super::{Rooms, id, log_refusal, nonce};
 use crate::audit;
-use crate::cards::sealing::{Purpose, Sealed, SealingKey};
+use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, management_key, objects};
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
@@ -36,8 +36,7 @@ impl ReplaceFactorySecrets {
     async fn open(&self, card: Uuid, purpose: Purpose) -> Result<Secret, Failure> {
         let rows = cards::secrets(self.store.read(), card, purpose.as_str()).await?;
         let row = rows.into_iter().find(|row| row.state == "pending").ok_or(Failure::Fail { class: "secret" })?;
-        let sealed = Sealed { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext };
-        let opened = self.sealing.open(card, purpose, &sealed).map_err(|_| Failure::Fail { class: "secret" })?;
+        let opened = self.sealing.open(card, purpose, &row.into()).map_err(|_| Failure::Fail { class: "secret" })?;
         Ok(Secret::new(opened.to_vec()))
     }
 }
@@ -101,8 +100,7 @@ impl CardJob for ReplaceFactorySecrets {
             let event = audit::Event::FactorySecretsSealed { card: card.to_string() };
             audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
         }
-        let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
-        let plan = Plan { card, algorithm, guid: random::id(), nonce: Bytes(nonce.to_vec()) };
+        let plan = Plan { card, algorithm, guid: random::id(), nonce: nonce()? };
         Ok((Some(card), plan))
     }
 

@@ -3,6 +3,7 @@
 //! A repeat signs the same stored bytes; one signature is recorded, and only that one leaves the portal.
 
 use async_trait::async_trait;
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use sealwright_pki::certificate;
 use sealwright_pki::signer::SignError;
@@ -90,7 +91,7 @@ impl Activity for SignCertificate {
         let parsed = x509_parser::prelude::FromDer::from_der(&prepared.to_be_signed);
         let (_, parsed): (_, x509_parser::certificate::TbsCertificate<'_>) =
             parsed.map_err(|_| Failure::Fail { class: "encoding" })?;
-        let serial = parsed.raw_serial().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let serial = HEXLOWER.encode(parsed.raw_serial());
         let serial = serial.trim_start_matches('0').to_owned();
         let at = milliseconds(call.now);
         let row = CertificateRow {

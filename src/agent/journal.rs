@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use data_encoding::HEXLOWER;
 use sealwright_protocol::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ impl Journal {
     /// [`Error::File`]; a journal that cannot be read is begun anew.
     pub fn open(folder: &Path, portal: &str, code: &str) -> Result<Self, Error> {
         let name = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{portal}\n{code}").as_bytes());
-        let name = name.as_ref().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let name = HEXLOWER.encode(name.as_ref().get(..16).unwrap_or_default());
         let path = folder.join(format!("{name}.journal"));
         let known = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Entry>(&text).ok());
         if let Some(entry) = known

@@ -20,7 +20,7 @@ use crate::audit::{self, Event, Origin};
 use crate::cards::management_key;
 use crate::cards::pairing::{self, PairingState};
 use crate::cards::pairings::{AgentFacts, PairingError};
-use crate::cards::sealing::{Purpose, Sealed};
+use crate::cards::sealing::Purpose;
 use crate::engine::{EngineError, verbs};
 use crate::portal::Portal;
 use crate::random;
@@ -369,8 +369,7 @@ impl Channel {
         let Some(secret) = secrets.into_iter().find(|secret| secret.state != "superseded") else {
             return Ok(Err(RelayRefusal::NoKey));
         };
-        let sealed = Sealed { key_id: secret.key_id, nonce: secret.nonce, ciphertext: secret.ciphertext };
-        match self.portal.sealing.open(card.id, Purpose::ManagementKey, &sealed) {
+        match self.portal.sealing.open(card.id, Purpose::ManagementKey, &secret.into()) {
             Ok(key) => Ok(answered(&key)),
             Err(error) => {
                 tracing::error!(card = %card.id, %error, "a management key cannot be opened");

@@ -5,6 +5,7 @@
 //! Only when both were confirmed do jobs run.
 
 use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use sealwright_protocol::comparison;
 use serde::Serialize;
 use uuid::Uuid;
@@ -59,7 +60,7 @@ impl Code {
         let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
         let bytes = hmac::sign(&key, format!("sealwright code {pairing}").as_bytes());
         let (long, rest) = bytes.as_ref().split_at(16);
-        let long = long.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let long = HEXLOWER.encode(long);
         let mut short = String::with_capacity(9);
         for (index, byte) in rest.iter().take(8).enumerate() {
             if index == 4 {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::random;
+use crate::store::cards::SealedSecretRow;
 
 /// What a sealed secret of a card is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,12 @@ pub struct Sealed {
     pub key_id: String,
     pub nonce: Vec<u8>,
     pub ciphertext: Vec<u8>,
+}
+
+impl From<SealedSecretRow> for Sealed {
+    fn from(row: SealedSecretRow) -> Self {
+        Self { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }
+    }
 }
 
 /// Why a secret cannot be sealed or opened.

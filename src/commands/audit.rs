@@ -8,6 +8,7 @@ use clap::Subcommand;
 use crate::audit::{self, Heads, Sealer};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Configuration;
+use crate::portal::open_store;
 use crate::store::{Access, Store, StoreError};
 
 #[derive(Subcommand)]
@@ -33,7 +34,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Verify { config } | Command::Erase { config, .. } => config,
     };
     let configuration = Configuration::read(config)?;
-    let store = Store::open(&configuration.database, &configuration.tenant).await?;
+    let store = open_store(&configuration).await?;
     match command {
         Command::Verify { .. } => verify(&configuration, &store).await,
         Command::Erase { login, .. } => {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sealwright_pki::profile::ProfileOptions;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::audit::HeadsOptions;
 use crate::auth::RoleOptions;
@@ -22,6 +23,8 @@ pub struct Configuration {
     pub server: ServerOptions,
     /// `sqlite:/path/to/file` or `postgres://user@host/database`.
     pub database: String,
+    /// The password of the database's user, if it asks for one.
+    pub database_password_file: Option<PathBuf>,
     pub sign_in: SignInOptions,
     /// Role handlers, by role.
     pub roles: BTreeMap<String, RoleOptions>,
@@ -166,15 +169,27 @@ impl Configuration {
         Ok(())
     }
 
+    /// The password of the database's user.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn database_password(&self) -> Result<Option<Zeroizing<String>>, ConfigurationError> {
+        self.database_password_file.as_deref().map(secret).transpose()
+    }
+
     /// The secret that proxy and portal share.
     ///
     /// # Errors
     /// [`ConfigurationError`].
-    pub fn proxy_secret(&self) -> Result<zeroize::Zeroizing<String>, ConfigurationError> {
-        let path = &self.sign_in.secret_file;
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigurationError::File { path: path.clone(), error })?;
-        let secret = zeroize::Zeroizing::new(text.trim().to_owned());
+    pub fn proxy_secret(&self) -> Result<Zeroizing<String>, ConfigurationError> {
+        let secret = secret(&self.sign_in.secret_file)?;
         if secret.len() < 32 { Err(ConfigurationError::Secret) } else { Ok(secret) }
     }
+}
+
+/// The secret in a file, without the line's end.
+fn secret(path: &Path) -> Result<Zeroizing<String>, ConfigurationError> {
+    let text = std::fs::read_to_string(path);
+    let text = Zeroizing::new(text.map_err(|error| ConfigurationError::File { path: path.to_owned(), error })?);
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }

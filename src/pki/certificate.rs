@@ -1,5 +1,6 @@
 //! Signed certificates: what the portal shows of them, and PEM.
 
+use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
 use x509_parser::prelude::FromDer;
 
@@ -27,12 +28,12 @@ pub fn summary(der: &[u8]) -> Option<Summary> {
     }
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
     Some(Summary {
-        serial: hexadecimal(certificate.raw_serial()).trim_start_matches('0').to_owned(),
+        serial: HEXLOWER.encode(certificate.raw_serial()).trim_start_matches('0').to_owned(),
         subject: crate::name::to_text(certificate.subject().as_raw()),
         issuer: crate::name::to_text(certificate.issuer().as_raw()),
         not_before: OffsetDateTime::from_unix_timestamp(certificate.validity().not_before.timestamp()).ok()?,
         not_after: OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp()).ok()?,
-        fingerprint: hexadecimal(digest.as_ref()),
+        fingerprint: HEXLOWER.encode(digest.as_ref()),
         subject_public_key_info: certificate.public_key().raw.to_vec(),
     })
 }
@@ -54,12 +55,4 @@ pub fn from_pem(label: &str, text: &str) -> Vec<Vec<u8>> {
             der::pem::decode_vec(whole.as_bytes()).ok().map(|(_, der)| der)
         })
         .collect()
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _infallible = write!(out, "{byte:02x}");
-        out
-    })
 }

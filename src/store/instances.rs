@@ -1,7 +1,7 @@
 //! Instances, their history, and what they hold.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, TryInsertResult,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, TryInsertResult,
     sea_query::{Expr, LockType},
 };
 use sealwright_workflow::instance::Instance;
@@ -119,6 +119,15 @@ pub struct Filter {
     pub only_open: bool,
     pub only_roots: bool,
     pub only_stuck: bool,
+    /// Only what somebody may see.
+    pub visible_to: Option<VisibleTo>,
+}
+
+/// What somebody may see: their own, and whole workflows.
+#[derive(Clone, Debug)]
+pub struct VisibleTo {
+    pub login: String,
+    pub workflows: Vec<String>,
 }
 
 /// The newest first, at most `limit`.
@@ -135,6 +144,13 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
     }
     if filter.only_stuck {
         query = query.filter(instance::Column::Status.eq("stuck"));
+    }
+    if let Some(VisibleTo { login, workflows }) = &filter.visible_to {
+        let visible = Condition::any()
+            .add(instance::Column::Owner.eq(login))
+            .add(instance::Column::Requester.eq(login))
+            .add(instance::Column::Workflow.is_in(workflows));
+        query = query.filter(visible);
     }
     if filter.only_roots {
         query = query.filter(instance::Column::Parent.is_null());

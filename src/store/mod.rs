@@ -32,6 +32,7 @@ use sea_orm::{
     SqlErr, Statement, TransactionTrait, sqlx,
 };
 use sea_orm_migration::MigratorTrait;
+use zeroize::Zeroizing;
 
 use crate::fail_point;
 
@@ -202,6 +203,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be opened or migrated.
     pub async fn open(url: &str, tenant: &str) -> Result<Self, StoreError> {
+        Self::open_with_password(url, tenant, None).await
+    }
+
+    /// The same; PostgreSQL asks for a password that does not stand in the URL.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with_password(
+        url: &str,
+        tenant: &str,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<Self, StoreError> {
         let tenant: Arc<str> = Arc::from(tenant);
         if let Some(path) = url.strip_prefix("sqlite:") {
             let writing = sqlite(Path::new(path), 1).await?;
@@ -217,6 +230,9 @@ impl Store {
             .set_application_name("sealwright")
             .statement_timeout(Duration::from_secs(30))
             .sqlx_logging(false);
+        if let Some(password) = password {
+            options.map_sqlx_postgres_opts(move |options| options.password(&password));
+        }
         let connection = Database::connect(options).await?;
         migrate_alone(&connection).await?;
         Ok(Self { reader: Reader { connection: connection.clone(), tenant }, writer: Writer::Many(connection) })

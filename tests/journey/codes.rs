@@ -9,6 +9,7 @@ use crate::support::{Database, TestWorld, later, new_code, shows};
 on_both_databases! {
     a_wrong_code_and_a_used_one_are_refused,
     a_code_is_good_for_ten_minutes,
+    a_confirmation_is_for_the_pairing_that_the_page_has_shown,
     somebody_elses_agent_gets_nothing_with_a_stolen_code,
     a_person_who_is_sent_somebody_elses_link_sees_whose_it_is,
 }
@@ -97,6 +98,37 @@ async fn somebody_elses_agent_gets_nothing_with_a_stolen_code(database: Database
     assert_untouched(&test).await;
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
     assert_personalized(&test, &mut begun).await;
+}
+
+/// Listens until the agent shows its number, and leaves it unanswered.
+async fn until_number(agent: &mut Agent) -> String {
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            return number.trim().to_owned();
+        }
+    }
+    panic!("the agent shows no number");
+}
+
+async fn a_confirmation_is_for_the_pairing_that_the_page_has_shown(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut first = test.agent(&code);
+    until_number(&mut first).await;
+    let page = shows(&mut begun, "class=\"number\"").await;
+    let stale = journey::field(&page, "pairing").expect("a pairing");
+    // In another tab a new code was asked for, and another agent has redeemed it: the first tab's button is not for that one.
+    let code = new_code(&mut begun).await.expect("a new code");
+    let mut second = test.agent(&code);
+    let number = until_number(&mut second).await;
+    shows(&mut begun, &number).await;
+    let (confirm, csrf) = (format!("{}/confirm", begun.path), begun.csrf.clone());
+    let fields = [("csrf", csrf.as_str()), ("pairing", stale.as_str())];
+    let refused = begun.browser.post(&confirm, &fields).await.expect_err("the wrong pairing").to_string();
+    assert!(refused.contains("409") && refused.contains("use a new code"), "{refused}");
+    let page = begun.browser.get(&begun.path).await.expect("the page");
+    assert!(page.contains("Yes, the same number"), "{page}");
 }
 
 async fn a_person_who_is_sent_somebody_elses_link_sees_whose_it_is(database: Database) {

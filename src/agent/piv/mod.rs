@@ -6,6 +6,7 @@ mod apdu;
 pub mod public_key;
 mod tlv;
 
+use data_encoding::HEXLOWER;
 use sealwright_protocol::{KeyAlgorithm, ManagementKeyAlgorithm, Slot};
 
 pub use apdu::{Command, Transport};
@@ -65,7 +66,7 @@ impl<'a> Piv<'a> {
         }
         let chuid = self.get_object(Object::Chuid)?;
         let guid = tlv::find(&chuid, 0x34).filter(|guid| guid.len() == 16).ok_or(PivError::NotFound)?;
-        Ok(guid.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+        Ok(HEXLOWER.encode(&guid))
     }
 
     /// The application's version, by Yubico's GET VERSION.
