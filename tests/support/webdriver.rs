@@ -99,11 +99,18 @@ impl Chromium {
         panic!("{script}: never true in 30 seconds\n{page}");
     }
 
-    /// Clicks what a selector finds, as a person does.
+    /// Clicks what a selector finds, as a person does: again, if the page has just renewed itself under the finger.
     pub async fn click(&self, selector: &str) {
-        let found = self.client.find(Locator::Css(selector)).await;
-        let element = found.unwrap_or_else(|error| panic!("{selector}: {error}"));
-        element.click().await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        for _ in 0..20 {
+            let found = self.client.find(Locator::Css(selector)).await;
+            let element = found.unwrap_or_else(|error| panic!("{selector}: {error}"));
+            match element.click().await {
+                Ok(()) => return,
+                Err(error) if error.is_stale_element_reference() => {}
+                Err(error) => panic!("{selector}: {error}"),
+            }
+        }
+        panic!("{selector}: the page renews itself without rest");
     }
 
     async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
