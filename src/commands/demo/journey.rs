@@ -228,8 +228,9 @@ impl Agent {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
             match confirm(begun, number).await {
-                // An agent that has given up shows no number that could be compared.
-                Err(error) if tokio::time::Instant::now() < end && self.child.try_wait()?.is_none() => {
+                // An agent that has given up shows no number that could be compared; its end says why.
+                Err(_) if self.child.try_wait()?.is_some() => return Ok(()),
+                Err(error) if tokio::time::Instant::now() < end => {
                     tracing::debug!(%error, "confirmed again");
                     tokio::time::sleep(PAUSE).await;
                 }
