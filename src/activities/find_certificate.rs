@@ -11,6 +11,7 @@ use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::issuance::{Certificate, SlotName};
+use crate::store::certificates::CertificateRow;
 use crate::store::{Tx, cards, certificates};
 
 pub struct FindCertificate;
@@ -27,6 +28,8 @@ pub struct Parameters {
 pub enum Outcome {
     /// Issued by this profile, valid, and installed in this slot.
     Found(Certificate),
+    /// Another valid certificate belongs to this slot: it is not overwritten.
+    Occupied,
     None,
 }
 
@@ -41,13 +44,19 @@ impl Activity for FindCertificate {
 
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
         let slot = parameters.slot.to_protocol().as_str();
-        let keys = cards::keys(tx, id(&parameters.card.id)?).await?;
+        let (card, now) = (id(&parameters.card.id)?, milliseconds(call.now));
+        let keys = cards::keys(tx, card).await?;
         let installed = keys.into_iter().find(|key| key.slot == slot).and_then(|key| key.certificate);
-        let Some(installed) = installed else { return Ok(Planned::Done(Outcome::None)) };
-        let row = certificates::find(tx, installed).await?.ok_or(Failure::Fail { class: "certificate" })?;
-        let fits =
-            row.status == "issued" && row.not_after > milliseconds(call.now) && row.profile == parameters.profile;
-        Ok(Planned::Done(if fits { Outcome::Found(Certificate::from_row(&row)) } else { Outcome::None }))
+        let is_valid =
+            |row: &CertificateRow| row.slot.as_deref() == Some(slot) && row.status == "issued" && row.not_after > now;
+        let mut valid = certificates::of_card(tx, card).await?;
+        valid.retain(is_valid);
+        let fits = |row: &&CertificateRow| Some(row.id) == installed && row.profile == parameters.profile;
+        Ok(Planned::Done(match valid.iter().find(fits) {
+            Some(row) => Outcome::Found(Certificate::from_row(row)),
+            None if valid.is_empty() => Outcome::None,
+            None => Outcome::Occupied,
+        }))
     }
 
     async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {

@@ -323,8 +323,8 @@ impl Channel {
                 let job: Uuid = job.parse().map_err(|_| End::Protocol)?;
                 match self.portal.engine.report(row.id, row.epoch, job, report).await {
                     Ok(()) => Ok(()),
-                    // A report of a job that is over: it was reported before, or withdrawn.
                     Err(EngineError::Unfit) => Err(End::Protocol),
+                    // A report of a job that is over: it was reported before, or withdrawn.
                     Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job: job.to_string() }).await,
                     Err(error) => Err(error.into()),
                 }

@@ -18,6 +18,7 @@ on_both_databases! {
     a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card,
     a_card_with_a_blocked_pin_is_not_taken_over,
     the_last_try_of_a_factory_pin_is_not_spent,
+    a_slot_with_a_valid_certificate_of_another_profile_is_not_overwritten,
     a_start_after_a_half_finished_card_makes_only_what_is_missing,
 }
 
@@ -242,4 +243,24 @@ async fn a_start_after_a_half_finished_card_makes_only_what_is_missing(database:
     };
     assert_eq!((made(&half), made(&whole)), (2, 1));
     assert_personalized(&test, &mut begun).await;
+}
+
+async fn a_slot_with_a_valid_certificate_of_another_profile_is_not_overwritten(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    // From now on another profile goes into the slot.
+    let config = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    std::fs::write(&config, text.replace("smartcard-signature", "smartcard-signature-2")).expect("written");
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let code = start_again(&mut begun).await;
+    assert!(!test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_eq!(ended(&mut begun).await["status"], "failure");
+    let page = shows(&mut begun, "another valid certificate there, which is never overwritten").await;
+    assert!(page.contains("Ask the help desk to revoke it first."), "{page}");
+    let page = begun.browser.get("/credentials").await.expect("the page");
+    assert_eq!(page.matches(">issued<").count(), 2, "{page}");
 }
