@@ -11,29 +11,32 @@ use pcsc::{Context, ReaderState, Scope, State};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Prints a line when it begins to watch, and returns when the card is gone.
+/// Prints a line once the service shows a card, and returns when that card is gone.
 pub fn wait(reader: &str) -> io::Result<()> {
     let context = Context::establish(Scope::User).map_err(io::Error::other)?;
     let name = CString::new(reader).map_err(io::Error::other)?;
     let mut states = [ReaderState::new(name, State::UNAWARE)];
-    context.get_status_change(None, &mut states).map_err(io::Error::other)?;
-    let [state] = &states;
-    let before = state.event_count();
+    // A card that was put in just now is noticed later: its removal would not be counted before.
+    let before = until(&context, &mut states, |state| state.event_state().contains(State::PRESENT))?;
     println!("watching");
     io::stdout().flush()?;
+    let gone = |state: &ReaderState| state.event_count() != before && state.event_state().contains(State::EMPTY);
+    until(&context, &mut states, gone).map(drop)
+}
+
+/// Waits for a state of the reader; gives the number of changes that the service has counted by then.
+fn until(context: &Context, states: &mut [ReaderState; 1], wanted: impl Fn(&ReaderState) -> bool) -> io::Result<u32> {
     let start = Instant::now();
     while start.elapsed() < LIMIT {
-        for state in &mut states {
-            state.sync_current_state();
-        }
-        match context.get_status_change(Duration::from_secs(1), &mut states) {
+        match context.get_status_change(Duration::from_secs(1), states) {
             Ok(()) | Err(pcsc::Error::Timeout) => {}
             Err(error) => return Err(io::Error::other(error)),
         }
-        let [state] = &states;
-        if state.event_count() != before && state.event_state().contains(State::EMPTY) {
-            return Ok(());
+        let [state] = &mut *states;
+        if wanted(state) {
+            return Ok(state.event_count());
         }
+        state.sync_current_state();
     }
     Err(io::Error::other("the service did not notice within 30 seconds"))
 }
