@@ -186,8 +186,21 @@ impl World {
         world.insert(0)?;
         world.insert(1)?;
         world.wait_for_portal().await?;
+        world.wait_for_cards().await?;
         tokio::spawn(proxy::start(proxy, portal_address, &secret, people)?);
         Ok(world)
+    }
+
+    /// Waits until the agent sees a card in each reader: the service notices them a moment after they were put in.
+    async fn wait_for_cards(&self) -> anyhow::Result<()> {
+        for _ in 0..300 {
+            let output = Command::new(&self.agent).arg("cards").output().await?;
+            if String::from_utf8_lossy(&output.stdout).matches(": PIV card ").count() == self.readers.len() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("the cards were not noticed")
     }
 
     /// Puts a card into its reader.
