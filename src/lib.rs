@@ -15,4 +15,5 @@ pub mod issuance;
 pub mod portal;
 pub mod random;
 pub mod store;
+pub mod tls;
 pub mod web;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::diagnostic::Diagnostic;
 use sealwright_workflow::library::Library;
@@ -101,9 +102,8 @@ impl Portal {
     /// What an operator must mend, in words.
     pub async fn build(configuration: Configuration) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let secret = configuration.proxy_secret()?;
         let options = &configuration.sign_in;
-        let sign_in = HeaderSignIn::new(&options.header, &options.secret_header, secret, options.peers.clone());
+        let sign_in = HeaderSignIn::new(&options.header, &options.proof, options.peers.clone()).context("sign-in")?;
         let directory = Directory::new(&configuration.directory)?;
         let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
         let (issuance, slots) = issuance::load(

@@ -9,6 +9,7 @@ mod database;
 mod directory_server;
 mod journey;
 mod pages;
+mod proxies;
 mod scenarios;
 mod sign_in;
 mod support;

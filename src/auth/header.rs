@@ -1,17 +1,64 @@
-//! The header by which the web server in front says who somebody is: believed from one peer with one secret, in one spelling, once.
+//! The header by which the web server in front says who somebody is: believed from one peer with one proof, in one spelling, once.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
+
+use super::assertion::{AssertionOptions, Assertions, KeySetError};
+use super::mutual_tls::MutualTlsOptions;
 
 /// The longest login in characters.
 const LONGEST_LOGIN: usize = 64;
+/// The shortest secret in characters.
+const SHORTEST_SECRET: usize = 32;
+
+/// What shows, beside its address, that a request comes from the proxy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProofOptions {
+    /// A secret that both know, in a header of its own.
+    Secret {
+        #[serde(default = "default_secret_header")]
+        header: String,
+        file: PathBuf,
+    },
+    /// The certificate of the TLS connection between the two.
+    MutualTls(MutualTlsOptions),
+    /// A signature: the login header holds a JSON Web Token.
+    Assertion(AssertionOptions),
+}
+
+fn default_secret_header() -> String {
+    "X-Sealwright-Proxy".to_owned()
+}
+
+/// Why the proxy could not be believed at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    #[error("{0} cannot be read")]
+    File(PathBuf),
+    #[error("the secret must have at least {SHORTEST_SECRET} characters")]
+    Secret,
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
+}
+
+enum Proof {
+    Secret {
+        header: String,
+        secret: Zeroizing<String>,
+    },
+    /// The handshake has shown it: nobody else gets as far as a request.
+    MutualTls,
+    Assertion(Assertions),
+}
 
 /// What is believed.
 pub struct HeaderSignIn {
     header: String,
-    secret_header: String,
-    secret: Zeroizing<String>,
+    proof: Proof,
     peers: Vec<IpAddr>,
 }
 
@@ -22,6 +69,8 @@ pub enum Refusal {
     Peer,
     #[error("the proxy's secret is missing or wrong")]
     Secret,
+    #[error("the assertion is not signed by a known key, not for this portal, or over")]
+    Assertion,
     #[error("the header is missing or empty")]
     Missing,
     #[error("the header stands there twice")]
@@ -37,6 +86,7 @@ impl Refusal {
         match self {
             Self::Peer => "peer",
             Self::Secret => "secret",
+            Self::Assertion => "assertion",
             Self::Missing => "missing",
             Self::Doubled => "doubled",
             Self::LookAlike => "look-alike",
@@ -46,11 +96,26 @@ impl Refusal {
 }
 
 impl HeaderSignIn {
-    pub fn new(header: &str, secret_header: &str, secret: Zeroizing<String>, peers: Vec<IpAddr>) -> Self {
-        Self { header: header.to_ascii_lowercase(), secret_header: secret_header.to_ascii_lowercase(), secret, peers }
+    /// # Errors
+    /// [`ProofError`].
+    pub fn new(header: &str, proof: &ProofOptions, peers: Vec<IpAddr>) -> Result<Self, ProofError> {
+        let proof = match proof {
+            ProofOptions::Secret { header, file } => {
+                let text = std::fs::read_to_string(file).map_err(|_| ProofError::File(file.clone()))?;
+                let text = Zeroizing::new(text);
+                let secret = Zeroizing::new(text.trim().to_owned());
+                if secret.len() < SHORTEST_SECRET {
+                    return Err(ProofError::Secret);
+                }
+                Proof::Secret { header: header.to_ascii_lowercase(), secret }
+            }
+            ProofOptions::MutualTls(_) => Proof::MutualTls,
+            ProofOptions::Assertion(options) => Proof::Assertion(Assertions::read(options)?),
+        };
+        Ok(Self { header: header.to_ascii_lowercase(), proof, peers })
     }
 
-    /// The login in its canonical form. `headers` are all headers of the request as (lower-case name, value).
+    /// The login in its canonical form. `headers` are all headers of the request as (lower-case name, value); `now` is in seconds since 1970.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -58,14 +123,15 @@ impl HeaderSignIn {
         &self,
         peer: Option<IpAddr>,
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+        now: i64,
     ) -> Result<String, Refusal> {
         let (mut logins, mut secrets, mut look_alike) = (Vec::new(), Vec::new(), false);
         for (name, value) in headers {
             if name == self.header {
                 logins.push(value);
-            } else if name == self.secret_header {
+            } else if Some(name) == self.secret_header() {
                 secrets.push(value);
-            } else if squeezed(name) == squeezed(&self.header) || squeezed(name) == squeezed(&self.secret_header) {
+            } else if self.looks_like_ours(name) {
                 look_alike = true;
             }
         }
@@ -79,17 +145,43 @@ impl HeaderSignIn {
         if logins.len() > 1 || secrets.len() > 1 {
             return Err(Refusal::Doubled);
         }
-        let secret = secrets.first().copied().unwrap_or_default();
-        if aws_lc_rs::constant_time::verify_slices_are_equal(secret, self.secret.as_bytes()).is_err() {
-            return Err(Refusal::Secret);
+        if let Proof::Secret { secret, .. } = &self.proof {
+            let given = secrets.first().copied().unwrap_or_default();
+            if aws_lc_rs::constant_time::verify_slices_are_equal(given, secret.as_bytes()).is_err() {
+                return Err(Refusal::Secret);
+            }
         }
-        let login = logins.first().copied().filter(|login| !login.is_empty()).ok_or(Refusal::Missing)?;
-        canonical(login).ok_or(Refusal::Login)
+        let value = logins.first().copied().filter(|login| !login.is_empty()).ok_or(Refusal::Missing)?;
+        let login = match &self.proof {
+            Proof::Assertion(assertions) => assertions.login(value, now).ok_or(Refusal::Assertion)?.into_bytes(),
+            _ => value.to_vec(),
+        };
+        canonical(&login).ok_or(Refusal::Login)
+    }
+
+    fn secret_header(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Secret { header, .. } => Some(header),
+            _ => None,
+        }
+    }
+
+    fn looks_like_ours(&self, name: &str) -> bool {
+        let name = squeezed(name);
+        name == squeezed(&self.header) || self.secret_header().is_some_and(|header| name == squeezed(header))
+    }
+
+    /// Who a refused request says it is, for the audit: never the whole of an assertion, which somebody could use elsewhere.
+    pub fn claimed(&self, value: &str) -> Option<String> {
+        match &self.proof {
+            Proof::Assertion(_) => None,
+            _ => Some(value.chars().take(LONGEST_LOGIN).collect()),
+        }
     }
 
     /// Whether a request on a surface without sign-in carries a header of the sign-in.
     pub fn is_present<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
-        names.any(|name| squeezed(name) == squeezed(&self.header) || squeezed(name) == squeezed(&self.secret_header))
+        names.any(|name| self.looks_like_ours(name))
     }
 }
 
@@ -117,50 +209,4 @@ fn canonical(login: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn sign_in() -> HeaderSignIn {
-        let secret = Zeroizing::new("s".repeat(32));
-        HeaderSignIn::new("X-Remote-User", "X-Proxy", secret, vec![IpAddr::from([127, 0, 0, 1])])
-    }
-
-    fn login(peer: [u8; 4], headers: &[(&str, &str)]) -> Result<String, Refusal> {
-        let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-        sign_in().login(Some(IpAddr::from(peer)), headers)
-    }
-
-    #[test]
-    fn only_the_proxy_is_believed_and_only_what_is_plain() {
-        let (secret, here) = ("s".repeat(32), [127, 0, 0, 1]);
-        let good = ("x-proxy", secret.as_str());
-        assert_eq!(login(here, &[("x-remote-user", "Alice"), good]), Ok("alice".to_owned()));
-        let refused = [
-            (login([10, 0, 0, 1], &[("x-remote-user", "alice"), good]), Refusal::Peer),
-            (login(here, &[("x-remote-user", "alice")]), Refusal::Secret),
-            (login(here, &[("x-remote-user", "alice"), ("x-proxy", "wrong")]), Refusal::Secret),
-            (login(here, &[good]), Refusal::Missing),
-            (login(here, &[("x-remote-user", ""), good]), Refusal::Missing),
-            (login(here, &[("x-remote-user", "alice"), ("x-remote-user", "bob"), good]), Refusal::Doubled),
-            (login(here, &[("x-remote-user", "alice"), good, good]), Refusal::Doubled),
-            (login(here, &[("x-remote-user", "alice"), ("x_remote_user", "bob"), good]), Refusal::LookAlike),
-            (login(here, &[("x-remote.user", "bob"), good]), Refusal::LookAlike),
-            (login(here, &[("x-remote-user", "alice, bob"), good]), Refusal::Login),
-            (login(here, &[("x-remote-user", "alice "), good]), Refusal::Login),
-            (login(here, &[("x-remote-user", "аlice"), good]), Refusal::Login),
-            (login(here, &[("x-remote-user", "al\u{0}ice"), good]), Refusal::Login),
-        ];
-        for (found, expected) in refused {
-            assert_eq!(found, Err(expected));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_header_is_read_or_refused(name in "[ -~]{0,40}", value in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let found = sign_in().login(Some(IpAddr::from([127, 0, 0, 1])), [(name.as_str(), value.as_slice())].into_iter());
-            prop_assert!(found.is_err());
-        }
-    }
-}
+mod tests;

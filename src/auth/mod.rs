@@ -1,7 +1,9 @@
-//! Who somebody is and in which role: the proxy's header, role handlers, sessions.
+//! Who somebody is and in which role: the proxy's header and what proves it, role handlers, sessions.
 
+mod assertion;
 mod command;
 pub mod header;
+pub mod mutual_tls;
 pub mod roles;
 pub mod sessions;
 

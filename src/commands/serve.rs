@@ -10,6 +10,8 @@ use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Heads, Sealer};
+use crate::auth::header::ProofOptions;
+use crate::auth::mutual_tls;
 use crate::auth::roles::SYSTEM;
 use crate::config::Configuration;
 use crate::engine::verbs::Caller;
@@ -71,14 +73,22 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
             .wrap(from_fn(web::observe::observe))
             .configure(api::v1::routes)
             .configure(web::routes)
-    })
-    .bind(options.pages)
-    .with_context(|| format!("pages: {}", options.pages))?
-    .shutdown_timeout(2)
-    .run();
+    });
+    let pages = match &portal.configuration.sign_in.proof {
+        ProofOptions::MutualTls(proof) => {
+            let config = mutual_tls::server_config(proof).context("sign-in.proof")?;
+            pages.bind_rustls_0_23(options.pages, config)
+        }
+        _ => pages.bind(options.pages),
+    };
+    let pages = pages.with_context(|| format!("pages: {}", options.pages))?.shutdown_timeout(2).run();
     let agents = data.clone();
     let agents = HttpServer::new(move || {
-        App::new().app_data(agents.clone()).wrap(from_fn(web::observe::observe)).configure(api::agent::routes)
+        App::new()
+            .app_data(agents.clone())
+            .wrap(from_fn(api::nobody_signs_in))
+            .wrap(from_fn(web::observe::observe))
+            .configure(api::agent::routes)
     })
     .workers(1)
     .bind(options.agent)
@@ -86,7 +96,11 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     .shutdown_timeout(2)
     .run();
     let public = HttpServer::new(move || {
-        App::new().app_data(data.clone()).wrap(from_fn(web::observe::observe)).configure(api::public::routes)
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(api::nobody_signs_in))
+            .wrap(from_fn(web::observe::observe))
+            .configure(api::public::routes)
     })
     .workers(1)
     .bind(options.public)

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::HeadsOptions;
 use crate::auth::RoleOptions;
+use crate::auth::header::ProofOptions;
 use crate::directory::DirectoryOptions;
 use crate::issuance::{AuthorityOptions, SlotOptions};
 
@@ -66,15 +67,13 @@ pub struct ServerOptions {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SignInOptions {
-    /// The header with the login.
+    /// The header with the login, or with an assertion of it.
     #[serde(default = "default_header")]
     pub header: String,
-    /// The header with the secret that proxy and portal share.
-    #[serde(default = "default_secret_header")]
-    pub secret_header: String,
-    pub secret_file: PathBuf,
     /// Addresses of the proxy.
     pub peers: Vec<IpAddr>,
+    /// What shows beside the address that it is the proxy.
+    pub proof: ProofOptions,
     /// Sessions end after so many minutes without a request.
     #[serde(default = "default_idle")]
     pub idle_minutes: u32,
@@ -112,10 +111,6 @@ fn default_header() -> String {
     "X-Remote-User".to_owned()
 }
 
-fn default_secret_header() -> String {
-    "X-Sealwright-Proxy".to_owned()
-}
-
 fn default_idle() -> u32 {
     60
 }
@@ -135,8 +130,6 @@ pub enum ConfigurationError {
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
     Url(&'static str),
-    #[error("sign-in: the secret must have at least 32 characters")]
-    Secret,
 }
 
 impl Configuration {
@@ -175,15 +168,6 @@ impl Configuration {
     /// [`ConfigurationError`].
     pub fn database_password(&self) -> Result<Option<Zeroizing<String>>, ConfigurationError> {
         self.database_password_file.as_deref().map(secret).transpose()
-    }
-
-    /// The secret that proxy and portal share.
-    ///
-    /// # Errors
-    /// [`ConfigurationError`].
-    pub fn proxy_secret(&self) -> Result<Zeroizing<String>, ConfigurationError> {
-        let secret = secret(&self.sign_in.secret_file)?;
-        if secret.len() < 32 { Err(ConfigurationError::Secret) } else { Ok(secret) }
     }
 }
 

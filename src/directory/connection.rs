@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchResult};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -72,8 +70,8 @@ pub enum OptionsError {
     Plain,
     #[error("directory: {path} cannot be read")]
     File { path: PathBuf },
-    #[error("directory: {path} holds no CA certificate")]
-    Certificate { path: PathBuf },
+    #[error("directory: {0}")]
+    Authorities(#[from] crate::tls::TlsFileError),
     #[error("directory: the password must not be empty")]
     Password,
     #[error("directory: TLS cannot be set up")]
@@ -203,17 +201,8 @@ impl Pool {
 
 fn tls(options: &DirectoryOptions) -> Result<Arc<rustls::ClientConfig>, OptionsError> {
     let path = options.ca_file.clone().ok_or(OptionsError::Tls)?;
-    let pem = std::fs::read(&path).map_err(|_| OptionsError::File { path: path.clone() })?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_| OptionsError::Certificate { path: path.clone() })?;
-        roots.add(certificate).map_err(|_| OptionsError::Certificate { path: path.clone() })?;
-    }
-    if roots.is_empty() {
-        return Err(OptionsError::Certificate { path });
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let roots = crate::tls::authorities(&path)?;
+    let config = rustls::ClientConfig::builder_with_provider(crate::tls::provider())
         .with_safe_default_protocol_versions()
         .map_err(|_| OptionsError::Tls)?
         .with_root_certificates(roots)

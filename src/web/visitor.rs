@@ -37,11 +37,11 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     let peer = request.peer_addr().map(|address| address.ip());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let mut origin = Origin { request: id.clone(), peer: peer.map(|peer| peer.to_string()), ..Origin::default() };
-    let login = match portal.sign_in.login(peer, headers) {
+    let login = match portal.sign_in.login(peer, headers, portal.clock.now_ms() / 1000) {
         Ok(login) => login,
         Err(refusal) => {
             let claimed = request.headers().get(&portal.configuration.sign_in.header);
-            let claimed = claimed.and_then(|value| value.to_str().ok()).map(|value| value.chars().take(64).collect());
+            let claimed = claimed.and_then(|value| portal.sign_in.claimed(value.to_str().ok()?));
             let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
             portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
             tracing::warn!(request = id, why = refusal.as_str(), "a sign-in was refused");

@@ -1,6 +1,7 @@
 //! Real servers for tests: started on free ports in private folders, ended with the test.
 
 pub mod postgres;
+pub mod proxy;
 pub mod slapd;
 pub mod webdriver;
 pub mod wire;
@@ -82,6 +83,11 @@ impl TestWorld {
         Self::start_from(database, |options| options.directory = Some(directory)).await
     }
 
+    /// The same, with another proof of the proxy than the shared secret: the section `[sign-in.proof]`.
+    pub async fn start_with_proof(database: Database, proof: String) -> Self {
+        Self::start_from(database, |options| options.proof = Some(proof)).await
+    }
+
     async fn start_from(database: Database, change: impl FnOnce(&mut WorldOptions)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
@@ -95,6 +101,15 @@ impl TestWorld {
         let pin_file = folder.path().join("pin");
         std::fs::write(&pin_file, format!("{PIN}\n")).expect("written");
         Self { world, pin_file, postgres, folder }
+    }
+
+    /// Agents of this test connect to `url`, and trust it; further lines of the agent's configuration may follow.
+    pub fn agents_connect_to(&mut self, url: &str, lines: &str) {
+        let config = self.world.folder.join("agent.toml");
+        let text = std::fs::read_to_string(&config).expect("a configuration");
+        let text = text.replace("trust = [", &format!("trust = [\"{url}\", "));
+        std::fs::write(&config, format!("{text}{lines}")).expect("written");
+        self.world.agent_url = url.to_owned();
     }
 
     /// A path in the test's own folder.

@@ -32,10 +32,7 @@ impl Wire {
 
     /// Agents of this test connect here, and trust it.
     pub fn stands_between(&self, test: &mut TestWorld) {
-        let config = test.world.folder.join("agent.toml");
-        let text = std::fs::read_to_string(&config).expect("a configuration");
-        std::fs::write(&config, text.replace("trust = [", &format!("trust = [\"{}\", ", self.url))).expect("written");
-        test.world.agent_url.clone_from(&self.url);
+        test.agents_connect_to(&self.url, "");
     }
 
     /// Sends one text to the portal; gives what it says.

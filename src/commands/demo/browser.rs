@@ -16,7 +16,15 @@ impl Browser {
     /// # Errors
     /// The client cannot be made.
     pub fn new(base: &str) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        Self::with(base, reqwest::Client::builder())
+    }
+
+    /// The same, with what the client is made of.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub fn with(base: &str, client: reqwest::ClientBuilder) -> anyhow::Result<Self> {
+        let client = client.redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { base: base.to_owned(), client, cookies: BTreeMap::new() })
     }
 
@@ -82,7 +90,8 @@ impl Browser {
         }
     }
 
-    fn cookie(&self) -> String {
+    /// The header that the browser sends.
+    pub fn cookie(&self) -> String {
         self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 

@@ -26,6 +26,8 @@ pub struct Written<'a> {
     pub directory: &'a str,
     pub groups: &'a str,
     pub cards: &'a str,
+    /// The section `[sign-in.proof]`; a secret in a file when nothing is said.
+    pub proof: Option<&'a str>,
 }
 
 /// Writes keys, secrets and the configuration.
@@ -33,7 +35,7 @@ pub struct Written<'a> {
 /// # Errors
 /// A file cannot be written.
 pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, directory, groups, cards } = written;
+    let Written { folder, database, secret, directory, groups, cards, proof } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
@@ -45,6 +47,8 @@ pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) 
     std::fs::write(folder.join("audit-key.pem"), Heads::generate_key()?.as_bytes())?;
     let here = folder.display();
     let agent = agent.display();
+    let shared = format!("[sign-in.proof]\nby = \"secret\"\nfile = \"{here}/proxy-secret\"");
+    let proof = proof.unwrap_or(&shared);
     let text = format!(
         r#"# Written by `sealwright demo`; a real configuration looks the same.
 name = "Sealwright demo"
@@ -62,8 +66,8 @@ public-url = "http://{public}"
 agent-command = "{agent}"
 
 [sign-in]
-secret-file = "{here}/proxy-secret"
 peers = ["127.0.0.1"]
+{proof}
 
 [roles.user]
 handler = "static"

@@ -58,10 +58,19 @@ pub async fn run(world: &World, person: &str, reader: &str, pin_file: &Path) -> 
 pub async fn sign_in(world: &World, person: &str, role: &str) -> anyhow::Result<(Browser, String)> {
     let mut browser = Browser::new(&format!("http://{}", world.proxy))?;
     browser.post("/demo", &[("person", person)]).await?;
-    let page = browser.get("/role?to=/token").await?;
-    let csrf = field(&page, "csrf").context("no form on the role page")?;
-    browser.post("/role", &[("csrf", &csrf), ("role", role), ("to", "/token")]).await?;
+    let csrf = pick_role(&mut browser, role).await?;
     Ok((browser, csrf))
+}
+
+/// Picks a role; gives the token of the session's forms.
+///
+/// # Errors
+/// What the page says instead.
+pub async fn pick_role(browser: &mut Browser, role: &str) -> anyhow::Result<String> {
+    let page = browser.get("/role").await?;
+    let csrf = field(&page, "csrf").context("no form on the role page")?;
+    browser.post("/role", &[("csrf", &csrf), ("role", role), ("to", "/")]).await?;
+    Ok(csrf)
 }
 
 /// Signs in, picks the role and starts.
@@ -69,7 +78,15 @@ pub async fn sign_in(world: &World, person: &str, role: &str) -> anyhow::Result<
 /// # Errors
 /// What the page says instead.
 pub async fn begin(world: &World, person: &str) -> anyhow::Result<Begun> {
-    let (mut browser, csrf) = sign_in(world, person, "user").await?;
+    let (browser, csrf) = sign_in(world, person, "user").await?;
+    begin_as(world, browser, csrf).await
+}
+
+/// Starts, as somebody who has signed in and picked a role.
+///
+/// # Errors
+/// What the page says instead.
+pub async fn begin_as(world: &World, mut browser: Browser, csrf: String) -> anyhow::Result<Begun> {
     // Another database than SQLite has no such file.
     let commits_before = commits(&world.folder).unwrap_or_default();
     let path = browser.post("/start/personalize", &[("csrf", &csrf), ("plain", "1")]).await?;

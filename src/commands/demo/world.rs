@@ -72,6 +72,8 @@ pub struct WorldOptions {
     pub cards: String,
     /// Another directory than the embedded one.
     pub directory: Option<ForeignDirectory>,
+    /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
+    pub proof: Option<String>,
     /// The proxy's address where it is free: people bookmark it.
     pub address: Option<SocketAddr>,
 }
@@ -95,6 +97,7 @@ impl WorldOptions {
             environment: Vec::new(),
             cards: "any-blank = true".to_owned(),
             directory: None,
+            proof: None,
             address: None,
         }
     }
@@ -126,7 +129,7 @@ impl World {
     /// # Errors
     /// What does not start.
     pub async fn start(options: WorldOptions) -> anyhow::Result<Self> {
-        let WorldOptions { folder, programs, database, environment, cards, directory, address } = options;
+        let WorldOptions { folder, programs, database, environment, cards, directory, proof, address } = options;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
@@ -160,6 +163,7 @@ impl World {
             directory: &directory,
             groups: &groups,
             cards: &cards,
+            proof: proof.as_deref(),
         };
         configuration::write_portal(&written, &addresses, &agent_script)?;
         configuration::write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;

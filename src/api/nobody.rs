@@ -1,0 +1,35 @@
+//! Surfaces where nobody signs in: whoever sends a header of the sign-in there is refused, and the audit is told.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, web};
+
+use crate::audit::{Event, Origin};
+use crate::portal::Portal;
+use crate::web::observe::request_id;
+
+/// The middleware of the agents' and the public surface.
+///
+/// # Errors
+/// What the handler ends with.
+pub async fn nobody_signs_in<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let portal = request.app_data::<web::Data<Portal>>().cloned();
+    let identified = |portal: &Portal| portal.sign_in.is_present(request.headers().keys().map(|name| name.as_str()));
+    match portal.filter(|portal| identified(portal)) {
+        None => Ok(next.call(request).await?.map_into_left_body()),
+        Some(portal) => {
+            let peer = request.peer_addr().map(|address| address.ip().to_string());
+            let origin = Origin { request: request_id(request.request()), peer, ..Origin::default() };
+            let event = Event::SignInRefused { why: "surface".to_owned(), claimed: None };
+            if let Err(error) = portal.sessions.record(&origin, event).await {
+                tracing::error!(%error, "a refusal could not be written down");
+            }
+            let answer = HttpResponse::Forbidden().body("Nobody signs in at this address.");
+            Ok(request.into_response(answer).map_into_right_body())
+        }
+    }
+}
