@@ -133,6 +133,16 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_table(table).await?;
         let table = Table::create()
+            .table("task")
+            .col(string("tenant"))
+            .col(uuid("instance"))
+            .col(string("role"))
+            .primary_key(Index::create().col("instance").col("role"))
+            .to_owned();
+        manager.create_table(table).await?;
+        let index = Index::create().name("task_by_role").table("task").col("tenant").col("role").to_owned();
+        manager.create_index(index).await?;
+        let table = Table::create()
             .table("hold")
             .col(string("tenant"))
             .col(string("what"))
@@ -147,7 +157,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["hold", "watch", "work", "inbox", "timer", "history", "instance", "definition"] {
+        for table in ["hold", "task", "watch", "work", "inbox", "timer", "history", "instance", "definition"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use async_trait::async_trait;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::diagnostic::Diagnostic;
 use sealwright_workflow::library::Library;
@@ -19,8 +20,9 @@ use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Configuration;
-use crate::directory::Directory;
-use crate::engine::{Engine, Parts};
+use crate::directory::{Directory, Lookup};
+use crate::engine::rights::Unknown;
+use crate::engine::{Engine, Humans, Parts};
 use crate::issuance::{self, Issuance};
 use crate::random;
 use crate::store::Store;
@@ -119,7 +121,7 @@ impl Portal {
             Stock { any_blank: configuration.cards.any_blank, serials: configuration.cards.stock.clone().into() };
         let rooms = Rooms {
             store: store.clone(),
-            directory,
+            directory: directory.clone(),
             issuance: issuance.clone(),
             sealing: sealing.clone(),
             stock,
@@ -149,6 +151,7 @@ impl Portal {
             sources,
             catalog,
             registry,
+            humans: Arc::new(KnownPeople(directory)),
             policy,
             clock: clock.clone(),
             node: node.clone(),
@@ -166,6 +169,21 @@ impl Portal {
             issuance,
             clock,
         })
+    }
+}
+
+/// Who is who, by the directory.
+struct KnownPeople(Directory);
+
+#[async_trait]
+impl Humans for KnownPeople {
+    async fn are_one(&self, login: &str, other: &str) -> Result<bool, Unknown> {
+        let (first, second) = tokio::join!(self.0.find(login, &[]), self.0.find(other, &[]));
+        match (first, second) {
+            (Ok(Lookup::Found(first)), Ok(Lookup::Found(second))) => Ok(first.is_same_human(&second)),
+            // Somebody whom the directory does not know might be anybody.
+            _ => Err(Unknown),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::support::{Database, TestWorld, run};
 on_both_databases! {
     a_person_personalizes_a_card_in_the_browser,
     what_goes_wrong_is_said_in_plain_words,
+    two_people_decide_in_their_browsers,
 }
 
 const HEADLINE: &str = "return document.querySelector('[role=status]')?.innerText";
@@ -136,6 +137,45 @@ async fn what_goes_wrong_is_said_in_plain_words(database: Database) {
     chromium.pictures(&pictures, "26-not-finished").await;
 }
 
+/// Alice asks, Rita decides: each sees what the other does without reloading.
+async fn two_people_decide_in_their_browsers(database: Database) {
+    let test = TestWorld::start_with_approvals(database, 1).await;
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots");
+    let alice = Chromium::start(&test.path("alice")).await;
+    let rita = Chromium::start(&test.path("rita")).await;
+    enter(&alice, &test, "alice", "user").await;
+    alice.open(&format!("http://{}/token", test.world.proxy)).await;
+    alice.click("main button").await;
+    alice.until("return document.querySelector('.code') !== null").await;
+    let _agent = pair(&alice, &test, &test.world.readers[0], Some(&test.pin_file), &[]).await;
+    let waits = "return document.querySelector('[role=status]')?.innerText.startsWith('Waiting for an RA')";
+    alice.until(waits).await;
+    alice.pictures(&pictures, "40-waiting-for-approval").await;
+    enter(&rita, &test, "rita", "ra-operator").await;
+    rita.until("return document.querySelector('h2')?.innerText == 'Waiting for you'").await;
+    rita.pictures(&pictures, "41-tasks").await;
+    rita.click("main section a").await;
+    rita.until("return document.querySelector('form:has(input[value=approve])') !== null").await;
+    rita.pictures(&pictures, "42-request").await;
+    rita.click("form:has(input[value=claim]) button").await;
+    rita.until("return document.querySelector('form:has(input[value=release])') !== null").await;
+    rita.pictures(&pictures, "43-claimed").await;
+    rita.write("#ask-back-question", "Is this your new card?").await;
+    rita.click("form:has(input[value=ask-back]) button").await;
+    let question = "return document.querySelector('#answer-answer') !== null";
+    alice.until(question).await;
+    alice.pictures(&pictures, "44-question").await;
+    alice.write("#answer-answer", "Yes, the old one is broken.").await;
+    alice.click("form:has(input[value=answer]) button").await;
+    alice.until(waits).await;
+    rita.until("return document.querySelector('main').innerText.includes('Yes, the old one is broken.')").await;
+    rita.pictures(&pictures, "45-answered").await;
+    rita.click("form:has(input[value=approve]) button").await;
+    rita.until("return document.querySelector('[role=status]')?.innerText == 'Issued'").await;
+    rita.pictures(&pictures, "46-issued").await;
+    alice.until("return document.querySelector('[role=status]')?.innerText.startsWith('Your card is ready')").await;
+}
+
 /// Gets a code from the page and pairs an agent with it; comes back when the numbers are confirmed on both sides.
 async fn pair(
     chromium: &Chromium,
@@ -207,7 +247,7 @@ async fn every_state_has_a_page() {
         let [state, status, waiting, say] = &values;
         run("python3", &["-c", PUT_INTO_STATE, &database, state, status, waiting, say], &[]);
         chromium.open(&format!("{base}{}?plain=1", instance.as_str().expect("a path"))).await;
-        let said = chromium.run("return document.querySelector('[role=status]')?.innerText").await;
+        let said = chromium.until("return document.querySelector('[role=status]')?.innerText").await;
         assert!(said.as_str().is_some_and(|said| said.len() > 4), "{name}: {said}");
         chromium.pictures(&pictures, &format!("30-{name}-{status}")).await;
     }

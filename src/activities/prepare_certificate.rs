@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use sealwright_pki::authority::{self, Draft};
+use sealwright_pki::profile::{AlternativeName, Profile};
 use sealwright_pki::request::Request;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Rooms;
 use crate::audit;
@@ -37,6 +39,16 @@ pub struct Parameters {
     pub profile: String,
 }
 
+/// A request that the rules allow.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Admissible {
+    draft: DraftCertificate,
+    /// What whoever decides should know.
+    findings: Vec<Finding>,
+    /// How many RA operators must say yes.
+    approvals: i64,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Refused {
     findings: Vec<Finding>,
@@ -45,7 +57,7 @@ pub struct Refused {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    Prepared(DraftCertificate),
+    Prepared(Admissible),
     Refused(Refused),
 }
 
@@ -100,9 +112,45 @@ pub(super) async fn prepare(
     let draft = DraftCertificate {
         subject: sealwright_pki::name::to_text(&subject),
         profile: parameters.profile.clone(),
+        alternative_names: alternative_names(profile, &parameters.person),
+        key_usage: key_usage(profile),
+        key_algorithm: parameters.csr.algorithm.clone(),
+        validity_days: profile.validity().whole_days(),
         digest: HEXLOWER.encode(&digest),
     };
     Ok(Ok(Prepared { to_be_signed, draft, public_key_digest }))
+}
+
+/// What the certificate would call the person beside its subject, for whoever decides.
+fn alternative_names(profile: &Profile, person: &Person) -> Vec<String> {
+    let names = profile.alternative_names().iter().map(|name| match name {
+        AlternativeName::UserPrincipalName => ("user principal name", person.upn.as_deref()),
+        AlternativeName::Email => ("mail", person.mail.as_deref()),
+    });
+    let identifier = profile.security_identifier().then_some(("security identifier", person.object_sid.as_deref()));
+    names.chain(identifier).filter_map(|(what, value)| Some(format!("{what} {}", value?))).collect()
+}
+
+fn key_usage(profile: &Profile) -> Vec<String> {
+    let word = |value: Result<Value, _>| value.ok()?.as_str().map(|word: &str| word.replace('-', " "));
+    let bits = profile.key_usage().iter().map(|bit| word(serde_json::to_value(bit)));
+    bits.chain(profile.extended_key_usage().iter().map(|usage| word(serde_json::to_value(usage)))).flatten().collect()
+}
+
+/// Nothing that forbids a certificate, and something that whoever decides should know.
+async fn findings(tx: &Tx, call: &Call, profile: &Profile) -> Result<Vec<Finding>, Failure> {
+    let valid = certificates::of_owner(tx, &call.instance.owner.login).await?.into_iter().filter(|row| {
+        row.status == "issued" && row.profile == profile.name() && row.not_after > milliseconds(call.now)
+    });
+    Ok(valid
+        .map(|row| Finding {
+            rule: "duplicate".to_owned(),
+            message: format!(
+                "the person has a valid certificate of this profile already, serial number {}",
+                row.serial
+            ),
+        })
+        .collect())
 }
 
 fn refuse(rule: &str, message: &str) -> Result<Prepared, Vec<Finding>> {
@@ -120,7 +168,12 @@ impl Activity for PrepareCertificate {
 
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
         match prepare(&self.issuance, tx, call, &parameters).await? {
-            Ok(prepared) => Ok(Planned::Done(Outcome::Prepared(prepared.draft))),
+            Ok(prepared) => {
+                let profile = self.issuance.profile(&parameters.profile).ok_or(Failure::Fail { class: "profile" })?;
+                let approvals = i64::from(profile.approvals());
+                let findings = if approvals > 0 { findings(tx, call, profile).await? } else { Vec::new() };
+                Ok(Planned::Done(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals })))
+            }
             Err(findings) => {
                 let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
                 let event = audit::Event::RequestRefused { why };

@@ -11,7 +11,7 @@ use sealwright_protocol::{
     Bytes, FromAgent, FromPortal, MAXIMUM_MESSAGE, ManagementKey, ManagementKeyAlgorithm, RESUME_CONTEXT, RelayAnswer,
     RelayRefusal, VERSION,
 };
-use sealwright_workflow::definition::Kind;
+use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
 use serde_json::Value;
 use uuid::Uuid;
@@ -294,7 +294,10 @@ impl Channel {
         let Some(deepest) = tree.iter().rev().find(|part| part.instance.is_open()) else { return Ok(None) };
         let definition = self.portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version)?;
         Ok(definition.state(&deepest.instance.state).map(|state| match &state.kind {
-            Kind::Ask(ask) => format!("{} Answer on the page.", ask.question),
+            // Only what the person at the card is asked; what others decide is waited for.
+            Kind::Ask(ask) if ask.actions.iter().all(|action| action.by.contains(&Party::Owner)) => {
+                format!("{} Answer on the page.", ask.question)
+            }
             _ => state.label.clone(),
         }))
     }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::clock::moment;
 use crate::engine::EngineError;
-use crate::engine::verbs::{Caller, View};
+use crate::engine::rights::Question;
+use crate::engine::verbs::{Act, Caller, View};
 use crate::portal::Portal;
 use crate::store::instances::{Filter, Stored};
 use crate::web::{PageError, Visitor, visitor, with_request_id};
@@ -105,6 +106,8 @@ struct ActBody {
     step: u64,
     #[serde(default)]
     fields: Map<String, Value>,
+    /// The digest `shown` of the question; an approval cannot do without.
+    shown: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +118,9 @@ struct ListQuery {
     /// Only what cannot go on by itself, children too.
     #[serde(default)]
     stuck: bool,
+    /// Only questions that wait for the caller's role, children too; the oldest first.
+    #[serde(default)]
+    tasks: bool,
 }
 
 async fn caller(visitor: &Visitor) -> Result<Caller, Problem> {
@@ -145,7 +151,9 @@ async fn list(
     let query = query.into_inner();
     let filter =
         Filter { workflow: query.workflow, only_open: query.open, only_stuck: query.stuck, ..Filter::default() };
-    let found = portal.engine.list(&caller(&visitor).await?, filter, 200).await?;
+    let caller = caller(&visitor).await?;
+    let filter = if query.tasks { portal.engine.tasks_of(&caller) } else { filter };
+    let found = portal.engine.list(&caller, filter, 200).await?;
     let rows: Vec<Value> = found.iter().map(summary).collect();
     Ok(visitor.finish(HttpResponse::Ok().json(json!({ "instances": rows }))))
 }
@@ -182,7 +190,8 @@ async fn act(
     let (id, action) = path.into_inner();
     let body = body.into_inner();
     let caller = caller(&visitor).await?;
-    portal.engine.act(&caller, id, body.step, &action, body.fields).await?;
+    let act = Act { step: body.step, action, fields: body.fields, shown: body.shown };
+    portal.engine.act(&caller, id, act).await?;
     let view = portal.engine.view(&caller, id).await?;
     Ok(visitor.finish(HttpResponse::Ok().json(whole(&view))))
 }
@@ -213,9 +222,10 @@ fn whole(view: &View) -> Value {
     if let Some(object) = body.as_object_mut() {
         object.insert("title".to_owned(), json!(view.definition.title));
         object.insert("data".to_owned(), plain_data(view));
-        let actions = view.actions.iter().map(|action| action.name.as_str());
-        let repairs = view.repairs.iter().map(|repair| repair.as_str());
-        object.insert("actions".to_owned(), actions.chain(repairs).collect());
+        let actions = view.actions().iter().map(|action| action.name.as_str());
+        let operations = view.operations.iter().map(|operation| operation.as_str());
+        object.insert("actions".to_owned(), actions.chain(operations).collect());
+        object.insert("questions".to_owned(), view.questions.iter().map(question).collect());
         object.insert("tree".to_owned(), json!(parts));
         object.insert(
             "times".to_owned(),
@@ -223,6 +233,19 @@ fn whole(view: &View) -> Value {
         );
     }
     body
+}
+
+fn question(question: &Question) -> Value {
+    json!({
+        "instance": question.instance,
+        "step": question.step,
+        "text": question.text,
+        "shown": question.shown,
+        "data": question.data.iter().cloned().collect::<Map<_, _>>(),
+        "claimed_by": question.claimed_by,
+        "actions": question.actions.iter().map(|action| action.name.as_str()).collect::<Vec<_>>(),
+        "approvals": question.approvals.map(|(given, needed)| json!({ "given": given, "needed": needed })),
+    })
 }
 
 /// The data, without what is secret.

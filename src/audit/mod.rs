@@ -49,7 +49,7 @@ pub enum Event {
     RoleRefused { role: String },
     RoleLost { role: String },
     WorkflowStarted { workflow: String, version: u32, owner: String },
-    WorkflowActed { workflow: String, state: String, action: String },
+    WorkflowActed { workflow: String, state: String, action: String, shown: Option<String> },
     WorkflowEnded { workflow: String, outcome: &'static str, state: String },
     WorkflowStuck { workflow: String, state: String, class: String },
     CodeOffered,

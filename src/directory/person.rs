@@ -25,6 +25,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// Whether two entries are one human: the same identifier, or the same number of an employee with two accounts.
+    pub fn is_same_human(&self, other: &Self) -> bool {
+        self.id == other.id || (self.employee_number.is_some() && self.employee_number == other.employee_number)
+    }
+
     /// The attributes that a certificate profile may ask for.
     pub fn attributes(&self) -> BTreeMap<String, String> {
         let optional = [

@@ -2,15 +2,15 @@
 
 use std::pin::Pin;
 
-use sealwright_workflow::definition::Definition;
-use sealwright_workflow::instance::{ChildEnd, Effect, Event, Parent, Person, Status, Timer};
+use sealwright_workflow::definition::{Definition, Kind, Party};
+use sealwright_workflow::instance::{ChildEnd, Effect, Event, Parent, Person, Status, Waiting};
 use sealwright_workflow::step::{self, Begin, Step};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::contract::{Call, Failure, Planned};
+use super::contract::{Call, Planned};
 use super::definitions::definition_name;
+use super::events::{Arrival, described, failed};
 use super::{Engine, EngineError};
 use crate::audit::{self, Origin};
 use crate::clock::milliseconds;
@@ -20,29 +20,12 @@ use crate::store::instances::{HistoryRow, Stored};
 use crate::store::jobs::JobRow;
 use crate::store::waits::InboxRow;
 use crate::store::work::WorkRow;
-use crate::store::{Access, Tx, instances, jobs, waits, work};
+use crate::store::{Access, Tx, instances, jobs, tasks, waits, work};
 
 /// How long a lease lasts, in milliseconds of the database's clock.
 pub(super) const LEASE: i64 = 10_000;
 /// Automatic steps in one transaction at most; a verified definition has far fewer.
 const MAXIMUM_STEPS: usize = 100;
-
-/// An event as it lies in an inbox.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub(super) enum Arrival {
-    ChildEnded { step: u64, index: usize, end: ChildEnd },
-    Cancelled,
-}
-
-impl From<Arrival> for Event {
-    fn from(arrival: Arrival) -> Self {
-        match arrival {
-            Arrival::ChildEnded { step, index, end } => Event::ChildEnded { step, index, end },
-            Arrival::Cancelled => Event::Cancelled,
-        }
-    }
-}
 
 /// What is to be done once the transaction is committed.
 #[derive(Debug, Default)]
@@ -83,6 +66,7 @@ impl<'a> Commit<'a> {
             audit::record(self.tx, self.origin, Some(stored.instance.id), at, &event).await?;
         }
         instances::insert(self.tx, &stored).await?;
+        self.note_task(definition, &stored, false).await?;
         self.add_history(&stored, "started", None).await?;
         self.settle(definition, stored, effects).await
     }
@@ -105,6 +89,7 @@ impl<'a> Commit<'a> {
         detail: Option<String>,
     ) -> Result<Vec<Effect>, EngineError> {
         let now = self.engine.clock().now();
+        let asked = stored.instance.waiting == Waiting::Person;
         let Step { instance, effects } = step::step(definition, stored.instance.clone(), event, now)?;
         stored.instance = instance;
         stored.changed_at = milliseconds(now);
@@ -113,6 +98,7 @@ impl<'a> Commit<'a> {
         }
         instances::update(self.tx, stored).await?;
         stored.revision += 1;
+        self.note_task(definition, stored, asked).await?;
         let (of, request) = (&stored.instance, &self.origin.request);
         tracing::info!(instance = %of.id, workflow = of.workflow, state = of.state, event = name, request, "step");
         self.add_history(stored, name, detail).await?;
@@ -122,9 +108,27 @@ impl<'a> Commit<'a> {
         Ok(effects)
     }
 
+    /// Keeps the list of questions that wait for somebody in a role.
+    async fn note_task(&self, definition: &Definition, stored: &Stored, asked: bool) -> Result<(), EngineError> {
+        let of = &stored.instance;
+        if asked {
+            tasks::remove(self.tx, of.id).await?;
+        }
+        let asks = of.is_open() && of.waiting == Waiting::Person;
+        if asks && let Some(Kind::Ask(ask)) = definition.state(&of.state).map(|state| &state.kind) {
+            let parties = ask.actions.iter().flat_map(|action| &action.by);
+            let roles = parties.filter_map(|party| match party {
+                Party::Role(role) => Some(role.text.as_str()),
+                Party::Owner | Party::Requester => None,
+            });
+            tasks::insert(self.tx, of.id, roles.collect()).await?;
+        }
+        Ok(())
+    }
+
     async fn audit_stuck(&self, stored: &Stored) -> Result<(), EngineError> {
         let class = match &stored.instance.waiting {
-            sealwright_workflow::instance::Waiting::Operator { class } => class.clone(),
+            Waiting::Operator { class } => class.clone(),
             _ => String::new(),
         };
         let event = audit::Event::WorkflowStuck {
@@ -369,37 +373,7 @@ impl<'a> Commit<'a> {
     }
 }
 
-/// A failed plan or performance as an event.
-pub(super) fn failed(step: u64, failure: Failure) -> Result<Event, EngineError> {
-    let jitter = || u32::from_be_bytes(random::bytes::<4>().unwrap_or_default()) % 1000;
-    match failure {
-        Failure::Retry { class } | Failure::Fail { class } => {
-            Ok(Event::Failed { step, class: class.to_owned(), jitter: jitter() })
-        }
-        Failure::Store(error) => Err(EngineError::Store(error)),
-    }
-}
-
-/// An event's name and what the history says of it. Never a value.
-fn described(event: &Event) -> (&'static str, Option<String>) {
-    match event {
-        Event::Acted { action, .. } => ("acted", Some(action.clone())),
-        Event::Completed { outcome, .. } => ("completed", Some(outcome.clone())),
-        Event::Failed { class, .. } => ("failed", Some(class.clone())),
-        Event::TimerFired { timer, .. } => ("timer", Some(timer.as_str().to_owned())),
-        Event::ChildEnded { end, .. } => ("child-ended", Some(end.outcome.as_str().to_owned())),
-        Event::ConditionHeld { .. } => ("condition-held", None),
-        Event::Cancelled => ("cancelled", None),
-        Event::Resumed { .. } => ("resumed", None),
-    }
-}
-
 /// The person that an instance is for, as `owner` and `requester` name it.
 pub(super) fn person(login: &str) -> Person {
     Person::new(login)
-}
-
-/// The timer of a name.
-pub(super) fn timer(name: &str) -> Option<Timer> {
-    [Timer::Retry, Timer::StateDeadline, Timer::Deadline].into_iter().find(|timer| timer.as_str() == name)
 }

@@ -7,8 +7,9 @@ use sealwright_workflow::instance::{Event, Waiting};
 use sealwright_workflow::step::Rejection;
 use uuid::Uuid;
 
-use super::commit::{After, Commit, LEASE, failed, timer};
+use super::commit::{After, Commit, LEASE};
 use super::contract::{Call, Failure};
+use super::events::{failed, timer};
 use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::fail_point;

@@ -1,17 +1,20 @@
 //! Makes the workflow language durable: one transaction a step, leases, timers, children, jobs for the agent.
 //!
-//! - [`verbs`] is the door for pages and API: start, act, view, list.
+//! - [`verbs`] is the door for pages and API: start, act, view, list. [`rights`] says who may.
 //! - `commit` applies one event and everything that follows from it inside one transaction.
 //! - `dispatch` runs planned activities, fires timers, reads inboxes and looks at conditions.
 //! - [`contract`] is what an activity or a card job implements.
 //! - [`reports`] takes what the agent says about jobs.
 
+mod arguments;
 mod commit;
 pub mod contract;
 mod definitions;
 mod dispatch;
+mod events;
 pub mod registry;
 pub mod reports;
+pub mod rights;
 pub mod verbs;
 mod wakes;
 
@@ -33,6 +36,7 @@ use crate::store::{Store, StoreError, WriteError};
 
 pub use definitions::Definitions;
 pub use registry::Registry;
+pub use rights::Humans;
 
 /// Why the engine did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +61,8 @@ pub enum EngineError {
     Unfit,
     #[error("an activity failed: {0}")]
     Activity(&'static str),
+    #[error(transparent)]
+    Unknown(#[from] rights::Unknown),
     #[error("the definition {name} version {version} is not there")]
     Definition { name: String, version: u32 },
 }
@@ -97,6 +103,7 @@ struct Inner {
     store: Store,
     definitions: Definitions,
     registry: Registry,
+    humans: Arc<dyn Humans>,
     policy: BTreeMap<String, Value>,
     clock: Arc<dyn Clock>,
     /// This node, as leases name it.
@@ -116,6 +123,7 @@ pub struct Parts {
     /// What workflows may name, to verify stored versions.
     pub catalog: Catalog,
     pub registry: Registry,
+    pub humans: Arc<dyn Humans>,
     pub policy: BTreeMap<String, Value>,
     pub clock: Arc<dyn Clock>,
     pub node: String,
@@ -134,6 +142,7 @@ impl Engine {
             store: parts.store,
             definitions,
             registry: parts.registry,
+            humans: parts.humans,
             policy: parts.policy,
             clock: parts.clock,
             node: parts.node,

@@ -4,8 +4,9 @@ use sealwright_protocol::{Instruction, Report};
 use sealwright_workflow::instance::Event;
 use uuid::Uuid;
 
-use super::commit::{Commit, failed};
+use super::commit::Commit;
 use super::contract::Failure;
+use super::events::failed;
 use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;

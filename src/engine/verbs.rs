@@ -1,18 +1,19 @@
 //! The four verbs of pages and API: start, act, view, list. Nothing else changes an instance from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sealwright_workflow::definition::{Action, Definition, Field, Kind, Party, RESERVED_ACTIONS};
-use sealwright_workflow::instance::{Actor, Event, Status};
-use sealwright_workflow::step::{Begin, Rejection, may_act};
-use sealwright_workflow::types::Type;
+use sealwright_workflow::definition::{Action, Definition, Kind, Party};
+use sealwright_workflow::instance::{Actor, Event, Instance, Status};
+use sealwright_workflow::step::{Begin, Rejection};
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::arguments::checked_arguments;
 use super::commit::{Commit, person};
+use super::rights::{
+    Operation, Question, may_answer, may_see, may_start, operations, question, questions, sees_others,
+};
 use super::{Engine, EngineError, dispatch};
 use crate::audit::{self, Origin};
 use crate::random;
@@ -20,10 +21,6 @@ use crate::store::instances::{Filter, HistoryRow, Stored, VisibleTo};
 use crate::store::jobs::JobRow;
 use crate::store::waits::TimerRow;
 use crate::store::{StoreError, Tx, instances, jobs, waits};
-
-/// Bounds of what a start from outside may give.
-const LONGEST_TEXT: usize = 4000;
-const MOST_VALUES: usize = 100;
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -59,31 +56,29 @@ pub struct View {
     pub histories: BTreeMap<Uuid, Vec<HistoryRow>>,
     pub jobs: Vec<JobRow>,
     pub timers: Vec<TimerRow>,
+    /// What it asks now, and what the parts below it ask of the caller.
+    pub questions: Vec<Question>,
+    /// What the caller may do with it beside answering.
+    pub operations: Vec<Operation>,
+}
+
+impl View {
     /// The actions that the caller may take now.
-    pub actions: Vec<Action>,
-    /// What the caller may do beside them, as one who repairs.
-    pub repairs: Vec<Repair>,
-}
-
-/// What those who may repair a workflow can do with an instance, whatever its state offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repair {
-    /// A stuck activity is tried again.
-    Resume,
-    /// The instance takes its way out.
-    Cancel,
-}
-
-impl Repair {
-    pub const ALL: [Self; 2] = [Self::Resume, Self::Cancel];
-
-    /// The action's name; no `ask` may offer one of these.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resume => RESERVED_ACTIONS[0],
-            Self::Cancel => RESERVED_ACTIONS[1],
-        }
+    pub fn actions(&self) -> &[Action] {
+        let own = self.questions.iter().find(|question| question.instance == self.stored.instance.id);
+        own.map(|question| question.actions.as_slice()).unwrap_or_default()
     }
+}
+
+/// An action as somebody sends it.
+#[derive(Clone, Debug, Default)]
+pub struct Act {
+    /// The step that was looked at: another one has moved on.
+    pub step: u64,
+    pub action: String,
+    pub fields: Map<String, Value>,
+    /// The digest of what was shown; an approval cannot do without.
+    pub shown: Option<String>,
 }
 
 impl Engine {
@@ -160,46 +155,61 @@ impl Engine {
         Ok(instances::holder(self.store().read(), "owner", &caller.actor.person.login).await?)
     }
 
-    /// Takes an action of the current state.
+    /// Takes an action of the current state, or an [`Operation`].
     ///
     /// # Errors
-    /// [`EngineError::NotFound`] for what the caller may not see, [`EngineError::Rejected`] for what may not be done.
-    pub async fn act(
-        &self,
-        caller: &Caller,
-        id: Uuid,
-        step: u64,
-        action: &str,
-        fields: Map<String, Value>,
-    ) -> Result<(), EngineError> {
-        self.view(caller, id).await?;
-        let (actor, action) = (caller.actor.clone(), action.to_owned());
+    /// [`EngineError::NotFound`] for what the caller may not see, [`EngineError::Rejected`] for what may not be done,
+    /// [`EngineError::Unknown`] when it cannot be found out whether two people are one.
+    pub async fn act(&self, caller: &Caller, id: Uuid, act: Act) -> Result<(), EngineError> {
+        let view = self.view(caller, id).await?;
+        self.check_four_eyes(&view, &caller.actor, &act.action).await?;
+        let (actor, revision) = (caller.actor.clone(), view.stored.revision);
         dispatch::write(self, caller.origin(), move |engine, tx, origin| {
-            let (actor, action, fields) = (actor.clone(), action.clone(), fields.clone());
+            let (actor, act) = (actor.clone(), act.clone());
             Box::pin(async move {
                 let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
                 let definition = engine.definitions().of(&stored.instance.workflow, stored.instance.version)?;
-                let repair = repairs(&definition, &stored, &actor).into_iter().find(|repair| repair.as_str() == action);
-                let mut commit = Commit::new(&engine, &tx, &origin);
-                let event = audit::Event::WorkflowActed {
+                let event = event(&definition, &stored, actor, &act)?;
+                // Whom it was compared with must be all who have said yes.
+                if is_approval(&definition, &stored.instance, &act.action) && stored.revision != revision {
+                    return Err(Rejection::Stale.into());
+                }
+                let shown = question(&definition, &stored.instance).map(|question| question.shown);
+                let acted = audit::Event::WorkflowActed {
                     workflow: stored.instance.workflow.clone(),
                     state: stored.instance.state.clone(),
-                    action: action.clone(),
+                    action: act.action,
+                    shown,
                 };
-                audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &event).await?;
-                let event = match repair {
-                    Some(Repair::Resume) => Event::Resumed { step },
-                    // What was looked at has moved on since.
-                    Some(Repair::Cancel) if stored.instance.step != step => return Err(Rejection::Stale.into()),
-                    Some(Repair::Cancel) => Event::Cancelled,
-                    None => Event::Acted { step, action, actor, fields },
-                };
+                audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &acted).await?;
+                let mut commit = Commit::new(&engine, &tx, &origin);
                 commit.apply(stored, event).await?;
                 commit.chain().await?;
                 Ok(((), commit.after))
             })
         })
         .await
+    }
+
+    /// Nobody decides on their own request by a second account, and nobody counts twice.
+    async fn check_four_eyes(&self, view: &View, actor: &Actor, action: &str) -> Result<(), EngineError> {
+        let Some(action) = view.actions().iter().find(|known| known.name.text == action) else { return Ok(()) };
+        let instance = &view.stored.instance;
+        let mut others: BTreeSet<&str> = BTreeSet::new();
+        for never in &action.never {
+            match never {
+                Party::Owner => others.extend([instance.owner.login.as_str()]),
+                Party::Requester => others.extend([instance.requester.login.as_str()]),
+                Party::Role(_) => {}
+            }
+        }
+        others.extend(instance.approvals.iter().map(|approval| approval.person.login.as_str()));
+        for other in others.into_iter().filter(|other| *other != actor.person.login) {
+            if self.inner.humans.are_one(&actor.person.login, other).await? {
+                return Err(Rejection::Forbidden { action: action.name.text.clone() }.into());
+            }
+        }
+        Ok(())
     }
 
     /// One instance with its history.
@@ -222,31 +232,73 @@ impl Engine {
         }
         let jobs = jobs::of_root(reader, stored.root).await?;
         let timers = waits::timers(reader, id).await?;
-        let actions = possible_actions(&definition, &stored, &caller.actor);
-        let repairs = repairs(&definition, &stored, &caller.actor);
-        Ok(View { stored, definition, tree, histories, jobs, timers, actions, repairs })
+        let questions = questions(self.definitions(), &tree, id, &caller.actor)?;
+        let operations = operations(&definition, &stored, &caller.actor);
+        Ok(View { stored, definition, tree, histories, jobs, timers, questions, operations })
     }
 
-    /// Roots that the caller may see, the newest first.
+    /// The questions that wait for the caller's role.
+    pub fn tasks_of(&self, caller: &Caller) -> Filter {
+        Filter { task_of: Some(caller.actor.role.clone()), ..Filter::default() }
+    }
+
+    /// Roots that the caller may see, the newest first; of tasks those that the caller may take, the oldest first.
     ///
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn list(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Vec<Stored>, EngineError> {
-        // A stuck child is what an operator looks for.
-        filter.only_roots = !filter.only_stuck;
+        // A stuck child is what an operator looks for, and a child's question.
+        filter.only_roots = !filter.only_stuck && filter.task_of.is_none();
         // Asked of the database, not filtered afterwards: else what others have pushes one's own off the list.
         let seen = self.definitions().all().filter(|definition| sees_others(definition, &caller.actor));
         let workflows = seen.map(|definition| definition.name.text.clone()).collect();
         filter.visible_to = Some(VisibleTo { login: caller.actor.person.login.clone(), workflows });
+        let only_tasks = filter.task_of.is_some();
         let found = instances::list(self.store().read(), &filter, limit).await?;
         Ok(found
             .into_iter()
             .filter(|stored| {
-                self.definitions()
-                    .of(&stored.instance.workflow, stored.instance.version)
-                    .is_ok_and(|definition| may_see(&definition, stored, &caller.actor))
+                self.definitions().of(&stored.instance.workflow, stored.instance.version).is_ok_and(|definition| {
+                    let is_theirs = !only_tasks || may_answer(&definition, &stored.instance, &caller.actor);
+                    is_theirs && may_see(&definition, stored, &caller.actor)
+                })
             })
             .collect())
+    }
+}
+
+/// What somebody's action is to the instance.
+fn event(definition: &Definition, stored: &Stored, actor: Actor, act: &Act) -> Result<Event, EngineError> {
+    let Act { step, action, fields, shown } = act.clone();
+    let is_possible = |operation| operations(definition, stored, &actor).contains(&operation);
+    Ok(match Operation::ALL.into_iter().find(|operation| operation.as_str() == action) {
+        // The step function knows who may.
+        Some(Operation::Claim) => Event::Claimed { step, actor },
+        Some(Operation::Release) => Event::Released { step, actor },
+        Some(operation) if !is_possible(operation) => return Err(Rejection::Forbidden { action }.into()),
+        Some(Operation::Resume) => Event::Resumed { step },
+        // What was looked at has moved on since.
+        Some(Operation::Cancel) if stored.instance.step != step => return Err(Rejection::Stale.into()),
+        Some(Operation::Cancel) => {
+            Event::Cancelled { to: definition.cancel.as_ref().map(|cancel| cancel.to.text.clone()) }
+        }
+        None => {
+            let now = question(definition, &stored.instance).map(|question| question.shown).unwrap_or_default();
+            match shown {
+                Some(shown) if shown != now => return Err(Rejection::Stale.into()),
+                None if is_approval(definition, &stored.instance, &action) => {
+                    return Err(Rejection::Field { field: "shown".to_owned() }.into());
+                }
+                _ => Event::Acted { step, action, actor, fields, shown: now },
+            }
+        }
+    })
+}
+
+fn is_approval(definition: &Definition, instance: &Instance, action: &str) -> bool {
+    match definition.state(&instance.state).map(|state| &state.kind) {
+        Some(Kind::Ask(ask)) => ask.actions.iter().any(|known| known.name.text == action && known.people.is_some()),
+        _ => false,
     }
 }
 
@@ -257,75 +309,4 @@ pub fn reasons(tree: &[Stored]) -> Vec<String> {
     let mut said: Vec<String> = failed.filter_map(|part| part.say.clone()).collect();
     said.dedup();
     said
-}
-
-pub fn may_start(definition: &Definition, actor: &Actor) -> bool {
-    definition.start.by.iter().any(|role| role.text == actor.role)
-}
-
-fn may_see(definition: &Definition, stored: &Stored, actor: &Actor) -> bool {
-    definition.see.iter().any(|party| match party {
-        Party::Owner => actor.person == stored.instance.owner,
-        Party::Requester => actor.person == stored.instance.requester,
-        Party::Role(role) => actor.role == role.text,
-    })
-}
-
-fn sees_others(definition: &Definition, actor: &Actor) -> bool {
-    definition.see.iter().any(|party| matches!(party, Party::Role(role) if role.text == actor.role))
-}
-
-fn possible_actions(definition: &Definition, stored: &Stored, actor: &Actor) -> Vec<Action> {
-    match definition.state(&stored.instance.state).map(|state| &state.kind) {
-        Some(Kind::Ask(ask)) if stored.instance.is_open() => {
-            ask.actions.iter().filter(|action| may_act(action, actor, &stored.instance)).cloned().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn repairs(definition: &Definition, stored: &Stored, actor: &Actor) -> Vec<Repair> {
-    let may = definition.repair.iter().any(|role| role.text == actor.role);
-    let is_stuck = stored.instance.status == Status::Stuck;
-    let state = definition.state(&stored.instance.state);
-    let possible = |repair: &Repair| match repair {
-        Repair::Resume => is_stuck,
-        // What must not be left half done can only be tried again.
-        Repair::Cancel if is_stuck => state.is_some_and(|state| !state.goes_on_when_cancelled()),
-        Repair::Cancel => stored.instance.is_open() && stored.instance.parent.is_none(),
-    };
-    Repair::ALL.into_iter().filter(|repair| may && possible(repair)).collect()
-}
-
-/// A start from outside gives the fields that must be given, of their types, and no other.
-fn checked_arguments(definition: &Definition, given: &Map<String, Value>) -> Result<(), EngineError> {
-    let is_asked_for = |field: &Field| field.default.is_none() && !field.field_type.is_optional();
-    for (name, value) in given {
-        let fits = definition.data.get(name).is_some_and(|field| is_asked_for(field) && fits(&field.field_type, value));
-        if !fits {
-            return Err(Rejection::Field { field: name.clone() }.into());
-        }
-    }
-    for (name, field) in &definition.data {
-        if is_asked_for(field) && !given.contains_key(name) {
-            return Err(Rejection::Field { field: name.clone() }.into());
-        }
-    }
-    Ok(())
-}
-
-/// Whether a value from outside is of a type. Records are the portal's own to make: none is taken from outside.
-fn fits(of: &Type, value: &Value) -> bool {
-    match (of, value) {
-        (Type::Text, Value::String(text)) => {
-            text.chars().count() <= LONGEST_TEXT && !text.chars().any(char::is_control)
-        }
-        (Type::Time, Value::String(text)) => OffsetDateTime::parse(text, &Rfc3339).is_ok(),
-        (Type::Integer, value) => value.is_i64(),
-        (Type::Bool, value) => value.is_boolean(),
-        (Type::List(of), Value::Array(values)) => {
-            values.len() <= MOST_VALUES && values.iter().all(|value| fits(of, value))
-        }
-        _ => false,
-    }
 }

@@ -108,6 +108,15 @@ pub struct Csr {
 pub struct DraftCertificate {
     pub subject: String,
     pub profile: String,
+    /// Everything else that it would say, in words.
+    #[serde(default)]
+    pub alternative_names: Vec<String>,
+    #[serde(default)]
+    pub key_usage: Vec<String>,
+    #[serde(default)]
+    pub key_algorithm: String,
+    #[serde(default)]
+    pub validity_days: i64,
     /// What an approval binds to: everything but serial number and times, SHA-256, hexadecimal.
     pub digest: String,
 }

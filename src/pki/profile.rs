@@ -23,6 +23,21 @@ pub struct ProfileOptions {
     /// The SID extension 1.3.6.1.4.1.311.25.2 for strong mapping of Windows logon.
     #[serde(default)]
     pub security_identifier: bool,
+    #[serde(default)]
+    pub approval: Approval,
+    /// How many of them must say yes; one when nothing is said.
+    pub approvals: Option<u32>,
+}
+
+/// Who decides on a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approval {
+    /// The rules alone.
+    #[default]
+    Automatic,
+    /// RA operators.
+    Ra,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -73,6 +88,7 @@ pub struct Profile {
     extended_key_usage: Vec<ExtendedKeyUsageWord>,
     alternative_names: Vec<AlternativeName>,
     security_identifier: bool,
+    approvals: u32,
 }
 
 /// Why a profile cannot be used.
@@ -90,6 +106,8 @@ pub enum ProfileError {
     SmartCardLogon { profile: String },
     #[error("profile `{profile}`: key encipherment is for RSA keys, key agreement for elliptic curves")]
     KeyUsage { profile: String },
+    #[error("profile `{profile}`: `approvals` is a number from 1 to 20 and goes with `approval = \"ra\"`")]
+    Approvals { profile: String },
 }
 
 impl Profile {
@@ -124,7 +142,13 @@ impl Profile {
         if (has(KeyUsageBit::KeyEncipherment) && some_ec) || (has(KeyUsageBit::KeyAgreement) && some_rsa) {
             return Err(ProfileError::KeyUsage { profile });
         }
+        let approvals = match (options.approval, options.approvals) {
+            (Approval::Automatic, None) => 0,
+            (Approval::Ra, number) if (1..=20).contains(&number.unwrap_or(1)) => number.unwrap_or(1),
+            _ => return Err(ProfileError::Approvals { profile }),
+        };
         Ok(Self {
+            approvals,
             name: profile,
             title: options.title,
             subject,
@@ -135,6 +159,11 @@ impl Profile {
             alternative_names: options.alternative_names,
             security_identifier: options.security_identifier,
         })
+    }
+
+    /// How many RA operators must say yes; none when the rules alone decide.
+    pub fn approvals(&self) -> u32 {
+        self.approvals
     }
 
     pub fn name(&self) -> &str {

@@ -7,7 +7,7 @@ use sea_orm::{
 use sealwright_workflow::instance::Instance;
 use uuid::Uuid;
 
-use super::entities::{history, hold, instance};
+use super::entities::{history, hold, instance, task};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::history::Model as HistoryRow;
@@ -119,6 +119,8 @@ pub struct Filter {
     pub only_open: bool,
     pub only_roots: bool,
     pub only_stuck: bool,
+    /// Only questions that wait for this role, the oldest first.
+    pub task_of: Option<String>,
     /// Only what somebody may see.
     pub visible_to: Option<VisibleTo>,
 }
@@ -130,7 +132,7 @@ pub struct VisibleTo {
     pub workflows: Vec<String>,
 }
 
-/// The newest first, at most `limit`.
+/// The newest first, at most `limit`; of tasks the oldest first.
 pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<Vec<Stored>, StoreError> {
     let mut query = instance::Entity::find().filter(instance::Column::Tenant.eq(access.tenant()));
     if let Some(owner) = &filter.owner {
@@ -155,12 +157,19 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
     if filter.only_roots {
         query = query.filter(instance::Column::Parent.is_null());
     }
-    let rows = query
-        .order_by_desc(instance::Column::StartedAt)
-        .order_by_desc(instance::Column::Id)
-        .limit(limit)
-        .all(access.connection())
-        .await?;
+    query = match &filter.task_of {
+        None => query.order_by_desc(instance::Column::StartedAt).order_by_desc(instance::Column::Id),
+        Some(role) => {
+            let mut waiting = sea_orm::sea_query::Query::select();
+            waiting.column(task::Column::Instance).from(task::Entity);
+            waiting.and_where(task::Column::Tenant.eq(access.tenant())).and_where(task::Column::Role.eq(role));
+            query
+                .filter(instance::Column::Id.in_subquery(waiting))
+                .order_by_asc(instance::Column::StartedAt)
+                .order_by_asc(instance::Column::Id)
+        }
+    };
+    let rows = query.limit(limit).all(access.connection()).await?;
     rows.into_iter().map(read).collect()
 }
 

@@ -15,6 +15,7 @@ pub mod instances;
 pub mod jobs;
 pub mod pairings;
 pub mod sessions;
+pub mod tasks;
 pub mod waits;
 pub mod wakes;
 pub mod work;

@@ -86,6 +86,21 @@ impl From<EngineError> for PageError {
                 "Somebody was faster",
                 "This went on in the meantime. Go back and reload the page to see where it stands.",
             ),
+            EngineError::Rejected(Rejection::Claimed) => Self::new(
+                StatusCode::CONFLICT,
+                "Somebody else works on this",
+                "Another operator has taken this upon themselves. Go back and reload the page; you can free it there.",
+            ),
+            EngineError::Rejected(Rejection::Twice { .. }) => Self::new(
+                StatusCode::CONFLICT,
+                "You have said so already",
+                "Your yes counts once. Somebody else must say yes too.",
+            ),
+            EngineError::Unknown(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not now",
+                "The directory cannot tell whether you and the requester are two people, and without that nobody may decide. Try again in a minute.",
+            ),
             EngineError::Rejected(Rejection::Field { field }) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "Something is missing",

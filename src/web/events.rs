@@ -1,23 +1,27 @@
-//! Server-sent events of one instance: a word whenever its tree changes, from whatever node. The page then fetches itself.
+//! Server-sent events: a word whenever a page would be another one, from whatever node. The page then fetches itself.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::error::PageError;
 use super::visitor;
+use crate::engine::Change;
+use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 use crate::store::instances;
 
-/// How often the database is asked for what another node has done.
+/// How often the database is asked for what another node has done; a list, which everything concerns, is not looked at more often.
 const POLL: Duration = Duration::from_secs(2);
 /// A stream ends after so many looks; the browser opens a new one, which checks the session again.
 const LOOKS: u32 = 300;
 
-pub async fn get(
+/// The events of one instance: whenever its tree changes.
+pub async fn of_instance(
     portal: web::Data<Portal>,
     request: HttpRequest,
     id: web::Path<String>,
@@ -26,36 +30,68 @@ pub async fn get(
     let caller = visitor.caller().ok_or_else(PageError::not_found)?;
     let id: Uuid = id.parse().map_err(|_| PageError::not_found())?;
     let root = portal.engine.view(&caller, id).await?.stored.root;
+    let portal = portal.get_ref().clone();
     let changes = portal.engine.changes();
-    let state = (portal.get_ref().clone(), changes, root, String::new(), 0);
-    let body = futures_util::stream::unfold(state, |(portal, mut changes, root, mut last, mut looks)| async move {
-        loop {
-            if looks > LOOKS {
-                return None;
-            }
+    Ok(stream(changes, Some(root), move || {
+        let portal = portal.clone();
+        async move { version_of_instance(&portal, root).await }
+    }))
+}
+
+/// The events of the start page: whenever the questions that wait for the visitor's role change.
+pub async fn of_tasks(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let visitor = visitor(&portal, &request).await?;
+    let caller = visitor.caller().ok_or_else(PageError::not_found)?;
+    let portal = portal.get_ref().clone();
+    let changes = portal.engine.changes();
+    Ok(stream(changes, None, move || {
+        let (portal, caller) = (portal.clone(), caller.clone());
+        async move { version_of_tasks(&portal, &caller).await }
+    }))
+}
+
+/// Looks again when a root has changed, or any if none is named, and says so when the version is another one.
+fn stream<F, Fut>(changes: broadcast::Receiver<Change>, root: Option<Uuid>, version: F) -> HttpResponse
+where
+    F: Fn() -> Fut + 'static,
+    Fut: Future<Output = String>,
+{
+    let state = (changes, version, String::new(), 0);
+    let body = futures_util::stream::unfold(state, move |(mut changes, version, mut last, mut looks)| async move {
+        while looks < LOOKS {
             looks += 1;
-            let version = version(&portal, root).await;
-            if version != last {
-                last = version;
+            let now = version().await;
+            if now != last {
+                last = now;
                 let event = Bytes::from(format!("event: change\ndata: {last}\n\n"));
-                return Some((Ok::<_, Infallible>(event), (portal, changes, root, last, looks)));
+                return Some((Ok::<_, Infallible>(event), (changes, version, last, looks)));
+            }
+            if root.is_none() {
+                tokio::time::sleep(POLL).await;
+                continue;
             }
             loop {
                 match tokio::time::timeout(POLL, changes.recv()).await {
-                    Ok(Ok(change)) if change.root != root => {}
+                    Ok(Ok(change)) if Some(change.root) != root => {}
                     _ => break,
                 }
             }
         }
+        None
     });
-    Ok(HttpResponse::Ok().content_type("text/event-stream").insert_header(("X-Accel-Buffering", "no")).streaming(body))
+    HttpResponse::Ok().content_type("text/event-stream").insert_header(("X-Accel-Buffering", "no")).streaming(body)
 }
 
-/// Changes whenever the page would.
-async fn version(portal: &Portal, root: Uuid) -> String {
+async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
     let tree = instances::tree(portal.store.read(), root).await.unwrap_or_default();
     let revisions: i64 = tree.iter().map(|part| part.revision).sum();
     let pairing = portal.pairings.latest(root).await.ok().flatten();
     let pairing = pairing.map(|row| format!("{}{}{}", row.id, row.state, row.number.is_some()));
     format!("{revisions}-{}", pairing.unwrap_or_default())
+}
+
+async fn version_of_tasks(portal: &Portal, caller: &Caller) -> String {
+    let tasks = portal.engine.list(caller, portal.engine.tasks_of(caller), 100).await.unwrap_or_default();
+    let tasks: Vec<String> = tasks.iter().map(|task| format!("{}-{}", task.instance.id, task.revision)).collect();
+    tasks.join(" ")
 }

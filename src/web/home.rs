@@ -6,7 +6,7 @@ use askama::Template;
 use super::error::PageError;
 use super::instance::{Row, row};
 use super::{Frame, Visitor, render, see_other, visitor};
-use crate::engine::verbs::may_start;
+use crate::engine::rights::may_start;
 use crate::portal::Portal;
 use crate::store::instances::Filter;
 
@@ -14,6 +14,8 @@ use crate::store::instances::Filter;
 #[template(path = "home.html")]
 struct HomePage {
     frame: Frame,
+    /// Questions that wait for the visitor's role.
+    tasks: Vec<Row>,
     starts: Vec<Start>,
     lists: Vec<(&'static str, Vec<Row>)>,
 }
@@ -41,14 +43,18 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
             starts.push(start(&portal, &visitor, &definition.name.text, &definition.title).await?);
         }
     }
-    let stuck = Filter { only_stuck: true, ..Filter::default() };
-    let stuck =
-        portal.engine.list(&caller, stuck, 100).await?.iter().filter_map(|stored| row(&portal, stored)).collect();
+    let rows_of = async |filter| {
+        let found = portal.engine.list(&caller, filter, 100).await?;
+        Ok::<Vec<Row>, PageError>(found.iter().filter_map(|stored| row(&portal, stored)).collect())
+    };
+    let tasks = rows_of(portal.engine.tasks_of(&caller)).await?;
+    let stuck = rows_of(Filter { only_stuck: true, ..Filter::default() }).await?;
     let rows = portal.engine.list(&caller, Filter::default(), 100).await?;
     let (open, ended): (Vec<_>, Vec<_>) = rows.iter().partition(|stored| stored.instance.is_open());
     let [open, ended] = [open, ended].map(|rows| rows.into_iter().filter_map(|stored| row(&portal, stored)).collect());
     let page = HomePage {
         frame: visitor.frame(&portal, "Start"),
+        tasks,
         starts,
         lists: vec![("Standing still", stuck), ("Under way", open), ("Finished", ended)],
     };

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::error::PageError;
 use super::{Visitor, render as render_page, see_other, visitor};
 use crate::cards::pairings::{PairingError, offer_in};
-use crate::engine::verbs::Caller;
+use crate::engine::verbs::{Act, Caller};
 use crate::portal::Portal;
 use crate::store::Tx;
 use crate::store::instances::Stored;
@@ -32,6 +32,8 @@ pub struct Row {
     pub label: String,
     pub status: &'static str,
     pub started: String,
+    /// Who works on its question.
+    pub claimed_by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +63,7 @@ pub fn row(portal: &Portal, stored: &Stored) -> Option<Row> {
         label,
         status: stored.instance.status.as_str(),
         started: time_text(stored.started_at),
+        claimed_by: stored.instance.claimed_by.as_ref().map(|person| person.login.clone()),
     })
 }
 
@@ -120,8 +123,11 @@ pub async fn act(
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("field_")?.to_owned(), Value::from(value.clone()))))
         .collect();
-    portal.engine.act(&caller, parse(&id)?, form.step, &form.action, fields).await?;
-    Ok(visitor.finish(back(&id, &form)))
+    let act = Act { step: form.step, action: form.action.clone(), fields, shown: form.fields.get("shown").cloned() };
+    portal.engine.act(&caller, parse(&id)?, act).await?;
+    // A question of a part is answered on the page of the whole.
+    let page = form.fields.get("page").map_or(Ok(id.clone()), |page| parse(page).map(|page| page.to_string()))?;
+    Ok(visitor.finish(back(&page, &form)))
 }
 
 /// Offers a new code for the agent. Pairing is bookkeeping: no workflow is changed by it.

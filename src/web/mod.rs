@@ -23,6 +23,7 @@ pub use visitor::{Visitor, visitor};
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(home::get))
+        .route("/events", web::get().to(events::of_tasks))
         .route("/role", web::get().to(role::get))
         .route("/role", web::post().to(role::post))
         .route("/credentials", web::get().to(credentials::get))
@@ -31,7 +32,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/instances/{id}/act", web::post().to(instance::act))
         .route("/instances/{id}/code", web::post().to(instance::code))
         .route("/instances/{id}/confirm", web::post().to(instance::confirm))
-        .route("/instances/{id}/events", web::get().to(events::get))
+        .route("/instances/{id}/events", web::get().to(events::of_instance))
         .route("/static/{file}", web::get().to(files::get))
         .route("/{link}", web::get().to(home::link))
         .default_service(web::to(error::not_found));

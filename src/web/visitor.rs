@@ -12,7 +12,8 @@ use super::error::PageError;
 use super::observe::request_id;
 use crate::audit::{Event, Origin};
 use crate::auth::{Recheck, Roles};
-use crate::engine::verbs::{Caller, may_start};
+use crate::engine::rights::may_start;
+use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 use crate::store::sessions::SessionRow;
 

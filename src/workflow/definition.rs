@@ -9,8 +9,8 @@ use crate::diagnostic::Position;
 use crate::guard::Guard;
 use crate::types::Type;
 
-/// Names that no `ask` may give an action: what those who may repair a workflow do.
-pub const RESERVED_ACTIONS: [&str; 2] = ["resume", "cancel"];
+/// Names that no `ask` may give an action: what can be done with an instance whatever its state offers.
+pub const RESERVED_ACTIONS: [&str; 4] = ["resume", "cancel", "claim", "release"];
 
 /// A word of the file and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Definition {
     pub see: Vec<Party>,
     /// Roles that send a stuck activity on its way again, or end an instance that cannot go on.
     pub repair: Vec<Word>,
+    /// Who may end an instance because it is not wanted any more.
+    pub cancel: Option<Cancel>,
     /// Ends the whole instance at the named state.
     pub deadline: Option<Deadline>,
     pub data: BTreeMap<String, Field>,
@@ -75,6 +77,13 @@ pub struct Start {
     pub by: Vec<Word>,
     /// A path of the portal that shows it without the menu.
     pub link: Option<Word>,
+}
+
+/// Who may end an instance, and the state that it then goes to where no `if-cancelled` says otherwise.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    pub by: Vec<Party>,
+    pub to: Word,
 }
 
 /// Somebody named by a right.
@@ -165,9 +174,19 @@ pub struct Action {
     pub by: Vec<Party>,
     /// People who may not take it, whatever their role.
     pub never: Vec<Party>,
+    /// How many people must take it, each once: an approval, which binds to what was shown.
+    pub people: Option<People>,
     pub fields: Vec<Input>,
     pub confirm: Option<String>,
     pub next: Next,
+}
+
+/// A number of people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum People {
+    Number(u32),
+    /// Read from the data, an integer; less than one counts as one.
+    Path(Path),
 }
 
 /// A field of an action's form.

@@ -43,6 +43,12 @@ pub struct Instance {
     /// Set once a deadline, the parent or an operator has ended the instance; it then only tidies up.
     pub cancelling: Option<Cancelling>,
     pub data: Map<String, Value>,
+    /// Who has said yes in the present state, of those that it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Who works on the present state's question, so that others need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_by: Option<Person>,
     /// The person the credential is for.
     pub owner: Person,
     /// The human who began the tree.
@@ -60,6 +66,15 @@ impl Instance {
     pub fn is_open(&self) -> bool {
         matches!(self.status, Status::Running | Status::Stuck)
     }
+}
+
+/// One person's yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub action: String,
+    pub person: Person,
+    /// The digest of what was shown to this person.
+    pub shown: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +175,18 @@ pub enum Event {
         action: String,
         actor: Actor,
         fields: Map<String, Value>,
+        /// The digest of what the person was shown; the host has compared it with what is shown now.
+        shown: String,
+    },
+    /// A person takes the present question upon themselves.
+    Claimed {
+        step: u64,
+        actor: Actor,
+    },
+    /// The question is everybody's again.
+    Released {
+        step: u64,
+        actor: Actor,
     },
     /// An activity or a card job came to an outcome.
     Completed {
@@ -190,7 +217,10 @@ pub enum Event {
         step: u64,
     },
     /// The parent, a person with the right or an operator ends the instance.
-    Cancelled,
+    Cancelled {
+        /// Where it goes when no `if-cancelled` says otherwise; else it ends where it is.
+        to: Option<String>,
+    },
     /// An operator sends a stuck activity on its way again.
     Resumed {
         step: u64,

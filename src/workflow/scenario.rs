@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A step names the effect that is pending and one of: `answer` (an outcome, with its result; a list for a fork), `fails` (a class of
-//! failure), `deadline: true`, `retried: true`, `cancel: true`, `resumed: true`, `holds: true`, or `act` with `by`, `role`, `fields`.
+//! failure), `deadline: true`, `retried: true`, `cancel: true` (by the parent), `stop: true` (by whom `cancel` names), `resumed: true`, `holds: true`, or `act` with `by`, `role`, `fields`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -161,13 +161,15 @@ impl<'a> Play<'a> {
                 role: written.get("role").and_then(Value::as_str).unwrap_or("user").to_owned(),
             };
             let fields = written.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
-            return Ok(vec![Event::Acted { step, action: action.to_owned(), actor, fields }]);
+            let shown = String::new();
+            return Ok(vec![Event::Acted { step, action: action.to_owned(), actor, fields, shown }]);
         }
         for (key, event) in [
             ("deadline", Event::TimerFired { step, timer: Timer::StateDeadline }),
             ("deadline-of-all", Event::TimerFired { step, timer: Timer::Deadline }),
             ("retried", Event::TimerFired { step, timer: Timer::Retry }),
-            ("cancel", Event::Cancelled),
+            ("cancel", Event::Cancelled { to: None }),
+            ("stop", Event::Cancelled { to: self.definition.cancel.as_ref().map(|cancel| cancel.to.text.clone()) }),
             ("resumed", Event::Resumed { step }),
             ("holds", Event::ConditionHeld { step }),
         ] {

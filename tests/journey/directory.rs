@@ -17,6 +17,11 @@ on_both_databases! {
 }
 
 async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
+    start_with_approvals(database, 0).await
+}
+
+/// A portal on OpenLDAP, where so many RA operators decide on signature certificates.
+pub async fn start_with_approvals(database: Database, approvals: u32) -> (TestWorld, Slapd, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let slapd = Slapd::start(folder.path()).await;
     let section = format!(
@@ -26,8 +31,9 @@ async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
         slapd.password_file.display()
     );
     let groups = format!("ou=groups,{BASE}");
-    let logins = ["alice", "ida", "twin", "nobody", "carl"].map(str::to_owned).to_vec();
-    let test = TestWorld::start_on(database, ForeignDirectory { section, groups, logins }).await;
+    let logins = ["alice", "ida", "twin", "nobody", "carl", "rita"].map(str::to_owned).to_vec();
+    let directory = ForeignDirectory { section, groups, logins };
+    let test = TestWorld::start_on(database, directory, approvals).await;
     (test, slapd, folder)
 }
 

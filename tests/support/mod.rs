@@ -1,5 +1,6 @@
 //! Real servers for tests: started on free ports in private folders, ended with the test.
 
+pub mod client;
 pub mod postgres;
 pub mod proxy;
 pub mod slapd;
@@ -78,9 +79,18 @@ impl TestWorld {
         .await
     }
 
-    /// The same, with a directory of the test's own.
-    pub async fn start_on(database: Database, directory: ForeignDirectory) -> Self {
-        Self::start_from(database, |options| options.directory = Some(directory)).await
+    /// The same, where so many RA operators decide on signature certificates.
+    pub async fn start_with_approvals(database: Database, approvals: u32) -> Self {
+        Self::start_from(database, |options| options.approvals = approvals).await
+    }
+
+    /// The same, on a directory of the test's own.
+    pub async fn start_on(database: Database, directory: ForeignDirectory, approvals: u32) -> Self {
+        Self::start_from(database, |options| {
+            options.approvals = approvals;
+            options.directory = Some(directory);
+        })
+        .await
     }
 
     /// The same, with another proof of the proxy than the shared secret: the section `[sign-in.proof]`.

@@ -75,6 +75,12 @@ uid: carl
 cn: Carl
 sn: Carl
 
+dn: uid=rita,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+uid: rita
+cn: Rita
+sn: Rita
+
 dn: ou=groups,dc=example,dc=test
 objectClass: organizationalUnit
 ou: groups
@@ -83,6 +89,11 @@ dn: cn=ca-operators,ou=groups,dc=example,dc=test
 objectClass: groupOfNames
 cn: ca-operators
 member: uid=carl,ou=people,dc=example,dc=test
+
+dn: cn=ra-operators,ou=groups,dc=example,dc=test
+objectClass: groupOfNames
+cn: ra-operators
+member: uid=rita,ou=people,dc=example,dc=test
 
 dn: cn=operators,ou=groups,dc=example,dc=test
 objectClass: groupOfNames

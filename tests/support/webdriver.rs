@@ -113,6 +113,13 @@ impl Chromium {
         panic!("{selector}: the page renews itself without rest");
     }
 
+    /// Types into a field.
+    pub async fn write(&self, selector: &str, text: &str) {
+        let found = self.client.find(Locator::Css(selector)).await;
+        let element = found.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        element.send_keys(text).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    }
+
     async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
         let answered = self.client.issue_cmd(DevTools { command, parameters }).await;
         answered.unwrap_or_else(|error| panic!("{command}: {error}"))

@@ -26,6 +26,8 @@ pub struct Written<'a> {
     pub directory: &'a str,
     pub groups: &'a str,
     pub cards: &'a str,
+    /// How many RA operators decide on signature certificates.
+    pub approvals: u32,
     /// The section `[sign-in.proof]`; a secret in a file when nothing is said.
     pub proof: Option<&'a str>,
 }
@@ -35,7 +37,7 @@ pub struct Written<'a> {
 /// # Errors
 /// A file cannot be written.
 pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, directory, groups, cards, proof } = written;
+    let Written { folder, database, secret, directory, groups, cards, approvals, proof } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
@@ -49,6 +51,13 @@ pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) 
     let agent = agent.display();
     let shared = format!("[sign-in.proof]\nby = \"secret\"\nfile = \"{here}/proxy-secret\"");
     let proof = proof.unwrap_or(&shared);
+    let profiles = match approvals {
+        0 => PROFILES.to_owned(),
+        number => {
+            let title = "title = \"Signatures\"\n";
+            PROFILES.replace(title, &format!("{title}approval = \"ra\"\napprovals = {number}\n"))
+        }
+    };
     let text = format!(
         r#"# Written by `sealwright demo`; a real configuration looks the same.
 name = "Sealwright demo"
@@ -100,7 +109,7 @@ passphrase-file = "{here}/ca/passphrase"
 heads-file = "{here}/audit-heads"
 key-file = "{here}/audit-key.pem"
 
-{PROFILES}
+{profiles}
 [cards]
 {cards}
 "#

@@ -72,6 +72,8 @@ pub struct WorldOptions {
     pub cards: String,
     /// Another directory than the embedded one.
     pub directory: Option<ForeignDirectory>,
+    /// How many RA operators decide on signature certificates; none when it is not said.
+    pub approvals: u32,
     /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
     pub proof: Option<String>,
     /// The proxy's address where it is free: people bookmark it.
@@ -97,6 +99,7 @@ impl WorldOptions {
             environment: Vec::new(),
             cards: "any-blank = true".to_owned(),
             directory: None,
+            approvals: 0,
             proof: None,
             address: None,
         }
@@ -129,7 +132,8 @@ impl World {
     /// # Errors
     /// What does not start.
     pub async fn start(options: WorldOptions) -> anyhow::Result<Self> {
-        let WorldOptions { folder, programs, database, environment, cards, directory, proof, address } = options;
+        let WorldOptions { folder, programs, database, environment, cards, directory, approvals, proof, address } =
+            options;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
@@ -163,6 +167,7 @@ impl World {
             directory: &directory,
             groups: &groups,
             cards: &cards,
+            approvals,
             proof: proof.as_deref(),
         };
         configuration::write_portal(&written, &addresses, &agent_script)?;

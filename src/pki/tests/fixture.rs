@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use crate::authority::{Authority, NewAuthority, new_issuing, new_root};
 use crate::key::KeyAlgorithm;
 use crate::name::NameTemplate;
-use crate::profile::{AlternativeName, ExtendedKeyUsageWord, KeyUsageBit, Profile, ProfileOptions};
+use crate::profile::{AlternativeName, Approval, ExtendedKeyUsageWord, KeyUsageBit, Profile, ProfileOptions};
 use crate::request::Request;
 use crate::signer::{Signer, SoftwareKey};
 
@@ -48,6 +48,8 @@ pub fn fixture() -> Fixture {
         extended_key_usage: vec![ExtendedKeyUsageWord::ClientAuthentication, ExtendedKeyUsageWord::SmartCardLogon],
         alternative_names: vec![AlternativeName::UserPrincipalName],
         security_identifier: true,
+        approval: Approval::Automatic,
+        approvals: None,
     };
     let signature = ProfileOptions {
         title: "Signature".to_owned(),
@@ -58,6 +60,8 @@ pub fn fixture() -> Fixture {
         extended_key_usage: vec![],
         alternative_names: vec![AlternativeName::Email],
         security_identifier: false,
+        approval: Approval::Automatic,
+        approvals: None,
     };
     let person = [
         ("name", "Alice Ångström"),

@@ -15,6 +15,7 @@ pub(super) mod pairing;
 pub(super) mod revocation_list;
 pub(super) mod sealed_secret;
 pub(super) mod session;
+pub(super) mod task;
 pub(super) mod timer;
 pub(super) mod watch;
 pub(super) mod work;

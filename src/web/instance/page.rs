@@ -4,12 +4,12 @@ use askama::Template;
 use sealwright_workflow::definition::{Action, Kind};
 use sealwright_workflow::instance::{Status, Waiting};
 use sealwright_workflow::render::{self, Diagram};
-use sealwright_workflow::step::fill;
 use serde_json::Value;
 
 use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
-use crate::engine::verbs::{Repair, View, may_start, reasons};
+use crate::engine::rights::{self, Operation, may_start};
+use crate::engine::verbs::{View, reasons};
 use crate::portal::Portal;
 use crate::web::{Frame, PageError, Visitor};
 
@@ -27,11 +27,12 @@ pub struct InstancePage {
     reasons: Vec<String>,
     /// The workflow, when the visitor may begin it again after an end without success.
     again: Option<String>,
-    question: Option<String>,
-    actions: Vec<Action>,
+    questions: Vec<Question>,
     /// Why it stands still, and what the visitor may do about it.
     stuck: Option<String>,
-    repairs: Vec<Repair>,
+    repairs: Vec<Operation>,
+    /// The visitor may end what is theirs.
+    stop: bool,
     pairing: Pairing,
     shown: Vec<(String, Vec<(String, String)>)>,
     progress: Vec<Line>,
@@ -39,6 +40,21 @@ pub struct InstancePage {
     diagram: Diagram,
     history: Vec<Entry>,
     version: i64,
+}
+
+/// What is asked, of the instance itself or of a part of it.
+struct Question {
+    instance: String,
+    step: u64,
+    text: String,
+    actions: Vec<Action>,
+    data: Vec<(String, Vec<(String, String)>)>,
+    shown: String,
+    /// Who works on it, when that is not the visitor.
+    claimed_by: Option<String>,
+    is_mine: bool,
+    approvals: Option<(usize, usize)>,
+    operations: Vec<Operation>,
 }
 
 /// What the page says about the agent.
@@ -75,13 +91,10 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         }
         (None, _) => deepest_label(portal, view).unwrap_or_else(|| state.label.clone()),
     };
-    let question = match &state.kind {
-        Kind::Ask(ask) => Some(fill(&ask.question, &instance.data)),
-        _ => None,
-    };
     let mut frame = visitor.frame(portal, &view.definition.title);
-    let waits_for_person = matches!(instance.waiting, Waiting::Person);
-    frame.refresh = (instance.is_open() && !waits_for_person).then_some(3);
+    // While the visitor writes an answer the page stands still; else it follows what others do.
+    let asks_visitor = view.questions.iter().any(|question| !question.actions.is_empty());
+    frame.refresh = (instance.is_open() && !asks_visitor).then_some(3);
     let deadline =
         view.timers.iter().find(|timer| timer.timer == "state-deadline").map(|timer| time_text(timer.due_at));
     Ok(InstancePage {
@@ -96,15 +109,19 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
             reasons(&view.tree)
         },
         again: again(visitor, view),
-        question,
-        actions: view.actions.clone(),
+        questions: view.questions.iter().map(|question| asked(visitor, question)).collect(),
         stuck: match &instance.waiting {
             Waiting::Operator { class } => Some(class.clone()),
             _ => None,
         },
-        repairs: view.repairs.clone(),
+        repairs: repairs(visitor, view),
+        stop: view.operations.contains(&Operation::Cancel) && instance.owner.login == visitor.session.login,
         pairing: pairing(portal, visitor, view).await?,
-        shown: shown(view, &state.show.iter().map(|word| word.text.clone()).collect::<Vec<_>>()),
+        // A question shows its data itself.
+        shown: match &state.kind {
+            Kind::Ask(_) if instance.is_open() => Vec::new(),
+            _ => state.show.iter().filter_map(|name| panel(&name.text, instance.data.get(&name.text)?)).collect(),
+        },
         progress: past::progress(portal, view, instance.id),
         deadline,
         diagram: render::diagram(&view.definition, &way),
@@ -155,32 +172,57 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     })
 }
 
-/// The label of what is being done, however deep in the tree.
+/// The label of what is being done, however deep below.
 fn deepest_label(portal: &Portal, view: &View) -> Option<String> {
-    let deepest = view.tree.iter().rev().find(|part| part.instance.is_open())?;
+    let parts = rights::below(&view.tree, view.stored.instance.id);
+    let deepest = parts.into_iter().rev().find(|part| part.instance.is_open())?;
     let definition = portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version).ok()?;
     definition.state(&deepest.instance.state).map(|state| state.label.clone())
 }
 
-/// Data that the state shows, as names and values.
-fn shown(view: &View, names: &[String]) -> Vec<(String, Vec<(String, String)>)> {
-    names
-        .iter()
-        .filter_map(|name| {
-            let values = match view.stored.instance.data.get(name)? {
-                Value::Object(fields) => fields
-                    .iter()
-                    .filter(|(field, _)| !matches!(field.as_str(), "id" | "dn"))
-                    .filter_map(|(field, value)| Some((words(field), plain(value)?)))
-                    .collect(),
-                Value::Array(elements) => {
-                    elements.iter().filter_map(|value| Some((String::new(), plain(value)?))).collect()
-                }
-                other => vec![(String::new(), plain(other)?)],
-            };
-            Some((words(name), values))
-        })
-        .collect()
+fn asked(visitor: &Visitor, question: &rights::Question) -> Question {
+    let claimed_by = question.claimed_by.clone();
+    let is_mine = claimed_by.as_ref() == Some(&visitor.session.login);
+    // What somebody else works on is theirs until it is freed.
+    let is_theirs = claimed_by.is_some() && !is_mine && !question.operations.is_empty();
+    Question {
+        instance: question.instance.to_string(),
+        step: question.step,
+        text: question.text.clone(),
+        actions: if is_theirs { Vec::new() } else { question.actions.clone() },
+        data: question.data.iter().filter_map(|(name, value)| panel(name, value)).collect(),
+        shown: question.shown.clone(),
+        claimed_by: claimed_by.filter(|_| !is_mine),
+        is_mine,
+        approvals: question.approvals.filter(|(_, needed)| *needed > 1),
+        operations: question.operations.clone(),
+    }
+}
+
+/// What operators may do; what is one's own is stopped in other words.
+fn repairs(visitor: &Visitor, view: &View) -> Vec<Operation> {
+    let own = view.stored.instance.owner.login == visitor.session.login;
+    let wanted = |operation: &Operation| match operation {
+        Operation::Resume => true,
+        Operation::Cancel => !own,
+        Operation::Claim | Operation::Release => false,
+    };
+    view.operations.iter().copied().filter(wanted).collect()
+}
+
+/// Data that is shown, as names and values.
+fn panel(name: &str, value: &Value) -> Option<(String, Vec<(String, String)>)> {
+    let values: Vec<(String, String)> = match value {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(field, _)| !matches!(field.as_str(), "id" | "dn" | "owner" | "has_factory_secrets"))
+            .filter_map(|(field, value)| Some((words(field), plain(value)?)))
+            .collect(),
+        Value::Array(elements) if elements.is_empty() => vec![(String::new(), "None".to_owned())],
+        Value::Array(elements) => elements.iter().filter_map(|value| Some((String::new(), plain(value)?))).collect(),
+        other => vec![(String::new(), plain(other)?)],
+    };
+    (!values.is_empty()).then(|| (words(name), values))
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -191,6 +233,11 @@ fn plain(value: &Value) -> Option<String> {
             let parts: Vec<String> = fields.values().filter_map(plain).collect();
             Some(parts.join(": "))
         }
+        Value::Array(elements) => {
+            let parts: Vec<String> = elements.iter().filter_map(plain).collect();
+            (!parts.is_empty()).then(|| parts.join(", "))
+        }
+        Value::Bool(yes) => Some(if *yes { "yes" } else { "no" }.to_owned()),
         other => Some(other.to_string()),
     }
 }

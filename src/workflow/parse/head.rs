@@ -3,7 +3,7 @@
 use super::Entries;
 use super::tree::{Node, NodeKind};
 use super::{RULE, data, state, words};
-use crate::definition::{Definition, Start};
+use crate::definition::{Cancel, Definition, Start};
 use crate::diagnostic::Report;
 
 pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> {
@@ -19,6 +19,7 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
     let holds = entries.get("holds").map(|node| words::words(node, "`holds`", report)).unwrap_or_default();
     let see = entries.get("see").map(|node| words::parties(node, "`see`", report)).unwrap_or_default();
     let repair = entries.get("repair").map(|node| words::words(node, "a role", report)).unwrap_or_default();
+    let cancel = entries.get("cancel").map(|node| cancel(node, report));
     let deadline = entries.get("deadline").map(|node| words::deadline(node, report));
     let data = entries.get("data").map(|node| data::read(node, report)).unwrap_or_default();
     let states = match entries.require("states", report) {
@@ -26,7 +27,12 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
         None => Vec::new(),
     };
     entries.finish(report);
+    // What is written and cannot be read must not count as left out.
     let deadline = match deadline {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    let cancel = match cancel {
         Some(read) => Some(read?),
         None => None,
     };
@@ -39,10 +45,20 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
         holds,
         see,
         repair,
+        cancel,
         deadline,
         data,
         states,
     })
+}
+
+/// `{ by: [owner], to: stopped }`.
+fn cancel(node: &Node, report: &mut Report) -> Option<Cancel> {
+    let mut entries = Entries::new(node, "`cancel`", report)?;
+    let by = entries.require("by", report).map(|node| words::parties(node, "`by`", report)).unwrap_or_default();
+    let to = entries.require("to", report).and_then(|node| words::kebab(node, "a state", report));
+    entries.finish(report);
+    Some(Cancel { by, to: to? })
 }
 
 fn start(node: &Node, report: &mut Report) -> Option<Start> {

@@ -6,7 +6,7 @@ use super::Entries;
 use super::tree::Node;
 use super::{RULE, data, next, words};
 use crate::definition::{
-    Action, Ask, Call, End, EndOutcome, Fork, Input, Kind, Outcomes, Party, Path, Retry, Run, State, Wait, Word,
+    Action, Ask, Call, End, EndOutcome, Fork, Input, Kind, Outcomes, Party, Path, People, Retry, Run, State, Wait, Word,
 };
 use crate::diagnostic::{Report, nearest};
 use crate::span;
@@ -90,6 +90,7 @@ fn action(name: Word, node: &Node, report: &mut Report) -> Option<Action> {
     let mut entries = Entries::new(node, "an action", report)?;
     let by = entries.require("by", report).map(|node| words::parties(node, "`by`", report)).unwrap_or_default();
     let never = entries.get("never").map(|node| words::parties(node, "`never`", report)).unwrap_or_default();
+    let people = entries.get("people").and_then(|node| people(node, report));
     let label = entries.get("label").and_then(|node| words::text(node, "`label`", report));
     let confirm = entries.get("confirm").and_then(|node| words::text(node, "`confirm`", report));
     let fields = entries.get("fields").map(|node| inputs(node, report)).unwrap_or_default();
@@ -105,7 +106,16 @@ fn action(name: Word, node: &Node, report: &mut Report) -> Option<Action> {
     let to = next::target(to?, report)?;
     let label = label.unwrap_or_else(|| sentence(&name.text));
     let next = crate::definition::Next { at: name.at, keep, holds: None, to };
-    Some(Action { name, label, by, never, fields, confirm, next })
+    Some(Action { name, label, by, never, people, fields, confirm, next })
+}
+
+/// `2`, or a field of the data.
+fn people(node: &Node, report: &mut Report) -> Option<People> {
+    let word = words::word(node, "`people`", report)?;
+    if word.text.starts_with(|first: char| first.is_ascii_digit()) {
+        return words::number(node, "`people`", 1..=20, report).map(People::Number);
+    }
+    words::path(node, "`people`", report).map(People::Path)
 }
 
 fn inputs(node: &Node, report: &mut Report) -> Vec<Input> {

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::rights::{checked_fields, may_act};
+use super::rights::{checked_fields, is_claimed_by_another, may_act, may_claim, needed};
 use super::scope::{Scope, fields_below, person_field};
 use super::sentence::fill;
 use super::{Rejection, Step, unfit};
 use crate::definition::{
-    Action, Argument, ArgumentValue, Call, Definition, EndOutcome, Fork, Kind, Next, Outcomes, Party, Path, Run, State,
-    Target,
+    Action, Argument, ArgumentValue, Call, Definition, EndOutcome, Fork, Kind, Next, Outcomes, Party, Path,
+    RESERVED_ACTIONS, Run, State, Target,
 };
 use crate::guard::{Budget, evaluate, lookup};
-use crate::instance::{Cancelling, ChildEnd, Children, Effect, Event, Instance, Status, Timer, Waiting};
+use crate::instance::{
+    Actor, Approval, Cancelling, ChildEnd, Children, Effect, Event, Instance, Status, Timer, Waiting,
+};
 
 pub(super) struct Machine<'a> {
     pub definition: &'a Definition,
@@ -30,14 +32,40 @@ impl<'a> Machine<'a> {
 
     pub fn apply(&mut self, state: &'a State, event: Event) -> Result<(), Rejection> {
         match event {
-            Event::Acted { step, action, actor, fields } => {
+            Event::Acted { step, action, actor, fields, shown } => {
                 self.current(step)?;
                 let action = self.action(state, &action)?;
                 if !may_act(action, &actor, &self.instance) {
                     return Err(Rejection::Forbidden { action: action.name.text.clone() });
                 }
+                if is_claimed_by_another(action, &actor, &self.instance) {
+                    return Err(Rejection::Claimed);
+                }
                 let given = checked_fields(action, fields)?;
+                if !self.approved(action, actor, shown)? {
+                    return Ok(());
+                }
                 self.leave(state, &action.next, &Scope::Fields(given))
+            }
+            Event::Claimed { step, actor } => {
+                self.current(step)?;
+                if !may_claim(state, &actor, &self.instance) {
+                    return Err(Rejection::Forbidden { action: RESERVED_ACTIONS[2].to_owned() });
+                }
+                if self.instance.claimed_by.is_some() {
+                    return Err(Rejection::Claimed);
+                }
+                self.instance.claimed_by = Some(actor.person);
+                Ok(())
+            }
+            Event::Released { step, actor } => {
+                self.current(step)?;
+                // Whoever could claim it may free it: the one who did may be away.
+                if !may_claim(state, &actor, &self.instance) || self.instance.claimed_by.is_none() {
+                    return Err(Rejection::Forbidden { action: RESERVED_ACTIONS[3].to_owned() });
+                }
+                self.instance.claimed_by = None;
+                Ok(())
             }
             Event::Completed { step, outcome, result } => {
                 self.current(step)?;
@@ -63,7 +91,7 @@ impl<'a> Machine<'a> {
                     _ => Err(self.not_expected()),
                 }
             }
-            Event::Cancelled => self.cancel(state, None),
+            Event::Cancelled { to } => self.cancel(state, to),
             Event::Resumed { step } => {
                 self.current(step)?;
                 match (&self.instance.waiting, &state.kind) {
@@ -93,6 +121,24 @@ impl<'a> Machine<'a> {
             .iter()
             .find(|action| action.name.text == name)
             .ok_or_else(|| Rejection::UnknownAction { state: state.name.text.clone(), action: name.to_owned() })
+    }
+
+    /// Counts a yes; whether it was the last one that is needed. Approvals of something else than what was shown now are void.
+    fn approved(&mut self, action: &Action, actor: Actor, shown: String) -> Result<bool, Rejection> {
+        if action.people.is_none() {
+            return Ok(true);
+        }
+        let approvals = &mut self.instance.approvals;
+        approvals.retain(|approval| approval.shown == shown);
+        let name = &action.name.text;
+        if approvals.iter().any(|approval| approval.action == *name && approval.person == actor.person) {
+            return Err(Rejection::Twice { action: name.clone() });
+        }
+        approvals.push(Approval { action: name.clone(), person: actor.person, shown });
+        let count = approvals.iter().filter(|approval| approval.action == *name).count();
+        // The next one looks at it with fresh eyes.
+        self.instance.claimed_by = None;
+        Ok(count >= needed(action, &self.instance))
     }
 
     fn outcome(&self, next: &'a Outcomes, outcome: &str) -> Result<&'a Next, Rejection> {
@@ -291,6 +337,8 @@ impl<'a> Machine<'a> {
     pub fn enter(&mut self, state: &'a State) -> Result<(), Rejection> {
         self.instance.state.clone_from(&state.name.text);
         self.instance.step += 1;
+        self.instance.approvals.clear();
+        self.instance.claimed_by = None;
         self.instance.entered_at = self.now.unix_timestamp();
         if let Some(deadline) = &state.deadline {
             self.arm(Timer::StateDeadline, deadline.after);

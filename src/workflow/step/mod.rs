@@ -2,7 +2,7 @@
 //!
 //! | waiting for | accepts | because |
 //! |---|---|---|
-//! | a person | `Acted`, state deadline | the action's rights are checked here |
+//! | a person | `Acted`, `Claimed`, `Released`, state deadline | the action's rights are checked here; an approval of several stays until the last |
 //! | an activity | `Completed`, `Failed`, retry timer | a cancellation waits for the outcome: the effect may have happened |
 //! | a job | `Completed`, state deadline | a cancellation leaves at once: the job is withdrawn |
 //! | children | `ChildEnded` | a cancellation is handed on and waits for them |
@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::definition::{Default as FieldDefault, Definition};
 use crate::instance::{Effect, Event, Instance, Parent, Person, Status, Timer, Waiting};
 
-pub use rights::{is_party, may_act};
+pub use rights::{is_party, may_act, may_claim, needed};
 pub use sentence::fill;
 
 use machine::Machine;
@@ -48,6 +48,10 @@ pub enum Rejection {
     UnknownAction { state: String, action: String },
     #[error("`{action}` may not be taken by this person in this role")]
     Forbidden { action: String },
+    #[error("somebody else works on this")]
+    Claimed,
+    #[error("`{action}` was taken by this person before")]
+    Twice { action: String },
     #[error("the field `{field}` is missing or not as asked for")]
     Field { field: String },
     #[error("`{outcome}` is no outcome of the state `{state}`")]
@@ -98,6 +102,8 @@ pub fn begin(definition: &Definition, begin: Begin, now: OffsetDateTime) -> Resu
         waiting: Waiting::Nothing,
         cancelling: None,
         data,
+        approvals: Vec::new(),
+        claimed_by: None,
         owner: begin.owner,
         requester: begin.requester,
         role: begin.role,

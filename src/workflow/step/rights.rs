@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::Rejection;
-use crate::definition::{Action, Party};
+use crate::definition::{Action, Kind, Party, People, State};
+use crate::guard::lookup;
 use crate::instance::{Actor, Instance};
 
 /// Whether `actor` may take `action` now.
@@ -19,6 +20,40 @@ pub fn is_party(party: &Party, actor: &Actor, instance: &Instance) -> bool {
         Party::Requester => actor.person == instance.requester,
         Party::Role(role) => actor.role == role.text,
     }
+}
+
+/// How many people must take an action.
+pub fn needed(action: &Action, instance: &Instance) -> usize {
+    let number = match &action.people {
+        None => 1,
+        Some(People::Number(number)) => i64::from(*number),
+        Some(People::Path(path)) => {
+            let walk = std::iter::once(path.root.as_str()).chain(path.fields.iter().map(String::as_str));
+            lookup(walk, &instance.data).as_i64().unwrap_or(1)
+        }
+    };
+    usize::try_from(number).unwrap_or(1).max(1)
+}
+
+/// Whether `actor` may take the present question upon themselves: somebody who could answer it in a role.
+pub fn may_claim(state: &State, actor: &Actor, instance: &Instance) -> bool {
+    match &state.kind {
+        Kind::Ask(ask) => {
+            ask.actions.iter().any(|action| by_role(action, actor, instance) && may_act(action, actor, instance))
+        }
+        _ => false,
+    }
+}
+
+/// A claim keeps others of the role away, and never the people whom it is about.
+pub(super) fn is_claimed_by_another(action: &Action, actor: &Actor, instance: &Instance) -> bool {
+    instance.claimed_by.as_ref().is_some_and(|claimed| *claimed != actor.person) && by_role(action, actor, instance)
+}
+
+/// Whether the action is this actor's by a role alone.
+fn by_role(action: &Action, actor: &Actor, instance: &Instance) -> bool {
+    let mut parties = action.by.iter().filter(|party| is_party(party, actor, instance)).peekable();
+    parties.peek().is_some() && parties.all(|party| matches!(party, Party::Role(_)))
 }
 
 pub(super) fn checked_fields(action: &Action, mut given: Map<String, Value>) -> Result<Map<String, Value>, Rejection> {

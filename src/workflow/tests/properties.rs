@@ -11,7 +11,8 @@ use crate::instance::{Actor, ChildEnd, Event, Instance, Person, Status, Timer, W
 use crate::library::Library;
 use crate::step::{Begin, Rejection, begin, step};
 
-const SOURCE: &str = include_str!("definitions/ok/if-cancelled.yaml");
+const SOURCE: &str =
+    concat!(include_str!("definitions/ok/if-cancelled.yaml"), "=====\n", include_str!("definitions/ok/four-eyes.yaml"));
 
 fn library() -> Library {
     let parts: Vec<&str> = SOURCE.split("=====\n").collect();
@@ -32,7 +33,7 @@ fn started(definition: &Definition) -> Instance {
 }
 
 fn any_event() -> impl Strategy<Value = (u64, u8, u8)> {
-    (0_u64..6, 0_u8..9, 0_u8..4)
+    (0_u64..6, 0_u8..11, 0_u8..4)
 }
 
 fn event(instance: &Instance, (back, kind, choice): (u64, u8, u8)) -> Event {
@@ -55,15 +56,24 @@ fn event(instance: &Instance, (back, kind, choice): (u64, u8, u8)) -> Event {
             };
             Event::ChildEnded { step, index: usize::from(choice % 3), end: ChildEnd { outcome, result } }
         }
-        6 => Event::Cancelled,
+        6 => Event::Cancelled { to: None },
         7 => Event::Resumed { step },
+        8 => Event::Claimed { step, actor: actor(choice) },
+        9 => Event::Released { step, actor: actor(choice) },
         _ => Event::Acted {
             step,
-            action: "go-on".to_owned(),
-            actor: Actor { person: Person::new("alice"), role: "user".to_owned() },
+            action: ["go-on", "approve", "confirm", "withdraw"][usize::from(choice)].to_owned(),
+            actor: actor(choice ^ u8::from(back > 2)),
             fields: Map::new(),
+            shown: format!("{}", back / 3),
         },
     }
+}
+
+fn actor(choice: u8) -> Actor {
+    let (login, role) = [("alice", "user"), ("rita", "ra-operator"), ("ralf", "ra-operator"), ("alice", "ra-operator")]
+        [usize::from(choice)];
+    Actor { person: Person::new(login), role: role.to_owned() }
 }
 
 /// A running instance waits for something that can still come.
@@ -82,10 +92,34 @@ fn can_be_repaired(definition: &Definition, instance: &Instance) -> bool {
     }
     let try_event = |event| step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH).is_ok();
     let goes_on = definition.state(&instance.state).is_some_and(|state| state.goes_on_when_cancelled());
-    try_event(Event::Resumed { step: instance.step }) && try_event(Event::Cancelled) != goes_on
+    try_event(Event::Resumed { step: instance.step }) && try_event(Event::Cancelled { to: None }) != goes_on
 }
 
 proptest! {
+    #[test]
+    fn four_eyes_are_two_people_who_saw_the_same(events in proptest::collection::vec(any_event(), 1..40)) {
+        let library = library();
+        let definition = library.get("approval").expect("the fixture");
+        let mut instance = started(definition);
+        let mut approved: Vec<(String, String)> = Vec::new();
+        for raw in &events {
+            let event = event(&instance, *raw);
+            let Ok(next) = step(definition, instance.clone(), event.clone(), OffsetDateTime::UNIX_EPOCH) else { continue };
+            if let Event::Acted { action, actor, shown, .. } = event && action == "approve" {
+                prop_assert!(actor.role == "ra-operator" && actor.person.login != "alice");
+                approved.push((actor.person.login, shown));
+            }
+            if instance.state == "approve" && next.instance.state == "confirm" {
+                let last = approved.last().cloned().expect("an approval");
+                prop_assert!(approved.iter().any(|(login, shown)| *login != last.0 && *shown == last.1));
+            }
+            if next.instance.state != "approve" {
+                approved.clear();
+            }
+            instance = next.instance;
+        }
+    }
+
     #[test]
     fn an_instance_always_has_a_way_on_and_stale_events_change_nothing(events in proptest::collection::vec(any_event(), 1..40)) {
         let library = library();

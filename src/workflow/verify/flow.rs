@@ -99,6 +99,7 @@ pub(super) fn definitely_set<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Set
     if let Some(deadline) = &definition.deadline {
         work.push((deadline.to.as_str(), Set::new()));
     }
+    work.extend(definition.cancel.iter().map(|cancel| (cancel.to.as_str(), Set::new())));
     while let Some((name, set)) = work.pop() {
         let merged = match entered.get(name) {
             Some(old) => old.intersection(&set).cloned().collect(),

@@ -4,6 +4,7 @@
 //! a bad fixture into `tests/definitions/{ok,bad}/<rule>.yaml`; a test fails when a rule has no fixtures.
 
 mod flow;
+mod four_eyes;
 mod guards;
 mod if_cancelled;
 mod keep;
@@ -52,7 +53,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 12] = [
+pub const RULES: [(&str, RuleFunction); 13] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -60,6 +61,7 @@ pub const RULES: [(&str, RuleFunction); 12] = [
     ("keep", RuleFunction(keep::check)),
     ("guards", RuleFunction(guards::check)),
     ("roles", RuleFunction(roles::check)),
+    ("four-eyes", RuleFunction(four_eyes::check)),
     ("repair", RuleFunction(repair::check)),
     ("loops", RuleFunction(loops::check)),
     ("recursion", RuleFunction(recursion::check)),

@@ -40,6 +40,9 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     if let Some(deadline) = &definition.deadline {
         known(&deadline.to, "state", states(), report);
     }
+    if let Some(cancel) = &definition.cancel {
+        known(&cancel.to, "state", states(), report);
+    }
     for (index, state) in definition.states.iter().enumerate() {
         if definition.states.iter().take(index).any(|other| other.name.text == state.name.text) {
             report.add(state.name.at, RULE, format!("there are two states `{}`", state.name.text));
@@ -60,7 +63,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                     report.add(
                         action.name.at,
                         RULE,
-                        format!("`{name}` is what those who repair a workflow do; call it otherwise"),
+                        format!("`{name}` is what can be done in any state; call it otherwise"),
                     );
                 }
             }

@@ -13,6 +13,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     let mut reached: BTreeSet<&str> = BTreeSet::new();
     let mut work: Vec<&str> = definition.states.first().map(|state| state.name.as_str()).into_iter().collect();
     work.extend(definition.deadline.iter().map(|deadline| deadline.to.as_str()));
+    work.extend(definition.cancel.iter().map(|cancel| cancel.to.as_str()));
     while let Some(name) = work.pop() {
         if reached.insert(name)
             && let Some(state) = definition.state(name)

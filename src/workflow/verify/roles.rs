@@ -1,7 +1,7 @@
-//! Roles exist, and every action can be taken by somebody.
+//! Roles exist.
 
 use super::{Context, role_of};
-use crate::definition::{Kind, Party, Word};
+use crate::definition::{Kind, Word};
 use crate::diagnostic::{Report, nearest};
 
 const RULE: &str = "roles";
@@ -10,21 +10,12 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     let definition = context.definition;
     let mut roles: Vec<&Word> = definition.start.by.iter().chain(&definition.repair).collect();
     roles.extend(definition.see.iter().filter_map(role_of));
+    roles.extend(definition.cancel.iter().flat_map(|cancel| &cancel.by).filter_map(role_of));
     for state in &definition.states {
         match &state.kind {
             Kind::Ask(ask) => {
                 for action in &ask.actions {
                     roles.extend(action.by.iter().chain(&action.never).filter_map(role_of));
-                    let possible = action.by.iter().any(|party| match party {
-                        Party::Role(role) => !action
-                            .never
-                            .iter()
-                            .any(|never| role_of(never).is_some_and(|other| other.text == role.text)),
-                        party => !action.never.contains(party),
-                    });
-                    if !possible {
-                        report.add(action.name.at, RULE, format!("nobody may take the action `{}`", action.name.text));
-                    }
                 }
             }
             Kind::Run(run) => roles.extend(role_of(&run.role)),

@@ -1,0 +1,31 @@
+//! Questions that wait for somebody in a role.
+
+use std::collections::BTreeSet;
+
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use uuid::Uuid;
+
+use super::entities::task;
+use super::{Access, StoreError, Tx};
+
+/// Puts an instance's question on the lists of these roles.
+pub async fn insert(tx: &Tx, instance: Uuid, roles: BTreeSet<&str>) -> Result<(), StoreError> {
+    let rows = roles.into_iter().map(|role| {
+        let row = task::Model { tenant: tx.tenant().to_owned(), instance, role: role.to_owned() };
+        row.into_active_model()
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        task::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    }
+    Ok(())
+}
+
+pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+    task::Entity::delete_many()
+        .filter(task::Column::Tenant.eq(tx.tenant()))
+        .filter(task::Column::Instance.eq(instance))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
