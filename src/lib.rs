@@ -11,6 +11,7 @@ pub mod config;
 pub mod directory;
 pub mod engine;
 pub mod fail_point;
+pub mod hsm;
 pub mod issuance;
 pub mod portal;
 pub mod random;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealwright::commands;
+use sealwright::{commands, hsm};
 
 /// Issues, manages and recovers the credentials on people's smart cards, security keys and phones.
 #[derive(Parser)]
@@ -33,6 +33,9 @@ enum Command {
         #[command(subcommand)]
         command: commands::audit::Command,
     },
+    /// A key in a token, for the portal that started this.
+    #[command(name = hsm::worker::COMMAND, hide = true)]
+    HsmWorker,
     /// A whole portal on this computer, with its own directory, sign-in and virtual smart cards.
     Demo(commands::demo::Options),
 }
@@ -41,6 +44,7 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve { config } => commands::serve::run(&config).await,
+        Command::HsmWorker => return hsm::worker::run(),
         Command::Check { paths } => return commands::check::run(&paths),
         Command::Ca { command } => commands::ca::run(command),
         Command::Audit { command } => commands::audit::run(command).await,

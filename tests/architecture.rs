@@ -10,7 +10,8 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("audit", &["store"]),
         ("directory", &[]),
         ("cards", &["store", "audit"]),
-        ("issuance", &["store"]),
+        ("hsm", &[]),
+        ("issuance", &["store", "hsm"]),
         ("auth", &["store", "audit", "directory"]),
         ("engine", &["store", "audit"]),
         ("activities", &["engine", "store", "audit", "directory", "cards", "issuance"]),
@@ -18,14 +19,18 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("web", &["portal", "engine", "store", "audit", "auth", "cards"]),
         ("api", &["portal", "web", "engine", "store", "audit", "cards"]),
         ("portal", &["activities", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),
-        ("commands", &["portal", "web", "api", "engine", "auth", "store", "audit", "config", "cards", "activities"]),
+        (
+            "commands",
+            &["portal", "web", "api", "engine", "auth", "store", "audit", "config", "cards", "activities", "hsm"],
+        ),
     ])
 }
 
 const EVERYBODYS: [&str; 4] = ["clock", "random", "fail_point", "tls"];
 
 /// Outside crates that are confined to rooms.
-const CONFINED: [(&str, &[&str]); 6] = [
+const CONFINED: [(&str, &[&str]); 7] = [
+    ("cryptoki", &["hsm"]),
     ("jsonwebtoken", &["auth"]),
     ("sea_orm", &["store"]),
     ("ldap3", &["directory"]),

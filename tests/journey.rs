@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::support::{Database, PIN, TestWorld, ended, run};
 
 /// What must hold at the end, whatever happened before.
-async fn assert_personalized(test: &TestWorld, begun: &mut Begun) {
+pub async fn assert_personalized(test: &TestWorld, begun: &mut Begun) {
     let view = ended(begun).await;
     assert_eq!(view["status"], "success", "{view:#}");
     let certificates = view["data"]["certificates"].as_array().expect("certificates");

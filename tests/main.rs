@@ -7,6 +7,7 @@ mod architecture;
 mod audit_chain;
 mod database;
 mod directory_server;
+mod hsm;
 mod journey;
 mod pages;
 mod proxies;

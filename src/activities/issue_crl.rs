@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use sealwright_pki::revocation::{self, Revoked};
+use sealwright_pki::signer::SignError;
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
@@ -38,16 +39,16 @@ pub struct Plan {
 }
 
 #[derive(Debug, Clone)]
-pub struct Performed {
-    der: Vec<u8>,
-    number: i64,
-    this_update: i64,
+pub enum Performed {
+    Signed { der: Vec<u8>, number: i64, this_update: i64 },
+    KeyOffline,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Issued,
+    KeyOffline,
 }
 
 #[async_trait]
@@ -87,27 +88,29 @@ impl Activity for IssueCrl {
         })
         .await;
         match signed {
-            Ok(Ok(der)) => Ok(Performed { der, number, this_update: at }),
+            Ok(Ok(der)) => Ok(Performed::Signed { der, number, this_update: at }),
+            Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),
             _ => Err(Failure::Retry { class: "signer" }),
         }
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
+        let Performed::Signed { der, number, this_update } = performed.clone() else { return Ok(Outcome::KeyOffline) };
         // Two lists made at once: the later one is made again, with what the first one did not know.
         let latest = certificates::latest_list(tx, &plan.authority).await?.map_or(0, |list| list.number);
-        if latest >= performed.number {
+        if latest >= number {
             return Err(Failure::Retry { class: "overtaken" });
         }
         let row = RevocationListRow {
             tenant: tx.tenant().to_owned(),
             authority: plan.authority.clone(),
-            number: performed.number,
-            der: performed.der.clone(),
-            this_update: performed.this_update,
-            next_update: performed.this_update + milliseconds(time::OffsetDateTime::UNIX_EPOCH + VALIDITY),
+            number,
+            der,
+            this_update,
+            next_update: this_update + milliseconds(time::OffsetDateTime::UNIX_EPOCH + VALIDITY),
         };
         certificates::insert_list(tx, row).await?;
-        let event = audit::Event::RevocationListIssued { authority: plan.authority, number: performed.number };
+        let event = audit::Event::RevocationListIssued { authority: plan.authority, number };
         audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
         Ok(Outcome::Issued)
     }

@@ -1,4 +1,5 @@
-//! `sealwright ca`: makes a root and an issuing authority with software keys in encrypted files, and the root's revocation list.
+//! `sealwright ca`: makes a root and an issuing authority, with keys in encrypted files or the issuing one in a token, and the root's revocation
+//! list.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use sealwright_pki::signer::{Signer, SoftwareKey};
 use time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::hsm::{self, HsmOptions};
 use crate::random;
 
 #[derive(Subcommand)]
@@ -33,6 +35,15 @@ pub enum Command {
         /// Where `/pki/` is served over plain http.
         #[arg(long)]
         public_url: String,
+        /// The PKCS#11 module of the token that makes and keeps the issuing authority's key; a file keeps it when this is not said.
+        #[arg(long, requires_all = ["hsm_token", "hsm_pin_file"])]
+        hsm_module: Option<PathBuf>,
+        /// The token's label.
+        #[arg(long)]
+        hsm_token: Option<String>,
+        /// The file with the token's user PIN.
+        #[arg(long)]
+        hsm_pin_file: Option<PathBuf>,
     },
     /// Sign the root's revocation list again: it is good for a year. Run where the root's key is, then put root.crl where the portal reads it.
     RootCrl {
@@ -44,6 +55,8 @@ pub enum Command {
     },
 }
 
+/// The issuing authority's name, and its key's label in a token.
+const ISSUING: &str = "issuing";
 /// How long the root's list is good: its key is offline.
 const ROOT_LIST_VALIDITY: Duration = Duration::days(365);
 
@@ -51,12 +64,19 @@ const ROOT_LIST_VALIDITY: Duration = Duration::days(365);
 /// What keeps the authorities from being made.
 pub fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Init { directory, passphrase_file, name, public_url } => {
+        Command::Init { directory, passphrase_file, name, public_url, hsm_module, hsm_token, hsm_pin_file } => {
             let passphrase = passphrase(&passphrase_file)?;
             anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");
-            init(&directory, passphrase.as_bytes(), &name, &public_url)?;
+            let hsm = match (hsm_module, hsm_token, hsm_pin_file) {
+                (Some(module), Some(token), Some(pin_file)) => {
+                    Some(HsmOptions { module, token, key: ISSUING.to_owned(), pin_file, worker: None })
+                }
+                _ => None,
+            };
+            init(&directory, passphrase.as_bytes(), &name, &public_url, hsm.as_ref())?;
+            let kept = if hsm.is_some() { "its key in the token" } else { "issuing.key" };
             println!(
-                "{}: root.pem, root.key, root.crl, issuing.pem, issuing.key. Keep root.key offline.",
+                "{}: root.pem, root.key, root.crl, issuing.pem, {kept}. Keep root.key offline.",
                 directory.display()
             );
         }
@@ -97,7 +117,13 @@ fn write_root_list(directory: &Path, root: &[u8], key: &SoftwareKey) -> anyhow::
 ///
 /// # Errors
 /// What keeps them from being made.
-pub fn init(directory: &Path, passphrase: &[u8], name: &[String], public_url: &str) -> anyhow::Result<()> {
+pub fn init(
+    directory: &Path,
+    passphrase: &[u8],
+    name: &[String],
+    public_url: &str,
+    hsm: Option<&HsmOptions>,
+) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory)?;
     let now = SystemClock.now();
     let named = |common: &str| -> anyhow::Result<Vec<u8>> {
@@ -113,18 +139,26 @@ pub fn init(directory: &Path, passphrase: &[u8], name: &[String], public_url: &s
     };
     let root = authority::new_root(&new, &root_key)?;
     let parent = Authority::new("root", &root, public_url)?;
-    let issuing_key = SoftwareKey::generate(KeyAlgorithm::P256)?;
+    // Of the two kinds of keys one is made: in the token, or here.
+    let issuing_key = if hsm.is_none() { Some(SoftwareKey::generate(KeyAlgorithm::P256)?) } else { None };
+    let issuing_public_key = match (hsm, &issuing_key) {
+        (Some(hsm), _) => hsm::generate(hsm, KeyAlgorithm::P256)?,
+        (None, Some(key)) => key.public_key().to_vec(),
+        (None, None) => anyhow::bail!("no key"),
+    };
     let new = NewAuthority {
         subject: &named("Issuing Authority")?,
         serial: random::bytes()?,
         now,
         validity: Duration::days(10 * 365),
     };
-    let issuing = authority::new_issuing(&parent, &new, issuing_key.public_key(), &root_key)?;
+    let issuing = authority::new_issuing(&parent, &new, &issuing_public_key, &root_key)?;
     write_root_list(directory, &root, &root_key)?;
-    for (file, key, der) in [("root", &root_key, &root), ("issuing", &issuing_key, &issuing)] {
-        let pem = key_file::write(key, passphrase, &random::bytes()?, random::bytes()?)?;
-        write_new(&directory.join(format!("{file}.key")), &pem, 0o600)?;
+    for (file, key, der) in [("root", Some(&root_key), &root), (ISSUING, issuing_key.as_ref(), &issuing)] {
+        if let Some(key) = key {
+            let pem = key_file::write(key, passphrase, &random::bytes()?, random::bytes()?)?;
+            write_new(&directory.join(format!("{file}.key")), &pem, 0o600)?;
+        }
         write_new(&directory.join(format!("{file}.pem")), &certificate::pem("CERTIFICATE", der), 0o644)?;
     }
     Ok(())

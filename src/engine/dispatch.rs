@@ -1,6 +1,5 @@
 //! What a node does by itself: performs planned activities, fires timers, reads inboxes, looks at conditions.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sealwright_workflow::instance::{Event, Waiting};
@@ -77,15 +76,8 @@ async fn look(engine: &Engine) -> Result<(), EngineError> {
         if rows.is_empty() {
             break;
         }
-        // One question a condition, however many wait for it.
-        let mut asked: BTreeMap<String, bool> = BTreeMap::new();
         for row in rows {
-            let holds = match (asked.get(&row.condition), engine.inner.registry.condition(&row.condition)) {
-                (Some(known), _) => *known,
-                (None, Some(condition)) => condition.holds().await,
-                (None, None) => false,
-            };
-            asked.insert(row.condition.clone(), holds);
+            let holds = engine.inner.conditions.holds(engine, &row.condition);
             stayed += u64::from(!(holds && has_gone(condition_held(engine, &row).await, row.instance)));
         }
     }

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod commit;
+mod conditions;
 pub mod contract;
 mod definitions;
 mod dispatch;
@@ -34,6 +35,7 @@ use crate::clock::Clock;
 use crate::engine::contract::Failure;
 use crate::store::{Store, StoreError, WriteError};
 
+use conditions::Conditions;
 pub use definitions::Definitions;
 pub use registry::Registry;
 pub use rights::Humans;
@@ -103,6 +105,7 @@ struct Inner {
     store: Store,
     definitions: Definitions,
     registry: Registry,
+    conditions: Conditions,
     humans: Arc<dyn Humans>,
     policy: BTreeMap<String, Value>,
     clock: Arc<dyn Clock>,
@@ -142,6 +145,7 @@ impl Engine {
             store: parts.store,
             definitions,
             registry: parts.registry,
+            conditions: Conditions::default(),
             humans: parts.humans,
             policy: parts.policy,
             clock: parts.clock,

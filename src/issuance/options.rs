@@ -11,6 +11,8 @@ use sealwright_pki::{certificate, key_file};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::hsm::{HsmKey, HsmOptions};
+
 use super::{Issuance, Issuer, KeyAlgorithmName, Slot, SlotName};
 
 /// An authority in the configuration.
@@ -19,9 +21,11 @@ use super::{Issuance, Issuer, KeyAlgorithmName, Slot, SlotName};
 pub struct AuthorityOptions {
     /// PEM.
     pub certificate: PathBuf,
-    /// Encrypted PKCS#8, PEM; absent for a root whose key is not here.
+    /// Encrypted PKCS#8, PEM; absent for a key in a token, and for a root whose key is not here.
     pub key: Option<PathBuf>,
     pub passphrase_file: Option<PathBuf>,
+    /// The token with the key.
+    pub hsm: Option<HsmOptions>,
     /// The list of an authority whose key is not here, DER; read whenever somebody asks for it.
     pub revocation_list: Option<PathBuf>,
 }
@@ -73,22 +77,18 @@ pub fn load(
         let pem = read(&options.certificate)?;
         let der = certificate::from_pem("CERTIFICATE", &pem).into_iter().next();
         let der = der.ok_or_else(|| authority_error(name, "the file holds no certificate"))?;
-        let Some(key) = &options.key else {
+        if options.key.is_none() && options.hsm.is_none() {
             roots.insert(name.clone(), der);
             lists.extend(options.revocation_list.clone().map(|path| (name.clone(), path)));
             continue;
-        };
+        }
         let authority =
             Authority::new(name, &der, public_url).map_err(|error| authority_error(name, &error.to_string()))?;
-        let passphrase = options.passphrase_file.as_ref();
-        let passphrase = passphrase.ok_or_else(|| authority_error(name, "`passphrase-file` is missing"))?;
-        let passphrase = Zeroizing::new(read(passphrase)?);
-        let signer = key_file::read(&read(key)?, passphrase.trim_end_matches(['\r', '\n']).as_bytes())
-            .map_err(|error| authority_error(name, &error.to_string()))?;
+        let signer = signer(name, options, authority.public_key())?;
         if signer.public_key() != authority.public_key() {
             return Err(IssuanceError::Mismatch(name.clone()));
         }
-        issuers.insert(name.clone(), Issuer { authority: Arc::new(authority), signer: Arc::new(signer) });
+        issuers.insert(name.clone(), Issuer { authority: Arc::new(authority), signer });
     }
     if !issuers.contains_key(issuing) {
         return Err(IssuanceError::NoIssuer(issuing.to_owned()));
@@ -106,6 +106,25 @@ pub fn load(
         issuing: Arc::from(issuing),
     };
     Ok((issuance, slots))
+}
+
+/// Who signs for an authority.
+fn signer(name: &str, options: &AuthorityOptions, public_key: &[u8]) -> Result<Arc<dyn Signer>, IssuanceError> {
+    match (&options.key, &options.hsm) {
+        (Some(key), None) => {
+            let passphrase = options.passphrase_file.as_ref();
+            let passphrase = passphrase.ok_or_else(|| authority_error(name, "`passphrase-file` is missing"))?;
+            let passphrase = Zeroizing::new(read(passphrase)?);
+            let key = key_file::read(&read(key)?, passphrase.trim_end_matches(['\r', '\n']).as_bytes())
+                .map_err(|error| authority_error(name, &error.to_string()))?;
+            Ok(Arc::new(key))
+        }
+        (None, Some(hsm)) => {
+            let key = HsmKey::new(hsm, public_key).map_err(|error| authority_error(name, &error.to_string()))?;
+            Ok(Arc::new(key))
+        }
+        _ => Err(authority_error(name, "its key is in a file or in a token, not in both")),
+    }
 }
 
 fn slot(options: &SlotOptions, profiles: &BTreeMap<String, Profile>) -> Result<Slot, IssuanceError> {

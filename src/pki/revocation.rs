@@ -11,7 +11,7 @@ use x509_cert::serial_number::SerialNumber;
 use crate::authority::{Authority, sign};
 use crate::encoding::{RevokedEntry, ToBeSignedList, moment};
 use crate::extension::{authority_key_identifier, extension};
-use crate::signer::Signer;
+use crate::signer::{SignError, Signer};
 
 /// Why a certificate was revoked (RFC 5280 section 5.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,15 +34,10 @@ pub struct Revoked {
     pub reason: RevocationReason,
 }
 
-/// A list cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the revocation list cannot be made")]
-pub struct ListError;
-
 /// Makes a signed CRL (DER). `number` must rise with each list of the authority.
 ///
 /// # Errors
-/// [`ListError`] when it cannot be encoded or the signer does not sign.
+/// [`SignError::Refused`] when it cannot be encoded or the key is not the authority's, else what the signer says.
 pub fn list(
     authority: &Authority,
     revoked: &[Revoked],
@@ -50,7 +45,7 @@ pub fn list(
     now: OffsetDateTime,
     validity: Duration,
     signer: &dyn Signer,
-) -> Result<Vec<u8>, ListError> {
+) -> Result<Vec<u8>, SignError> {
     let encode = || -> der::Result<Vec<u8>> {
         let entries = revoked.iter().map(entry).collect::<der::Result<Vec<_>>>()?;
         let extensions = vec![
@@ -69,9 +64,9 @@ pub fn list(
         .to_der()
     };
     if signer.public_key() != authority.public_key() {
-        return Err(ListError);
+        return Err(SignError::Refused);
     }
-    sign(&encode().map_err(|_| ListError)?, signer).map_err(|_| ListError)
+    sign(&encode().map_err(|_| SignError::Refused)?, signer)
 }
 
 fn entry(revoked: &Revoked) -> der::Result<RevokedEntry> {

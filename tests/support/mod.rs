@@ -4,6 +4,7 @@ pub mod client;
 pub mod postgres;
 pub mod proxy;
 pub mod slapd;
+pub mod softhsm;
 pub mod webdriver;
 pub mod wire;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use sealwright::commands::demo::evidence;
 use sealwright::commands::demo::journey::{self, Agent, Begun};
 use sealwright::commands::demo::world::{ForeignDirectory, Programs, World, WorldOptions};
+use sealwright::hsm::HsmOptions;
 use sealwright::store::audits::AuditRow;
 use sealwright::store::{Store, audits};
 use serde_json::Value;
@@ -91,6 +93,11 @@ impl TestWorld {
             options.directory = Some(directory);
         })
         .await
+    }
+
+    /// The same, where a token keeps the issuing authority's key.
+    pub async fn start_with_token(database: Database, token: HsmOptions) -> Self {
+        Self::start_from(database, |options| options.hsm = Some(token)).await
     }
 
     /// The same, with another proof of the proxy than the shared secret: the section `[sign-in.proof]`.

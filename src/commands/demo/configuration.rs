@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::audit::Heads;
 use crate::cards::sealing::SealingKey;
 use crate::commands::ca;
+use crate::hsm::HsmOptions;
 use crate::random;
 
 /// The portal's file in the demo's folder.
@@ -30,6 +31,8 @@ pub struct Written<'a> {
     pub approvals: u32,
     /// The section `[sign-in.proof]`; a secret in a file when nothing is said.
     pub proof: Option<&'a str>,
+    /// The token that keeps the issuing authority's key.
+    pub hsm: Option<&'a HsmOptions>,
 }
 
 /// Writes keys, secrets and the configuration.
@@ -37,11 +40,11 @@ pub struct Written<'a> {
 /// # Errors
 /// A file cannot be written.
 pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, directory, groups, cards, approvals, proof } = written;
+    let Written { folder, database, secret, directory, groups, cards, approvals, proof, hsm } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
-    ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"))?;
+    ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"), *hsm)?;
     for (file, text) in [("proxy-secret", *secret), ("ca/passphrase", &passphrase)] {
         std::fs::write(folder.join(file), text)?;
     }
@@ -51,6 +54,15 @@ pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) 
     let agent = agent.display();
     let shared = format!("[sign-in.proof]\nby = \"secret\"\nfile = \"{here}/proxy-secret\"");
     let proof = proof.unwrap_or(&shared);
+    let key = match hsm {
+        None => format!("key = \"{here}/ca/issuing.key\"\npassphrase-file = \"{here}/ca/passphrase\""),
+        Some(HsmOptions { module, token, key, pin_file, worker }) => format!(
+            "[authorities.issuing.hsm]\nmodule = \"{}\"\ntoken = \"{token}\"\nkey = \"{key}\"\npin-file = \"{}\"{}",
+            module.display(),
+            pin_file.display(),
+            worker.as_ref().map(|worker| format!("\nworker = \"{}\"", worker.display())).unwrap_or_default()
+        ),
+    };
     let profiles = match approvals {
         0 => PROFILES.to_owned(),
         number => {
@@ -102,8 +114,7 @@ revocation-list = "{here}/ca/root.crl"
 
 [authorities.issuing]
 certificate = "{here}/ca/issuing.pem"
-key = "{here}/ca/issuing.key"
-passphrase-file = "{here}/ca/passphrase"
+{key}
 
 [audit]
 heads-file = "{here}/audit-heads"

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::configuration::{self, Addresses, Written};
 use super::directory::Directory;
 use super::proxy;
+use crate::hsm::HsmOptions;
 use crate::random;
 
 const SECOND_FILE: &str = "second.toml";
@@ -74,6 +75,8 @@ pub struct WorldOptions {
     pub directory: Option<ForeignDirectory>,
     /// How many RA operators decide on signature certificates; none when it is not said.
     pub approvals: u32,
+    /// The token that keeps the issuing authority's key; a file when nothing is said.
+    pub hsm: Option<HsmOptions>,
     /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
     pub proof: Option<String>,
     /// The proxy's address where it is free: people bookmark it.
@@ -100,6 +103,7 @@ impl WorldOptions {
             cards: "any-blank = true".to_owned(),
             directory: None,
             approvals: 0,
+            hsm: None,
             proof: None,
             address: None,
         }
@@ -132,7 +136,7 @@ impl World {
     /// # Errors
     /// What does not start.
     pub async fn start(options: WorldOptions) -> anyhow::Result<Self> {
-        let WorldOptions { folder, programs, database, environment, cards, directory, approvals, proof, address } =
+        let WorldOptions { folder, programs, database, environment, cards, directory, approvals, hsm, proof, address } =
             options;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -169,6 +173,7 @@ impl World {
             cards: &cards,
             approvals,
             proof: proof.as_deref(),
+            hsm: hsm.as_ref(),
         };
         configuration::write_portal(&written, &addresses, &agent_script)?;
         configuration::write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;

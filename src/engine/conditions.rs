@@ -1,0 +1,54 @@
+//! Conditions of the world, asked beside the engine's loop: one that takes its time to answer holds up nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Engine;
+
+/// An answer is good for so long.
+const GOOD: Duration = Duration::from_secs(1);
+
+/// The latest answers.
+#[derive(Default)]
+pub(super) struct Conditions {
+    asked: Mutex<BTreeMap<String, Asked>>,
+}
+
+enum Asked {
+    /// Somebody is asking now.
+    Now,
+    Answered {
+        holds: bool,
+        at: Instant,
+    },
+}
+
+impl Conditions {
+    /// Whether a condition holds, by an answer that is still good; else it is asked, and the engine looks again when it holds.
+    pub fn holds(&self, engine: &Engine, name: &str) -> bool {
+        let Some(condition) = engine.inner.registry.condition(name).cloned() else { return false };
+        let Ok(mut asked) = self.asked.lock() else { return false };
+        match asked.get(name) {
+            Some(Asked::Now) => return false,
+            Some(Asked::Answered { holds, at }) if at.elapsed() < GOOD => return *holds,
+            _ => {}
+        }
+        // One question, however many wait for the answer.
+        asked.insert(name.to_owned(), Asked::Now);
+        let (engine, name) = (engine.clone(), name.to_owned());
+        let tasks = engine.inner.tasks.clone();
+        tasks.spawn(async move {
+            let holds = condition.holds().await;
+            if let Ok(mut asked) = engine.inner.conditions.asked.lock() {
+                asked.insert(name, Asked::Answered { holds, at: Instant::now() });
+            }
+            if holds {
+                engine.inner.look.notify_one();
+            }
+        });
+        false
+    }
+}

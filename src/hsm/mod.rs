@@ -1,0 +1,186 @@
+//! A key in a hardware security module, by PKCS#11.
+//!
+//! The vendor's module runs in a process of its own ([`worker`]): its crash, hang or reinitialization ends that process and not the portal. A
+//! worker that does not answer in time is killed; the next signature starts another one. Requests and answers are lines of JSON.
+
+mod process;
+mod protocol;
+pub mod worker;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use data_encoding::BASE64;
+use sealwright_pki::key::{self, KeyAlgorithm};
+use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer};
+use serde::{Deserialize, Serialize};
+
+use process::Worker;
+use protocol::{Answer, Request};
+
+/// A key that could not be reached is left alone for so long: a module that hangs costs its time limit each time.
+const REST: Duration = Duration::from_secs(1);
+
+/// Where a key is, the section `[authorities.<name>.hsm]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HsmOptions {
+    /// The vendor's PKCS#11 module, an absolute path.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: String,
+    /// The key's label (`CKA_LABEL`).
+    pub key: String,
+    pub pin_file: PathBuf,
+    /// The program that runs the module, called with the word `hsm-worker`: a wrapper that shuts it in, or sets what the module reads from its
+    /// environment. This very program when nothing is said.
+    pub worker: Option<PathBuf>,
+}
+
+/// Why a key cannot be used or made.
+#[derive(Debug, thiserror::Error)]
+pub enum HsmError {
+    #[error("the public key of the certificate is of no kind that signs here")]
+    PublicKey,
+    #[error("the module's path must be absolute")]
+    Module,
+    #[error("the key is offline: {0}")]
+    Offline(String),
+    #[error("the module refuses: {0}")]
+    Refused(String),
+}
+
+/// Signs with a key in a token. The public key is the one of the authority's certificate: a token that is offline is no obstacle to a start.
+pub struct HsmKey {
+    options: HsmOptions,
+    public_key: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    worker: Option<Worker>,
+    /// Not asked again before.
+    rests_until: Option<Instant>,
+    /// The PIN, as a digest, that the token has refused: it is not tried a second time.
+    refused_pin: Option<Vec<u8>>,
+}
+
+impl HsmKey {
+    /// # Errors
+    /// [`HsmError`]; whether the token has the key shows when it is asked to sign.
+    pub fn new(options: &HsmOptions, public_key: &[u8]) -> Result<Self, HsmError> {
+        if !options.module.is_absolute() {
+            return Err(HsmError::Module);
+        }
+        let algorithm = SignatureAlgorithm::for_key(key::examine(public_key).map_err(|_| HsmError::PublicKey)?);
+        Ok(Self { options: options.clone(), public_key: public_key.to_vec(), algorithm, state: Mutex::default() })
+    }
+
+    fn ask(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        // A poisoned lock has no worker that could be trusted.
+        let mut state = self.state.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            state.worker = None;
+            state
+        });
+        if state.rests_until.is_some_and(|until| Instant::now() < until) {
+            return Err(SignError::Offline);
+        }
+        let request = Request::Sign { message: BASE64.encode(message), algorithm: self.algorithm.into() };
+        match self.exchange(&mut state, &request) {
+            Ok(Answer::Signed { signature }) => BASE64.decode(signature.as_bytes()).map_err(|_| SignError::Refused),
+            Ok(Answer::Refused { why }) => {
+                tracing::error!(token = self.options.token, key = self.options.key, why, "the module refuses to sign");
+                Err(SignError::Refused)
+            }
+            Ok(Answer::PinRefused { pin_digest }) => {
+                tracing::error!(
+                    token = self.options.token,
+                    "the token refuses the PIN: it is not tried again before the PIN file changes"
+                );
+                state.refused_pin = BASE64.decode(pin_digest.as_bytes()).ok();
+                self.rest(&mut state);
+                Err(SignError::Offline)
+            }
+            other => {
+                tracing::warn!(token = self.options.token, key = self.options.key, ?other, "the key is offline");
+                self.rest(&mut state);
+                Err(SignError::Offline)
+            }
+        }
+    }
+
+    fn rest(&self, state: &mut State) {
+        state.worker = None;
+        state.rests_until = Some(Instant::now() + REST);
+    }
+
+    fn exchange(&self, state: &mut State, request: &Request) -> Result<Answer, String> {
+        if state.worker.is_none() {
+            let mut worker = Worker::start(self.options.worker.as_deref()).map_err(|error| error.to_string())?;
+            let refused_pin = state.refused_pin.as_ref().map(|digest| BASE64.encode(digest));
+            let open = Request::Open {
+                options: self.options.clone(),
+                public_key: Some(BASE64.encode(&self.public_key)),
+                refused_pin,
+            };
+            match worker.exchange(&open)? {
+                Answer::Opened => state.worker = Some(worker),
+                other => return Ok(other),
+            }
+        }
+        state.worker.as_mut().ok_or("no worker")?.exchange(request)
+    }
+}
+
+impl Signer for HsmKey {
+    fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.ask(message)
+    }
+}
+
+impl std::fmt::Debug for HsmKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("HsmKey")
+            .field("token", &self.options.token)
+            .field("key", &self.options.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a key pair in a token: sensitive, never extractable, for signatures alone. Gives its SubjectPublicKeyInfo (DER).
+///
+/// # Errors
+/// [`HsmError`], also when the token has a key of this label already.
+pub fn generate(options: &HsmOptions, algorithm: KeyAlgorithm) -> Result<Vec<u8>, HsmError> {
+    if !options.module.is_absolute() {
+        return Err(HsmError::Module);
+    }
+    let started = Worker::start(options.worker.as_deref());
+    let mut worker = started.map_err(|error| HsmError::Offline(error.to_string()))?;
+    let open = Request::Open { options: options.clone(), public_key: None, refused_pin: None };
+    for request in [open, Request::Generate { algorithm }] {
+        match worker.exchange(&request).map_err(HsmError::Offline)? {
+            Answer::Opened => {}
+            Answer::Generated { public_key } => {
+                return BASE64.decode(public_key.as_bytes()).map_err(|error| HsmError::Refused(error.to_string()));
+            }
+            Answer::PinRefused { .. } => return Err(HsmError::Refused("the PIN is wrong".to_owned())),
+            Answer::Offline { why } => return Err(HsmError::Offline(why)),
+            Answer::Refused { why } => return Err(HsmError::Refused(why)),
+            Answer::Signed { .. } => return Err(HsmError::Refused("an answer to another question".to_owned())),
+        }
+    }
+    Err(HsmError::Refused("no answer".to_owned()))
+}

@@ -1,0 +1,70 @@
+//! What portal and worker say to each other, a line of JSON each. Binary values are base64.
+
+use sealwright_pki::key::KeyAlgorithm;
+use sealwright_pki::signer::SignatureAlgorithm;
+use serde::{Deserialize, Serialize};
+
+use super::HsmOptions;
+
+/// The longest line in bytes.
+pub const LONGEST: usize = 32 * 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// The first line: loads the module and signs in to the token. With a public key, the private key of it must be there.
+    Open {
+        options: HsmOptions,
+        public_key: Option<String>,
+        refused_pin: Option<String>,
+    },
+    Sign {
+        message: String,
+        algorithm: Algorithm,
+    },
+    Generate {
+        algorithm: KeyAlgorithm,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    Opened,
+    Signed {
+        signature: String,
+    },
+    Generated {
+        public_key: String,
+    },
+    /// It may go later; the worker ends.
+    Offline {
+        why: String,
+    },
+    /// It will not go before somebody mends something.
+    Refused {
+        why: String,
+    },
+    PinRefused {
+        pin_digest: String,
+    },
+}
+
+/// A signature's algorithm, as lines say it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    EcdsaSha256,
+    EcdsaSha384,
+    RsaSha256,
+}
+
+impl From<SignatureAlgorithm> for Algorithm {
+    fn from(algorithm: SignatureAlgorithm) -> Self {
+        match algorithm {
+            SignatureAlgorithm::EcdsaSha256 => Self::EcdsaSha256,
+            SignatureAlgorithm::EcdsaSha384 => Self::EcdsaSha384,
+            SignatureAlgorithm::RsaSha256 => Self::RsaSha256,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Keys in a token, SoftHSM2: the same suite as for keys in files, and what happens when the module or the token fails.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sealwright::commands::demo::journey;
+use sealwright::hsm::{self, HsmKey};
+use sealwright_pki::key::KeyAlgorithm;
+use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
+
+use crate::journey::assert_personalized;
+use crate::on_both_databases;
+use crate::support::softhsm::{PIN, SoftHsm};
+use crate::support::{Database, TestWorld, ended, shows};
+
+on_both_databases! {
+    a_token_signs_and_a_module_that_dies_is_started_again,
+    a_key_that_is_away_is_waited_for,
+    a_wrong_pin_is_tried_once,
+}
+
+const KINDS: [KeyAlgorithm; 4] = [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072];
+
+/// What every signer does, wherever its key is.
+fn signs(signer: &dyn Signer, kind: KeyAlgorithm) {
+    assert_eq!(signer.algorithm(), SignatureAlgorithm::for_key(kind));
+    let key = sealwright_pki::key::examine(signer.public_key()).expect("a strong key");
+    assert_eq!(key, kind);
+    let verified = |message: &[u8], signature: &[u8]| {
+        use x509_parser::prelude::FromDer;
+        let (_, info) = x509_parser::x509::SubjectPublicKeyInfo::from_der(signer.public_key()).expect("a public key");
+        let bits = info.subject_public_key.data.as_ref();
+        let algorithm: &dyn aws_lc_rs::signature::VerificationAlgorithm = match signer.algorithm() {
+            SignatureAlgorithm::EcdsaSha256 => &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1,
+            SignatureAlgorithm::EcdsaSha384 => &aws_lc_rs::signature::ECDSA_P384_SHA384_ASN1,
+            SignatureAlgorithm::RsaSha256 => &aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256,
+        };
+        aws_lc_rs::signature::UnparsedPublicKey::new(algorithm, bits).verify(message, signature).is_ok()
+    };
+    for message in [&b""[..], b"a certificate", &[7; 1 << 20]] {
+        let signature = signer.sign(message).expect("a signature");
+        assert!(verified(message, &signature), "{kind:?}: {} bytes", message.len());
+        assert!(!verified(b"another", &signature));
+    }
+    // Many at once, each its own.
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0_u8..8)
+            .map(|number| {
+                scope.spawn(move || {
+                    for round in 0_u8..8 {
+                        let message = [number, round];
+                        let signature = signer.sign(&message).expect("a signature");
+                        assert!(verified(&message, &signature));
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("signed"));
+    });
+}
+
+#[test]
+fn a_key_in_a_file_signs() {
+    for kind in KINDS {
+        signs(&SoftwareKey::generate(kind).expect("a key"), kind);
+    }
+}
+
+#[test]
+fn a_key_in_a_token_signs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let softhsm = SoftHsm::start(folder.path());
+    for kind in KINDS {
+        let options = softhsm.options(kind.as_str());
+        let public_key = hsm::generate(&options, kind).expect("a key");
+        // A second one of the same label is refused: nobody could tell them apart.
+        assert!(hsm::generate(&options, kind).is_err());
+        signs(&HsmKey::new(&options, &public_key).expect("a signer"), kind);
+    }
+    let objects = softhsm.tool(&["--list-objects", "--type", "privkey"]);
+    assert_eq!(
+        objects.matches("sensitive, always sensitive, never extractable, local").count(),
+        KINDS.len(),
+        "{objects}"
+    );
+}
+
+#[test]
+fn a_key_that_could_be_read_out_or_is_another_one_does_not_sign() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let softhsm = SoftHsm::start(folder.path());
+    let public_key = hsm::generate(&softhsm.options("good"), KeyAlgorithm::P256).expect("a key");
+    let other = hsm::generate(&softhsm.options("other"), KeyAlgorithm::P256).expect("a key");
+    softhsm.tool(&["--keypairgen", "--key-type", "EC:prime256v1", "--label", "open", "--extractable"]);
+    let refused = |label: &str, public_key: &[u8]| {
+        HsmKey::new(&softhsm.options(label), public_key).expect("a signer").sign(b"message").expect_err("refused")
+    };
+    assert_eq!(refused("open", &public_key), SignError::Refused);
+    assert_eq!(refused("good", &other), SignError::Refused);
+    assert_eq!(refused("no such key", &public_key), SignError::Refused);
+    // A module that is none, and a token that is not there, may come back.
+    let mut options = softhsm.options("good");
+    options.module = "/nowhere/module.so".into();
+    assert_eq!(HsmKey::new(&options, &public_key).expect("a signer").sign(b"message"), Err(SignError::Offline));
+    options = softhsm.options("good");
+    options.token = "another".to_owned();
+    assert_eq!(HsmKey::new(&options, &public_key).expect("a signer").sign(b"message"), Err(SignError::Offline));
+}
+
+async fn start(database: Database) -> (TestWorld, SoftHsm, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let softhsm = SoftHsm::start(folder.path());
+    let test = TestWorld::start_with_token(database, softhsm.options("issuing")).await;
+    (test, softhsm, folder)
+}
+
+async fn a_token_signs_and_a_module_that_dies_is_started_again(database: Database) {
+    let (test, softhsm, _folder) = start(database).await;
+    // The first list is signed: the module is loaded, and in a process of its own.
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let workers = softhsm.workers();
+    assert_eq!(workers.len(), 1, "the module is not loaded once");
+    // No PIN where others can read it.
+    for file in ["cmdline", "environ"] {
+        let text = std::fs::read(format!("/proc/{}/{file}", workers[0])).expect("a process");
+        assert!(!String::from_utf8_lossy(&text).contains(PIN), "{file}");
+    }
+    kill(Pid::from_raw(workers[0]), Signal::SIGKILL).expect("killed");
+    let end = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(end.success(), "{}", end.said);
+    assert_personalized(&test, &mut begun).await;
+    assert!(!test.log().contains(PIN));
+    assert!(!test.world.folder.join("ca/issuing.key").exists());
+}
+
+async fn a_key_that_is_away_is_waited_for(database: Database) {
+    let (test, softhsm, _folder) = start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    // The module hangs: its process stands still.
+    for worker in softhsm.workers() {
+        kill(Pid::from_raw(worker), Signal::SIGSTOP).expect("stopped");
+    }
+    softhsm.remove();
+    let mut agent = test.agent(&code);
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(&mut begun, number.trim()).await.expect("the same number");
+        }
+        if line.contains("Waiting for the certification authority's key") {
+            break;
+        }
+    }
+    shows(&mut begun, "Waiting for the certification authority").await;
+    // Others go on meanwhile, and so does this one by itself when the token is back.
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    journey::offer(&mut bob).await.expect("a code");
+    softhsm.insert();
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+async fn a_wrong_pin_is_tried_once(database: Database) {
+    let (mut test, softhsm, _folder) = start(database).await;
+    test.world.kill_portal().await.expect("killed");
+    softhsm.put_pin("0000000000");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(&mut begun, number.trim()).await.expect("the same number");
+        }
+        if line.contains("Waiting for the certification authority's key") {
+            break;
+        }
+    }
+    // It is asked again whether the key is online; the PIN was tried once.
+    logged(&test, "has refused this PIN, and it is not tried again", 3).await;
+    assert_eq!(test.log().matches("the token refuses the PIN").count(), 1);
+    // A new process does not know what the old one has tried, and spends no try of a token that counts.
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    logged(&test, "the token counts wrong PINs", 2).await;
+    assert_eq!(test.log().matches("the token refuses the PIN").count(), 1);
+    // Somebody signs in by hand, but has not mended the file: one try more, and then the right PIN.
+    softhsm.tool(&["--list-objects"]);
+    logged(&test, "the token refuses the PIN", 2).await;
+    softhsm.put_pin(PIN);
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_eq!(ended(&mut begun).await["status"], "success");
+    assert_eq!(test.log().matches("the token refuses the PIN").count(), 2);
+}
+
+/// Waits until the portal has logged something so many times.
+async fn logged(test: &TestWorld, text: &str, times: usize) {
+    let mut tries = 0;
+    while test.log().matches(text).count() < times {
+        tries += 1;
+        assert!(tries < 600, "never logged: {text}\n{}", test.log());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

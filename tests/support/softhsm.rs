@@ -1,0 +1,91 @@
+//! A SoftHSM2 token of a test's own.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sealwright::hsm::HsmOptions;
+
+use super::run;
+
+pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+pub const PIN: &str = "5839201746";
+const TOKEN: &str = "sealwright-test";
+
+pub struct SoftHsm {
+    folder: PathBuf,
+}
+
+impl SoftHsm {
+    pub fn start(folder: &Path) -> Self {
+        let folder = folder.join("softhsm");
+        std::fs::create_dir_all(folder.join("tokens")).expect("a folder");
+        let here = folder.display();
+        let configuration = format!(
+            "directories.tokendir = {here}/tokens\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = true\n"
+        );
+        std::fs::write(folder.join("softhsm2.conf"), configuration).expect("written");
+        let worker = format!(
+            "#!/bin/sh\nSOFTHSM2_CONF='{here}/softhsm2.conf' exec '{}' \"$@\"\n",
+            env!("CARGO_BIN_EXE_sealwright")
+        );
+        std::fs::write(folder.join("worker"), worker).expect("written");
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.join("worker"), executable).expect("permissions");
+        let softhsm = Self { folder };
+        softhsm.put_pin(PIN);
+        softhsm
+            .run("softhsm2-util", &["--init-token", "--free", "--label", TOKEN, "--so-pin", "86420975", "--pin", PIN]);
+        softhsm
+    }
+
+    /// What the configuration says of a key in this token.
+    pub fn options(&self, key: &str) -> HsmOptions {
+        HsmOptions {
+            module: PathBuf::from(MODULE),
+            token: TOKEN.to_owned(),
+            key: key.to_owned(),
+            pin_file: self.folder.join("pin"),
+            worker: Some(self.folder.join("worker")),
+        }
+    }
+
+    /// Writes the PIN that the portal reads.
+    pub fn put_pin(&self, pin: &str) {
+        std::fs::write(self.folder.join("pin"), format!("{pin}\n")).expect("written");
+    }
+
+    /// Runs a foreign program on the token.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        run(program, arguments, &[("SOFTHSM2_CONF", &self.folder.join("softhsm2.conf"))])
+    }
+
+    /// pkcs11-tool, signed in to the token.
+    pub fn tool(&self, arguments: &[&str]) -> String {
+        let all = [&["--module", MODULE, "--token-label", TOKEN, "--login", "--pin", PIN], arguments].concat();
+        self.run("pkcs11-tool", &all)
+    }
+
+    /// Takes the token out.
+    pub fn remove(&self) {
+        std::fs::rename(self.folder.join("tokens"), self.folder.join("tokens.out")).expect("taken out");
+        std::fs::create_dir(self.folder.join("tokens")).expect("a folder");
+    }
+
+    /// Puts it back.
+    pub fn insert(&self) {
+        std::fs::remove_dir_all(self.folder.join("tokens")).expect("removed");
+        std::fs::rename(self.folder.join("tokens.out"), self.folder.join("tokens")).expect("put back");
+    }
+
+    /// The processes that have the module loaded, by what they were started with.
+    pub fn workers(&self) -> Vec<i32> {
+        let marker = format!("SOFTHSM2_CONF={}", self.folder.join("softhsm2.conf").display());
+        let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+            let id: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let read = |file: &str| std::fs::read(format!("/proc/{id}/{file}")).ok();
+            let is_worker = String::from_utf8_lossy(&read("cmdline")?).contains("hsm-worker");
+            (is_worker && String::from_utf8_lossy(&read("environ")?).contains(&marker)).then_some(id)
+        });
+        processes.collect()
+    }
+}
