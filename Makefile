@@ -1,5 +1,5 @@
 # What to type. Everything with logic is a program or a test; this file stays thin.
-.PHONY: help setup build demo test check fix clean
+.PHONY: help setup build demo test bench check fix clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort
@@ -18,6 +18,11 @@ demo: ## A whole portal on this computer; with ONCE=1 it ends when alice's card 
 test: ## Run every test, on both databases and with every real part
 	@.ci/setup
 	@.ci/test
+
+bench: ## Measure what the README says of speed and memory
+	@.ci/setup
+	cargo build --release --workspace --bins --benches
+	cargo bench --workspace --bench portal
 
 check: ## What .ci/run checks beside the tests: format, lints, documents
 	cargo fmt --all --check

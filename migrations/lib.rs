@@ -9,6 +9,7 @@ mod m20261121_000002_people;
 mod m20261121_000003_cards;
 mod m20261121_000004_pki;
 mod m20261121_000005_audit;
+mod m20261122_000006_programs;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_cards::Migration),
             Box::new(m20261121_000004_pki::Migration),
             Box::new(m20261121_000005_audit::Migration),
+            Box::new(m20261122_000006_programs::Migration),
         ]
     }
 }

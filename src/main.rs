@@ -33,6 +33,8 @@ enum Command {
         #[command(subcommand)]
         command: commands::audit::Command,
     },
+    /// Accounts of programs that call the API.
+    ServiceAccount(commands::service_account::Options),
     /// A key in a token, for the portal that started this.
     #[command(name = hsm::worker::COMMAND, hide = true)]
     HsmWorker,
@@ -47,6 +49,7 @@ async fn main() -> ExitCode {
         Command::HsmWorker => return hsm::worker::run(),
         Command::Check { paths } => return commands::check::run(&paths),
         Command::Ca { command } => commands::ca::run(command),
+        Command::ServiceAccount(options) => commands::service_account::run(options).await,
         Command::Audit { command } => commands::audit::run(command).await,
         Command::Demo(options) => commands::demo::run(options).await,
     };

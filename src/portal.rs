@@ -15,6 +15,7 @@ use crate::activities::{self, Rooms, Stock};
 use crate::auth::Roles;
 use crate::auth::header::HeaderSignIn;
 use crate::auth::roles::{ROLES, SYSTEM};
+use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
 use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
@@ -44,6 +45,7 @@ pub struct Portal {
     pub engine: Engine,
     pub sign_in: Arc<HeaderSignIn>,
     pub sessions: Sessions,
+    pub service_accounts: ServiceAccounts,
     pub roles: Roles,
     pub pairings: Pairings,
     pub sealing: Arc<SealingKey>,
@@ -114,6 +116,7 @@ impl Portal {
             &configuration.personalization.slots,
             &configuration.issuing_authority,
             &configuration.server.public_url,
+            configuration.blocked_keys_file.as_deref(),
         )?;
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = open_store(&configuration).await?;
@@ -159,6 +162,7 @@ impl Portal {
         let engine = Engine::new(parts).await?;
         Ok(Self {
             sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes),
+            service_accounts: ServiceAccounts::new(store.clone(), clock.clone()),
             pairings: Pairings::new(store.clone(), clock.clone(), &node),
             configuration: Arc::new(configuration),
             store,

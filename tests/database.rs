@@ -19,7 +19,7 @@ async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>
             (Store::open(&url, "default").await.expect("opened"), folder, None)
         }
         Database::Postgres => {
-            let postgres = Postgres::start(folder.path()).await;
+            let postgres = Postgres::start(folder.path(), false).await;
             (Store::open(&postgres.url, "default").await.expect("opened"), folder, Some(postgres))
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 mod api;
+mod api_programs;
 mod architecture;
 mod audit_chain;
 mod database;
@@ -11,6 +12,7 @@ mod hsm;
 mod journey;
 mod pages;
 mod proxies;
+mod roles;
 mod scenarios;
 mod sign_in;
 mod support;

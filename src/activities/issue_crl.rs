@@ -70,8 +70,10 @@ impl Activity for IssueCrl {
         fail_point!("pki.issue-crl");
         let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
         let at = milliseconds(call.now);
-        let number =
-            certificates::latest_list(self.store.read(), &plan.authority).await?.map_or(1, |list| list.number + 1);
+        // The time, so that a number rises also after a restore from a backup that does not know the last ones; and one more than the last, so
+        // that it rises also when the clock was set back.
+        let latest = certificates::latest_list(self.store.read(), &plan.authority).await?.map_or(0, |list| list.number);
+        let number = call.now.unix_timestamp().max(latest + 1);
         let revoked: Vec<Revoked> = certificates::revoked(self.store.read(), &plan.authority, at)
             .await?
             .iter()

@@ -88,6 +88,9 @@ pub(super) async fn prepare(
         Err(error) => return Ok(refuse("request", &error.to_string())),
     };
     let public_key_digest = random::digest(request.subject_public_key_info());
+    if issuance.is_blocked(&public_key_digest) {
+        return Ok(refuse("blocked-key", "the key is known to be compromised, or is an authority's own"));
+    }
     for other in certificates::of_key(tx, &public_key_digest).await? {
         // A repeat finds its own intent.
         let is_own = other.instance == call.instance.id;

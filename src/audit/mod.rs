@@ -68,6 +68,8 @@ pub enum Event {
     CertificateRevoked { authority: String, serial: String, reason: String },
     CertificatesPublished { count: usize },
     RevocationListIssued { authority: String, number: i64 },
+    ServiceAccountAdded { name: String, role: String },
+    ServiceAccountRevoked { name: String },
     PersonErased { records: u64 },
 }
 

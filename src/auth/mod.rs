@@ -5,6 +5,7 @@ mod command;
 pub mod header;
 pub mod mutual_tls;
 pub mod roles;
+pub mod service_accounts;
 pub mod sessions;
 
 pub use roles::{Recheck, RoleOptions, Roles};

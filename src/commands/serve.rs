@@ -71,7 +71,7 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
                 .into()
             }))
             .wrap(from_fn(web::observe::observe))
-            .configure(api::v1::routes)
+            .configure(api::v1::routes(api::v1::Door::Session))
             .configure(web::routes)
     });
     let pages = match &portal.configuration.sign_in.proof {
@@ -89,6 +89,7 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
             .wrap(from_fn(api::nobody_signs_in))
             .wrap(from_fn(web::observe::observe))
             .configure(api::agent::routes)
+            .configure(api::v1::routes(api::v1::Door::ServiceAccount))
     })
     .workers(1)
     .bind(options.agent)
@@ -118,6 +119,9 @@ async fn keep_house(portal: Portal, stop: CancellationToken) {
         if let Err(error) = portal.sessions.expire().await {
             tracing::error!(%error, "old sessions could not be forgotten");
         }
+        if let Err(error) = portal.engine.forget_keys().await {
+            tracing::error!(%error, "old idempotency keys could not be forgotten");
+        }
         if let Err(error) = refresh_list(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }
@@ -141,7 +145,7 @@ async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
         let half_over =
             |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
         if list.as_ref().is_none_or(half_over) {
-            portal.engine.start(&system, "issue-crl", Map::new()).await?;
+            portal.engine.start(&system, "issue-crl", Map::new(), None).await?;
         }
     }
     Ok(())

@@ -1,4 +1,6 @@
-//! The configuration: one TOML file, unknown keys are errors, secrets stand in files of their own.
+//! The configuration: one TOML file and variables that stand for its keys; unknown keys are errors, secrets stand in files of their own.
+
+mod environment;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use sealwright_pki::profile::ProfileOptions;
 use serde::Deserialize;
 use zeroize::Zeroizing;
+
+pub use environment::OverrideError;
 
 use crate::audit::HeadsOptions;
 use crate::auth::RoleOptions;
@@ -34,6 +38,8 @@ pub struct Configuration {
     pub sealing_key_file: PathBuf,
     /// The authority that issues people's certificates.
     pub issuing_authority: String,
+    /// SHA-256 digests of public keys (SubjectPublicKeyInfo) that are known to be compromised, one a line.
+    pub blocked_keys_file: Option<PathBuf>,
     pub authorities: BTreeMap<String, AuthorityOptions>,
     pub profiles: BTreeMap<String, ProfileOptions>,
     pub personalization: PersonalizationOptions,
@@ -126,6 +132,8 @@ pub enum ConfigurationError {
     File { path: PathBuf, error: std::io::Error },
     #[error("{path}: {error}")]
     Syntax { path: PathBuf, error: Box<toml::de::Error> },
+    #[error(transparent)]
+    Override(#[from] OverrideError),
     #[error("server: the three addresses must differ")]
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
@@ -140,8 +148,16 @@ impl Configuration {
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigurationError::File { path: path.to_owned(), error })?;
-        let configuration: Self = toml::from_str(&text)
-            .map_err(|error| ConfigurationError::Syntax { path: path.to_owned(), error: Box::new(error) })?;
+        let wrong = |error| ConfigurationError::Syntax { path: path.to_owned(), error: Box::new(error) };
+        // The file alone first: its own mistakes are named with their lines.
+        let mut table: toml::Table = toml::from_str(&text).map_err(wrong)?;
+        if std::env::vars_os().any(|(name, _)| environment::is_ours(&name)) {
+            environment::apply(&mut table, std::env::vars())?;
+            let configuration: Self = table.try_into().map_err(wrong)?;
+            configuration.check()?;
+            return Ok(configuration);
+        }
+        let configuration: Self = toml::from_str(&text).map_err(wrong)?;
         configuration.check()?;
         Ok(configuration)
     }

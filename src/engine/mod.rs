@@ -13,6 +13,7 @@ pub mod contract;
 mod definitions;
 mod dispatch;
 mod events;
+pub mod idempotency;
 pub mod registry;
 pub mod reports;
 pub mod rights;
@@ -63,6 +64,9 @@ pub enum EngineError {
     Unfit,
     #[error("an activity failed: {0}")]
     Activity(&'static str),
+    /// An idempotency key was used before, with another request.
+    #[error("the key was used for another request")]
+    KeyReused,
     #[error(transparent)]
     Unknown(#[from] rights::Unknown),
     #[error("the definition {name} version {version} is not there")]

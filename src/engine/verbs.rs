@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::arguments::checked_arguments;
 use super::commit::{Commit, person};
+use super::idempotency::{Key, REMEMBERED};
 use super::rights::{
     Operation, Question, may_answer, may_see, may_start, operations, question, questions, sees_others,
 };
@@ -20,7 +21,7 @@ use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Stored, VisibleTo};
 use crate::store::jobs::JobRow;
 use crate::store::waits::TimerRow;
-use crate::store::{StoreError, Tx, instances, jobs, waits};
+use crate::store::{StoreError, Tx, idempotency, instances, jobs, waits};
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -85,14 +86,31 @@ impl Engine {
     /// Starts a workflow for the caller. A second start of what is held gives the first.
     ///
     /// # Errors
-    /// [`EngineError::Forbidden`] when the role may not, [`EngineError::Rejected`] for wrong arguments.
+    /// [`EngineError::Forbidden`] when the role may not, [`EngineError::Rejected`] for wrong arguments, [`EngineError::KeyReused`].
     pub async fn start(
         &self,
         caller: &Caller,
         workflow: &str,
         arguments: Map<String, Value>,
+        key: Option<Key>,
     ) -> Result<Uuid, EngineError> {
-        self.start_with(caller, workflow, arguments, |_, _, _| async { Ok(()) }).await
+        let (used, login) = (key.clone(), caller.actor.person.login.clone());
+        let now = self.clock().now_ms();
+        let remember = move |tx: Tx, id: Uuid, _: Arc<Definition>| {
+            let (key, login) = (key.clone(), login.clone());
+            async move {
+                match key {
+                    Some(key) => key.remember(&tx, &login, id, now).await,
+                    None => Ok(()),
+                }
+            }
+        };
+        match (self.start_with(caller, workflow, arguments, remember).await, used) {
+            (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => {
+                key.first(self.store(), &caller.actor.person.login).await
+            }
+            (started, _) => started,
+        }
     }
 
     /// The same, with bookkeeping of the caller's own in the transaction of a new instance.
@@ -159,14 +177,35 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotFound`] for what the caller may not see, [`EngineError::Rejected`] for what may not be done,
-    /// [`EngineError::Unknown`] when it cannot be found out whether two people are one.
-    pub async fn act(&self, caller: &Caller, id: Uuid, act: Act) -> Result<(), EngineError> {
+    /// [`EngineError::Unknown`] when it cannot be found out whether two people are one, [`EngineError::KeyReused`].
+    pub async fn act(&self, caller: &Caller, id: Uuid, act: Act, key: Option<Key>) -> Result<(), EngineError> {
         let view = self.view(caller, id).await?;
-        self.check_four_eyes(&view, &caller.actor, &act.action).await?;
+        let login = &caller.actor.person.login;
+        match (self.act_once(caller, &view, act, key.clone()).await, key) {
+            // It was done before, by the same request.
+            (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => {
+                key.first(self.store(), login).await.map(drop)
+            }
+            // What was done before may have moved the instance on.
+            (Err(error), Some(key)) => match key.first(self.store(), login).await {
+                Ok(_) => Ok(()),
+                Err(EngineError::NotFound) => Err(error),
+                Err(other) => Err(other),
+            },
+            (acted, _) => acted,
+        }
+    }
+
+    async fn act_once(&self, caller: &Caller, view: &View, act: Act, key: Option<Key>) -> Result<(), EngineError> {
+        let id = view.stored.instance.id;
+        self.check_four_eyes(view, &caller.actor, &act.action).await?;
         let (actor, revision) = (caller.actor.clone(), view.stored.revision);
         dispatch::write(self, caller.origin(), move |engine, tx, origin| {
-            let (actor, act) = (actor.clone(), act.clone());
+            let (actor, act, key) = (actor.clone(), act.clone(), key.clone());
             Box::pin(async move {
+                if let Some(key) = key {
+                    key.remember(&tx, &actor.person.login, id, engine.clock().now_ms()).await?;
+                }
                 let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
                 let definition = engine.definitions().of(&stored.instance.workflow, stored.instance.version)?;
                 let event = event(&definition, &stored, actor, &act)?;
@@ -210,6 +249,18 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Forgets idempotency keys that were used more than a day ago.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn forget_keys(&self) -> Result<u64, EngineError> {
+        let before = self.clock().now_ms() - REMEMBERED;
+        Ok(self
+            .store()
+            .write::<_, StoreError, _, _>(move |tx| async move { idempotency::expire(&tx, before).await })
+            .await?)
     }
 
     /// One instance with its history.

@@ -1,5 +1,6 @@
 //! The certification authorities of a tenant: their certificates, their signers and the profiles.
 
+mod blocked_keys;
 mod options;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::certificates::CertificateRow;
 
+use blocked_keys::BlockedKeys;
 pub use options::{AuthorityOptions, IssuanceError, SlotOptions, load};
 
 /// An authority that can sign.
@@ -34,6 +36,7 @@ pub struct Issuance {
     /// Files of lists that somebody else signs.
     lists: Arc<BTreeMap<String, PathBuf>>,
     issuing: Arc<str>,
+    blocked: Arc<BlockedKeys>,
 }
 
 impl Issuance {
@@ -48,6 +51,12 @@ impl Issuance {
 
     pub fn issuer(&self, name: &str) -> Option<&Issuer> {
         self.issuers.get(name)
+    }
+
+    /// Whether nobody may have this key certified: it is known to be compromised, or an authority's own. The digest is SHA-256 of its
+    /// SubjectPublicKeyInfo, hexadecimal.
+    pub fn is_blocked(&self, key_digest: &str) -> bool {
+        self.blocked.contains(key_digest)
     }
 
     /// The file with the list of an authority that does not sign here.

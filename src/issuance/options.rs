@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::hsm::{HsmKey, HsmOptions};
 
-use super::{Issuance, Issuer, KeyAlgorithmName, Slot, SlotName};
+use super::{BlockedKeys, Issuance, Issuer, KeyAlgorithmName, Slot, SlotName};
 
 /// An authority in the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +45,8 @@ pub struct SlotOptions {
 pub enum IssuanceError {
     #[error("{path} cannot be read")]
     File { path: PathBuf },
+    #[error("{path}:{line}: not a SHA-256 digest in hexadecimal")]
+    BlockedKeys { path: PathBuf, line: usize },
     #[error("authority `{name}`: {why}")]
     Authority { name: String, why: String },
     #[error("authority `{0}` has a certificate and a key that do not belong together")]
@@ -69,7 +71,9 @@ pub fn load(
     slots: &[SlotOptions],
     issuing: &str,
     public_url: &str,
+    blocked_keys: Option<&Path>,
 ) -> Result<(Issuance, Vec<Slot>), IssuanceError> {
+    let mut blocked = blocked_keys.map(BlockedKeys::read).transpose()?.unwrap_or_default();
     let mut issuers = BTreeMap::new();
     let mut roots = BTreeMap::new();
     let mut lists = BTreeMap::new();
@@ -77,6 +81,9 @@ pub fn load(
         let pem = read(&options.certificate)?;
         let der = certificate::from_pem("CERTIFICATE", &pem).into_iter().next();
         let der = der.ok_or_else(|| authority_error(name, "the file holds no certificate"))?;
+        let summary =
+            certificate::summary(&der).ok_or_else(|| authority_error(name, "the certificate cannot be read"))?;
+        blocked.add(&summary.subject_public_key_info);
         if options.key.is_none() && options.hsm.is_none() {
             roots.insert(name.clone(), der);
             lists.extend(options.revocation_list.clone().map(|path| (name.clone(), path)));
@@ -104,6 +111,7 @@ pub fn load(
         roots: Arc::new(roots),
         lists: Arc::new(lists),
         issuing: Arc::from(issuing),
+        blocked: Arc::new(blocked),
     };
     Ok((issuance, slots))
 }

@@ -1,5 +1,8 @@
 //! Public keys: which ones a certificate may have, and the weak ones that it may not.
 
+mod fermat;
+mod roca;
+
 use der::Decode;
 use serde::{Deserialize, Serialize};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
@@ -52,6 +55,10 @@ pub enum WeakKey {
     RsaModulus,
     #[error("the RSA exponent is not an odd number from 65537")]
     RsaExponent,
+    #[error("the RSA key is of a generator whose keys can be factored (CVE-2017-15361)")]
+    Roca,
+    #[error("the RSA key has primes that are too close together")]
+    Fermat,
     #[error("the point is not on its curve")]
     NotOnCurve,
 }
@@ -104,6 +111,12 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     // SP 800-56B: below 2^256.
     if !odd || !at_least_f4 || exponent.len() > 32 {
         return Err(WeakKey::RsaExponent);
+    }
+    if roca::has_fingerprint(modulus) {
+        return Err(WeakKey::Roca);
+    }
+    if fermat::is_factored(modulus) {
+        return Err(WeakKey::Fermat);
     }
     Ok(algorithm)
 }

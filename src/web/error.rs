@@ -96,6 +96,11 @@ impl From<EngineError> for PageError {
                 "You have said so already",
                 "Your yes counts once. Somebody else must say yes too.",
             ),
+            EngineError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Used before",
+                "This idempotency key was used for another request. Use a new one.",
+            ),
             EngineError::Unknown(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",

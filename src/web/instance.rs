@@ -124,7 +124,7 @@ pub async fn act(
         .filter_map(|(name, value)| Some((name.strip_prefix("field_")?.to_owned(), Value::from(value.clone()))))
         .collect();
     let act = Act { step: form.step, action: form.action.clone(), fields, shown: form.fields.get("shown").cloned() };
-    portal.engine.act(&caller, parse(&id)?, act).await?;
+    portal.engine.act(&caller, parse(&id)?, act, None).await?;
     // A question of a part is answered on the page of the whole.
     let page = form.fields.get("page").map_or(Ok(id.clone()), |page| parse(page).map(|page| page.to_string()))?;
     Ok(visitor.finish(back(&page, &form)))

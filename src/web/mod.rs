@@ -17,7 +17,7 @@ use actix_web::web;
 use askama::Template;
 
 pub use error::{PageError, with_request_id};
-pub use visitor::{Visitor, visitor};
+pub use visitor::{COOKIE, Visitor, visitor};
 
 /// The routes of the pages.
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -17,7 +17,8 @@ use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 use crate::store::sessions::SessionRow;
 
-const COOKIE: &str = "__Host-sealwright";
+/// The session's cookie.
+pub const COOKIE: &str = "__Host-sealwright";
 
 /// A signed-in person.
 #[derive(Debug)]

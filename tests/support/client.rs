@@ -35,6 +35,11 @@ impl Client {
         client
     }
 
+    /// The token of the session, for what changes something.
+    pub fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.base))

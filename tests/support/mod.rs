@@ -83,13 +83,13 @@ impl TestWorld {
 
     /// The same, where so many RA operators decide on signature certificates.
     pub async fn start_with_approvals(database: Database, approvals: u32) -> Self {
-        Self::start_from(database, |options| options.approvals = approvals).await
+        Self::start_from(database, |options| ask_for_approvals(options, approvals)).await
     }
 
     /// The same, on a directory of the test's own.
     pub async fn start_on(database: Database, directory: ForeignDirectory, approvals: u32) -> Self {
         Self::start_from(database, |options| {
-            options.approvals = approvals;
+            ask_for_approvals(options, approvals);
             options.directory = Some(directory);
         })
         .await
@@ -109,7 +109,7 @@ impl TestWorld {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
             Database::Sqlite => None,
-            Database::Postgres => Some(Postgres::start(folder.path()).await),
+            Database::Postgres => Some(Postgres::start(folder.path(), false).await),
         };
         let mut options = WorldOptions::new(&folder.path().join("world"), programs());
         options.database = postgres.as_ref().map(|postgres| postgres.url.clone());
@@ -190,6 +190,15 @@ impl TestWorld {
     /// Every line that the portal has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.world.folder.join("portal.log")).expect("the log")
+    }
+}
+
+/// Has so many RA operators decide on signature certificates.
+fn ask_for_approvals(options: &mut WorldOptions, approvals: u32) {
+    let title = "title = \"Signatures\"\n";
+    let asks = format!("{title}approval = \"ra\"\napprovals = {approvals}\n");
+    if approvals > 0 {
+        options.profiles = options.profiles.replace(title, &asks);
     }
 }
 

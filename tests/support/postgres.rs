@@ -15,7 +15,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    pub async fn start(folder: &Path) -> Self {
+    /// Without `fsync` it may lose what it has when the machine does: a test is over then.
+    pub async fn start(folder: &Path, fsync: bool) -> Self {
+        let option = if fsync { "fsync=on" } else { "fsync=off" };
         // The server refuses to run as root and must reach its folder.
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("permissions");
         let data = folder.join("postgres");
@@ -46,7 +48,7 @@ impl Postgres {
         assert!(made.success(), "initdb failed");
         let port = free_address().expect("a port").port();
         let mut server = command("postgres")
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", option, "-k"])
             .arg(&data)
             .arg("-D")
             .arg(&cluster)

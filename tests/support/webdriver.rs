@@ -12,6 +12,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use sealwright::commands::demo::world::free_address;
 use serde_json::{Value, json};
 
+/// The auditor of accessibility, which runs in the page.
+const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/var/tools/axe/node_modules/axe-core/axe.min.js");
+
 pub struct Chromium {
     client: Client,
     _driver: Driver,
@@ -22,7 +25,9 @@ struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        drop(self.0.kill());
+        // Asked to end, so that the browser ends with it.
+        let id = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
+        let _gone = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
         drop(self.0.wait());
     }
 }
@@ -125,7 +130,22 @@ impl Chromium {
         answered.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
-    /// Takes pictures at three widths, light and dark; nothing may be wider than the window.
+    /// Nothing that axe-core finds against WCAG 2.2 AA.
+    async fn is_accessible(&self, name: &str) {
+        let source =
+            std::fs::read_to_string(AXE).unwrap_or_else(|error| panic!("{AXE} (make test installs it): {error}"));
+        self.run(&source).await;
+        let audit = "const done = arguments[arguments.length - 1];
+            const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+            axe.run(document, { runOnly: { type: 'tag', values: tags } }).then(
+                (found) => done(found.violations.map((rule) =>
+                    rule.id + ': ' + rule.help + ': ' + rule.nodes.map((node) => node.html).join(' '))),
+                (error) => done([String(error)]));";
+        let found = self.client.execute_async(audit, Vec::new()).await.expect("an audit");
+        assert_eq!(found, json!([]), "{name} is not accessible to everybody");
+    }
+
+    /// Takes pictures at three widths, light and dark; nothing may be wider than the window, or out of reach for somebody.
     pub async fn pictures(&self, folder: &Path, name: &str) {
         std::fs::create_dir_all(folder).expect("a folder");
         for width in [390, 768, 1280] {
@@ -136,6 +156,10 @@ impl Chromium {
                 self.devtools("Emulation.setEmulatedMedia", feature).await;
                 let wide = self.run("return document.documentElement.scrollWidth > window.innerWidth + 1").await;
                 assert_eq!(wide, Value::Bool(false), "{name} is wider than {width}");
+                // The middle width has nothing that the others have not.
+                if width != 768 {
+                    self.is_accessible(name).await;
+                }
                 let capture = json!({ "format": "png", "captureBeyondViewport": true });
                 let picture = self.devtools("Page.captureScreenshot", capture).await;
                 let bytes = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");

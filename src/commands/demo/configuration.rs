@@ -27,8 +27,8 @@ pub struct Written<'a> {
     pub directory: &'a str,
     pub groups: &'a str,
     pub cards: &'a str,
-    /// How many RA operators decide on signature certificates.
-    pub approvals: u32,
+    /// The sections `[profiles.…]` and `[personalization]`.
+    pub profiles: &'a str,
     /// The section `[sign-in.proof]`; a secret in a file when nothing is said.
     pub proof: Option<&'a str>,
     /// The token that keeps the issuing authority's key.
@@ -40,7 +40,7 @@ pub struct Written<'a> {
 /// # Errors
 /// A file cannot be written.
 pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
-    let Written { folder, database, secret, directory, groups, cards, approvals, proof, hsm } = written;
+    let Written { folder, database, secret, directory, groups, cards, profiles, proof, hsm } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
     let passphrase = random::token()?;
     let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
@@ -62,13 +62,6 @@ pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) 
             pin_file.display(),
             worker.as_ref().map(|worker| format!("\nworker = \"{}\"", worker.display())).unwrap_or_default()
         ),
-    };
-    let profiles = match approvals {
-        0 => PROFILES.to_owned(),
-        number => {
-            let title = "title = \"Signatures\"\n";
-            PROFILES.replace(title, &format!("{title}approval = \"ra\"\napprovals = {number}\n"))
-        }
     };
     let text = format!(
         r#"# Written by `sealwright demo`; a real configuration looks the same.
@@ -130,7 +123,7 @@ key-file = "{here}/audit-key.pem"
 }
 
 /// The two profiles that every installation begins with.
-const PROFILES: &str = include_str!("profiles.toml");
+pub const PROFILES: &str = include_str!("profiles.toml");
 
 /// Writes the agent's configuration, and a script that calls it with the demo's readers.
 ///

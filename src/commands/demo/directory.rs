@@ -22,6 +22,17 @@ struct Entry {
     attributes: Vec<(String, Vec<Vec<u8>>)>,
 }
 
+/// Somebody without a story.
+fn further_person(number: usize) -> String {
+    format!(
+        "dn: uid=person-{number},ou=people,dc=demo,dc=test\nobjectClass: person\nobjectClass: inetOrgPerson\n\
+         entryUUID: 5a1f0c9e-0001-4000-9000-{number:012}\nuid: person-{number}\ncn: Person {number}\nsn: {number}\n\
+         mail: person-{number}@demo.test\nemployeeNumber: 9{number:06}\nuserPrincipalName: person-{number}@corp.demo.test\n\
+         objectSid: S-1-5-21-1004336348-1177238915-682003330-{}\n",
+        20_000 + number
+    )
+}
+
 /// The entries and the one account that may bind.
 pub struct Directory {
     bind_dn: String,
@@ -30,8 +41,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    pub fn new(bind_dn: &str, password: &str) -> Self {
-        let entries = PEOPLE.split("\n\n").filter_map(entry).collect();
+    /// The people of the demo, and so many more.
+    pub fn new(bind_dn: &str, password: &str, further_people: usize) -> Self {
+        let further = (0..further_people).map(further_person);
+        let entries = PEOPLE.split("\n\n").map(str::to_owned).chain(further).filter_map(|text| entry(&text)).collect();
         Self { bind_dn: bind_dn.to_owned(), password: password.to_owned(), entries: Mutex::new(entries) }
     }
 

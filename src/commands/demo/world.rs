@@ -73,8 +73,10 @@ pub struct WorldOptions {
     pub cards: String,
     /// Another directory than the embedded one.
     pub directory: Option<ForeignDirectory>,
-    /// How many RA operators decide on signature certificates; none when it is not said.
-    pub approvals: u32,
+    /// The sections `[profiles.…]` and `[personalization]`.
+    pub profiles: String,
+    /// So many people more in the embedded directory, `person-0` and on.
+    pub further_people: usize,
     /// The token that keeps the issuing authority's key; a file when nothing is said.
     pub hsm: Option<HsmOptions>,
     /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
@@ -102,7 +104,8 @@ impl WorldOptions {
             environment: Vec::new(),
             cards: "any-blank = true".to_owned(),
             directory: None,
-            approvals: 0,
+            profiles: configuration::PROFILES.to_owned(),
+            further_people: 0,
             hsm: None,
             proof: None,
             address: None,
@@ -136,8 +139,19 @@ impl World {
     /// # Errors
     /// What does not start.
     pub async fn start(options: WorldOptions) -> anyhow::Result<Self> {
-        let WorldOptions { folder, programs, database, environment, cards, directory, approvals, hsm, proof, address } =
-            options;
+        let WorldOptions {
+            folder,
+            programs,
+            database,
+            environment,
+            cards,
+            directory,
+            profiles,
+            further_people,
+            hsm,
+            proof,
+            address,
+        } = options;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
@@ -152,7 +166,7 @@ impl World {
                 (section, groups, logins.into_iter().map(|login| (login.clone(), login)).collect())
             }
             None => {
-                let (section, people) = start_directory(&folder, &password).await?;
+                let (section, people) = start_directory(&folder, &password, further_people).await?;
                 (section, GROUPS.to_owned(), people)
             }
         };
@@ -171,7 +185,7 @@ impl World {
             directory: &directory,
             groups: &groups,
             cards: &cards,
-            approvals,
+            profiles: &profiles,
             proof: proof.as_deref(),
             hsm: hsm.as_ref(),
         };
@@ -253,6 +267,11 @@ impl World {
         place.take().context("no card in the reader")?.kill().await?;
         anyhow::ensure!(watch.wait().await?.success(), "{reader} still shows the card");
         Ok(())
+    }
+
+    /// The portal's process; none when it has ended.
+    pub fn portal_id(&self) -> u32 {
+        self.portal.id().unwrap_or_default()
     }
 
     /// Whether the portal has ended by itself.
@@ -360,8 +379,12 @@ async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(Child, 
 }
 
 /// Starts the embedded directory; gives the section of the configuration and the people in it.
-async fn start_directory(folder: &Path, password: &str) -> anyhow::Result<(String, Vec<(String, String)>)> {
-    let directory = Arc::new(Directory::new(BIND_DN, password));
+async fn start_directory(
+    folder: &Path,
+    password: &str,
+    further_people: usize,
+) -> anyhow::Result<(String, Vec<(String, String)>)> {
+    let directory = Arc::new(Directory::new(BIND_DN, password, further_people));
     let people = directory.people();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let section = format!(

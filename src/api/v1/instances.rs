@@ -1,0 +1,171 @@
+//! Start, act, view and list.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::caller::Client;
+use super::problem::Problem;
+use super::views::{InstanceView, List, Summary};
+use crate::engine::idempotency::Key;
+use crate::engine::verbs::Act;
+use crate::portal::Portal;
+use crate::random;
+use crate::store::instances::Filter;
+
+/// Instances in one answer, at most.
+const MOST: u64 = 200;
+
+/// A workflow to start.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartBody {
+    workflow: String,
+    /// What the workflow asks for at its start.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    data: Map<String, Value>,
+}
+
+/// The instance that was started, or that holds the same already.
+#[derive(Serialize, ToSchema)]
+pub struct Started {
+    id: Uuid,
+}
+
+/// An action to take.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActBody {
+    /// The step that was looked at.
+    step: u64,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+    /// The digest `shown` of the question; an approval cannot do without.
+    shown: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct ListQuery {
+    workflow: Option<String>,
+    #[serde(default)]
+    open: bool,
+    #[serde(default)]
+    stuck: bool,
+    #[serde(default)]
+    tasks: bool,
+}
+
+/// Instances that the caller may see, the newest first, at most 200.
+#[utoipa::path(
+    get, path = "/api/v1/instances",
+    params(
+        ("workflow" = Option<String>, Query, description = "Only instances of this workflow."),
+        ("open" = Option<bool>, Query, description = "Only what has not ended."),
+        ("stuck" = Option<bool>, Query, description = "Only what cannot go on by itself, children too."),
+        ("tasks" = Option<bool>, Query, description = "Only questions that wait for the caller's role, children too; the oldest first."),
+    ),
+    responses(
+        (status = 200, body = List),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    query: web::Query<ListQuery>,
+) -> Result<HttpResponse, Problem> {
+    let client = Client::of(&portal, &request).await?;
+    let ListQuery { workflow, open, stuck, tasks } = query.into_inner();
+    let filter = if tasks { portal.engine.tasks_of(&client.caller) } else { Filter::default() };
+    let filter = Filter { workflow, only_open: open, only_stuck: stuck, ..filter };
+    let found = portal.engine.list(&client.caller, filter, MOST).await?;
+    let list = List { instances: found.iter().map(Summary::of).collect() };
+    Ok(client.finish(HttpResponse::Ok().json(list)))
+}
+
+/// Starts a workflow. A second start of what is held gives the first.
+#[utoipa::path(
+    post, path = "/api/v1/instances", request_body = StartBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same instance, for a day.")),
+    responses(
+        (status = 201, body = Started),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn start(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    body: web::Json<StartBody>,
+) -> Result<HttpResponse, Problem> {
+    let client = Client::of(&portal, &request).await?;
+    let key = key(&request, &*body)?;
+    let body = body.into_inner();
+    let id = portal.engine.start(&client.caller, &body.workflow, body.data, key).await?;
+    let response =
+        HttpResponse::Created().insert_header(("Location", format!("/api/v1/instances/{id}"))).json(Started { id });
+    Ok(client.finish(response))
+}
+
+/// One instance with its history.
+#[utoipa::path(
+    get, path = "/api/v1/instances/{id}", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = InstanceView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn view(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let client = Client::of(&portal, &request).await?;
+    let view = portal.engine.view(&client.caller, *id).await?;
+    Ok(client.finish(HttpResponse::Ok().json(InstanceView::of(&view))))
+}
+
+/// Takes an action of the present state, or `resume`, `cancel`, `claim`, `release`.
+#[utoipa::path(
+    post, path = "/api/v1/instances/{id}/actions/{action}", request_body = ActBody,
+    params(
+        ("id" = Uuid, Path), ("action" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key acts once, for a day."),
+    ),
+    responses(
+        (status = 200, body = InstanceView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn act(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    path: web::Path<(Uuid, String)>,
+    body: web::Json<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    let client = Client::of(&portal, &request).await?;
+    let key = key(&request, &*body)?;
+    let (id, action) = path.into_inner();
+    let ActBody { step, fields, shown } = body.into_inner();
+    portal.engine.act(&client.caller, id, Act { step, action, fields, shown }, key).await?;
+    let view = portal.engine.view(&client.caller, id).await?;
+    Ok(client.finish(HttpResponse::Ok().json(InstanceView::of(&view))))
+}
+
+/// The idempotency key of a request and the digest of what it asks for.
+fn key(request: &HttpRequest, body: &impl Serialize) -> Result<Option<Key>, Problem> {
+    let mut given = request.headers().get_all("idempotency-key");
+    let Some(value) = given.next() else { return Ok(None) };
+    let value = value.to_str().ok().filter(|value| (1..=128).contains(&value.len()) && given.next().is_none());
+    let detail = "An idempotency key is one header of 1 to 128 characters of ASCII.";
+    let value = value.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, detail))?;
+    let body = serde_json::to_string(body).unwrap_or_default();
+    let digest = random::digest(format!("{} {}\n{body}", request.method(), request.path()).as_bytes());
+    Ok(Some(Key { key: value.to_owned(), digest }))
+}

@@ -1,0 +1,43 @@
+//! Requests that may be sent twice: the same key does a thing once.
+
+use super::EngineError;
+use crate::store::idempotency::IdempotencyRow;
+use crate::store::{Access, Store, StoreError, Tx, idempotency};
+use uuid::Uuid;
+
+/// How long a key is remembered, in milliseconds.
+pub const REMEMBERED: i64 = 24 * 60 * 60_000;
+
+/// A key that a caller has chosen, and the digest of what it was sent with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub key: String,
+    pub digest: String,
+}
+
+impl Key {
+    /// Remembers the key in the transaction of what it is for.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when it was used before.
+    pub(super) async fn remember(&self, tx: &Tx, login: &str, instance: Uuid, at: i64) -> Result<(), StoreError> {
+        let row = IdempotencyRow {
+            tenant: tx.tenant().to_owned(),
+            login: login.to_owned(),
+            key: self.key.clone(),
+            digest: self.digest.clone(),
+            instance,
+            created_at: at,
+        };
+        idempotency::insert(tx, row).await
+    }
+
+    /// The instance of the request that used this key first.
+    ///
+    /// # Errors
+    /// [`EngineError::KeyReused`] when that was another request.
+    pub(super) async fn first(&self, store: &Store, login: &str) -> Result<Uuid, EngineError> {
+        let row = idempotency::find(store.read(), login, &self.key).await?.ok_or(EngineError::NotFound)?;
+        if row.digest == self.digest { Ok(row.instance) } else { Err(EngineError::KeyReused) }
+    }
+}

@@ -1,0 +1,128 @@
+//! The API as programs use it: service accounts, requests that are sent twice, and a description that is true.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::on_both_databases;
+use crate::support::client::{Client, answer};
+use crate::support::{Database, TestWorld, run};
+
+on_both_databases! {
+    a_service_account_calls_with_its_token_alone,
+    a_request_that_is_sent_twice_is_carried_out_once,
+    no_generated_request_is_an_error_of_the_server,
+}
+
+/// Runs `sealwright service-account`.
+fn account(test: &TestWorld, arguments: &[&str]) -> String {
+    let config = test.world.folder.join("sealwright.toml").display().to_string();
+    let all = [&["service-account"], arguments, &["--config", &config]].concat();
+    run(env!("CARGO_BIN_EXE_sealwright"), &all, &[]).trim().to_owned()
+}
+
+/// A request at the address where nobody signs in.
+async fn call(test: &TestWorld, path: &str, token: Option<&str>) -> (u16, Value) {
+    let mut request = reqwest::Client::new().get(format!("{}{path}", test.world.agent_url));
+    if let Some(token) = token {
+        request = request.header("authorization", token);
+    }
+    answer(request).await
+}
+
+async fn a_service_account_calls_with_its_token_alone(database: Database) {
+    let test = TestWorld::start(database).await;
+    let token = account(&test, &["add", "inventory", "--role", "auditor"]);
+    assert!(token.starts_with("sealwright_") && token.len() > 50, "{token}");
+    let bearer = format!("Bearer {token}");
+    let (status, list) = call(&test, "/api/v1/instances", Some(&bearer)).await;
+    assert_eq!((status, list["instances"].is_array()), (200, true), "{list}");
+    // It has the rights of its role: an auditor starts nothing.
+    let start = reqwest::Client::new().post(format!("{}/api/v1/instances", test.world.agent_url));
+    let start = start.header("authorization", &bearer).header("content-type", "application/json");
+    assert_eq!(answer(start.body("{\"workflow\":\"issue-crl\"}")).await.0, 403);
+    let wrong = format!("{bearer}x");
+    for token in [None, Some("Bearer "), Some("Bearer sealwright_guess"), Some(wrong.as_str()), Some(token.as_str())] {
+        assert_eq!(call(&test, "/api/v1/instances", token).await.0, 401, "{token:?}");
+    }
+    assert_eq!(test.audited("sign-in-refused").await.len(), 5);
+    // A token is nothing at the pages' address, and there is no session here.
+    let pages = reqwest::Client::new().get(format!("http://{}/api/v1/instances", test.world.pages));
+    assert_eq!(answer(pages.header("authorization", &bearer)).await.0, 403);
+    assert_eq!(call(&test, "/api/v1/session", Some(&bearer)).await.0, 404);
+    account(&test, &["revoke", "inventory"]);
+    assert_eq!(call(&test, "/api/v1/instances", Some(&bearer)).await.0, 401);
+    assert_eq!(account(&test, &["list"]), "inventory\tauditor\trevoked");
+    // Neither the log nor the database has the token.
+    assert!(!test.log().contains(&token));
+}
+
+async fn a_request_that_is_sent_twice_is_carried_out_once(database: Database) {
+    let test = TestWorld::start(database).await;
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    let post = async |path: &str, key: &str, body: &str| {
+        let request = carl.request(Method::POST, path).header("X-CSRF-Token", carl.csrf());
+        let request = request.header("content-type", "application/json").header("Idempotency-Key", key);
+        answer(request.body(body.to_owned())).await
+    };
+    let body = "{\"workflow\":\"issue-crl\"}";
+    // At the same moment, and again.
+    let (first, second) = tokio::join!(post("/api/v1/instances", "one", body), post("/api/v1/instances", "one", body));
+    assert_eq!((first.0, second.0), (201, 201), "{first:?} {second:?}");
+    assert_eq!(first.1["id"], second.1["id"]);
+    assert_eq!(post("/api/v1/instances", "one", body).await.1["id"], first.1["id"]);
+    // Another key is another request.
+    let other = post("/api/v1/instances", "two", body).await;
+    assert_ne!(other.1["id"], first.1["id"]);
+    for key in ["", &"x".repeat(129)] {
+        assert_eq!(post("/api/v1/instances", key, body).await.0, 400);
+    }
+    // Somebody else's key is theirs.
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let request = alice.request(Method::POST, "/api/v1/instances").header("X-CSRF-Token", alice.csrf());
+    let request = request.header("content-type", "application/json").header("Idempotency-Key", "one");
+    let (status, started) = answer(request.body("{\"workflow\":\"personalize\"}")).await;
+    assert_eq!(status, 201, "{started}");
+    assert_ne!(started["id"], first.1["id"]);
+    // An action: the second time it is done already, though its step is over.
+    let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+    let waits = carl.until(&path, |view| view["state"] == "insert-card").await;
+    let act = json!({ "step": waits["step"] }).to_string();
+    let path = format!("{path}/actions/cancel");
+    // A key is for one request alone.
+    assert_eq!(post(&path, "one", &act).await.0, 422);
+    assert_eq!(post(&path, "stop", &act).await.0, 200);
+    assert_eq!(post(&path, "stop", &act).await.0, 200);
+    assert_eq!(test.audited("workflow-acted").await.len(), 1);
+    assert_eq!(post(&path, "again", &act).await.0, 409);
+}
+
+/// schemathesis makes thousands of requests of the description: none may be an error of the server, and every answer is as described.
+async fn no_generated_request_is_an_error_of_the_server(database: Database) {
+    let test = TestWorld::start(database).await;
+    let token = account(&test, &["add", "schemathesis", "--role", "ca-operator"]);
+    let tool = format!("{}/var/tools/schemathesis/bin/schemathesis", env!("CARGO_MANIFEST_DIR"));
+    let url = format!("{}/api/v1/openapi.json", test.world.agent_url);
+    let header = format!("Authorization: Bearer {token}");
+    let said = run(
+        &tool,
+        &[
+            "run",
+            &url,
+            "--header",
+            &header,
+            "--checks",
+            "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance",
+            "--exclude-path",
+            "/api/v1/session",
+            "--max-examples",
+            "40",
+            "--seed",
+            "7",
+            "--generation-database",
+            "none",
+        ],
+        &[],
+    );
+    assert!(said.contains("No issues found") || said.contains("passed"), "{said}");
+    assert!(!test.log().contains("\"status\":500"));
+}

@@ -1,0 +1,104 @@
+//! The matrix of SECURITY.md: every page and verb for every role, cell by cell.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+
+use crate::on_both_databases;
+use crate::support::client::Client;
+use crate::support::{Database, TestWorld};
+
+on_both_databases! {
+    the_matrix_of_roles_is_true,
+}
+
+/// A line of the matrix: a request, and the status that each column gets.
+struct Line {
+    method: Method,
+    path: String,
+    cells: Vec<u16>,
+}
+
+/// Columns of the matrix, the first one without a sign-in: person and role.
+const COLUMNS: [(&str, &str); 5] =
+    [("alice", "user"), ("bob", "user"), ("rita", "ra-operator"), ("carl", "ca-operator"), ("carl", "auditor")];
+
+fn matrix() -> Vec<Line> {
+    let security = include_str!("../SECURITY.md");
+    let lines = security.lines().skip_while(|line| !line.starts_with("| request |")).skip(2);
+    let lines = lines.take_while(|line| line.starts_with('|')).map(|line| {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        let request = cells.next().expect("a request").trim_matches('`');
+        let (method, path) = request.split_once(' ').expect("a method and a path");
+        let cells: Vec<u16> = cells.map(|cell| cell.parse().expect("a status")).collect();
+        assert_eq!(cells.len(), COLUMNS.len() + 1, "{line}");
+        Line { method: method.parse().expect("a method"), path: path.to_owned(), cells }
+    });
+    lines.collect()
+}
+
+async fn the_matrix_of_roles_is_true(database: Database) {
+    let test = TestWorld::start(database).await;
+    let begun = test.alice().await;
+    let mut people = Vec::new();
+    for (login, role) in COLUMNS {
+        people.push(Client::sign_in(&test, login, role).await);
+    }
+    let nobody = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let matrix = matrix();
+    assert!(matrix.len() > 25, "{} lines", matrix.len());
+    let mut wrong = Vec::new();
+    for Line { method, path, cells } in &matrix {
+        // The instance is alice's; what it asks is not offered now, so that no cell changes the next one.
+        let path = path.replace("{instance}", &begun.instance);
+        let mut found = Vec::new();
+        let request = nobody.request(method.clone(), format!("http://{}{path}", test.world.pages));
+        found.push(request.send().await.expect("an answer").status().as_u16());
+        for person in &people {
+            let request = person.request(method.clone(), &path).header("X-HTTP-Method-Override", "DELETE");
+            let request = if path.starts_with("/api/") {
+                request.header("X-CSRF-Token", person.csrf()).header("content-type", "application/json")
+            } else {
+                request.header("content-type", "application/x-www-form-urlencoded")
+            };
+            let form = BTreeMap::from([("csrf", person.csrf()), ("step", "0"), ("action", "stop"), ("role", "user")]);
+            let form: Vec<String> = form.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let body = match path.as_str() {
+                "/api/v1/instances" => "{\"workflow\":\"issue-crl\"}".to_owned(),
+                path if path.starts_with("/api/") => "{\"step\":0}".to_owned(),
+                _ => form.join("&"),
+            };
+            let request = if *method == Method::POST { request.body(body) } else { request };
+            found.push(request.send().await.expect("an answer").status().as_u16());
+        }
+        if found != *cells {
+            wrong.push(format!("{method} {path}: found {found:?}, the matrix says {cells:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Every route is in the matrix.
+    let sources = [include_str!("../src/web/mod.rs"), include_str!("../src/api/v1/mod.rs")];
+    let mut missing = Vec::new();
+    for source in sources {
+        for route in source.split(".route(\"").skip(1) {
+            let (path, rest) = route.split_once('"').expect("a path");
+            let method = if rest.contains("web::post()") && rest.find("web::post()") < rest.find(')').map(|at| at + 20)
+            {
+                "POST"
+            } else {
+                "GET"
+            };
+            let path = path.replace("{id}", "{instance}");
+            let known = matrix.iter().any(|line| {
+                let known: Vec<&str> = line.path.trim_start_matches("/api/v1").split('/').collect();
+                let wanted: Vec<&str> = path.split('/').collect();
+                let is_same = |(wanted, known): (&&str, &&str)| wanted == known || wanted.starts_with('{');
+                line.method.as_str() == method && known.len() == wanted.len() && wanted.iter().zip(&known).all(is_same)
+            });
+            if !known {
+                missing.push(format!("{method} {path}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in the matrix: {missing:?}");
+}
