@@ -1,7 +1,7 @@
 //! A person with a browser, an agent and a card that takes no time: the real protocol, with real keys and signatures.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -17,10 +17,13 @@ use sealwright_protocol::{
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 /// Every card has a serial number of its own.
 static SERIAL: AtomicU32 = AtomicU32::new(30_000_000);
+
+/// How often somebody looks whether the page shows something new.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Somebody who personalizes one card after another.
 pub struct Person {
@@ -30,10 +33,9 @@ pub struct Person {
     browser: Option<Browser>,
 }
 
-/// What one personalization took.
+/// A personalization that has ended.
 pub struct Journey {
-    /// While the portal worked: neither the card nor the person was waited for.
-    pub portal: Duration,
+    pub instance: String,
 }
 
 impl Person {
@@ -58,20 +60,26 @@ impl Person {
         )
     }
 
+    /// What a personalization took while neither the card nor the person was waited for, as the portal's own record says, in milliseconds.
+    pub async fn share_of_portal(&mut self, journey: &Journey) -> f64 {
+        let browser = self.browser.as_mut().expect("a session");
+        let view = browser.get(&format!("/api/v1/instances/{}", journey.instance)).await.expect("a view");
+        let view: serde_json::Value = serde_json::from_str(&view).expect("JSON");
+        view["times"]["portal_ms"].as_f64().expect("a time")
+    }
+
     /// Signs in, picks a role, starts, pairs an agent, and waits for the end.
     pub async fn personalize(&mut self) -> Journey {
         let client = reqwest::Client::builder().default_headers(self.headers.clone());
         let mut browser = Browser::with(&self.base, client).expect("a browser");
         let csrf = pick_role(&mut browser, "user").await.expect("a role");
         let path = browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("begun");
-        let mut waited = Duration::ZERO;
-        let began = Instant::now();
         let code = loop {
             let page = browser.get(&path).await.expect("the page");
             if let Some(code) = between(&page, "<code class=\"code\">", "</code>") {
                 break code;
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(LOOK).await;
         };
         let mut agent = Agent::pair(&self.agents, &code).await;
         let pairing = loop {
@@ -79,12 +87,12 @@ impl Person {
             if let Some(pairing) = field(&page, "pairing") {
                 break pairing;
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(LOOK).await;
         };
         browser.post(&format!("{path}/confirm"), &[("csrf", &csrf), ("pairing", &pairing)]).await.expect("confirmed");
-        agent.work(&mut waited).await;
+        agent.work().await;
         self.browser = Some(browser);
-        Journey { portal: began.elapsed().saturating_sub(waited) }
+        Journey { instance: path.trim_start_matches("/instances/").to_owned() }
     }
 }
 
@@ -97,7 +105,8 @@ struct Agent {
 
 impl Agent {
     async fn pair(url: &str, code: &str) -> Self {
-        let (socket, _) = connect_async(url).await.expect("a connection");
+        // As the agent does: small messages are not held back.
+        let (socket, _) = connect_async_with_config(url, None, true).await.expect("a connection");
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed).to_string();
         let mut agent = Self { socket, serial, keys: Vec::new() };
         let own = Ed25519KeyPair::generate().expect("a key");
@@ -118,14 +127,12 @@ impl Agent {
         agent
     }
 
-    /// Does jobs until the portal says that all is done; adds up what the card took.
-    async fn work(&mut self, waited: &mut Duration) {
+    /// Does jobs until the portal says that all is done.
+    async fn work(&mut self) {
         loop {
             match self.receive().await {
                 FromPortal::Job { job, instruction, .. } => {
-                    let began = Instant::now();
                     let report = self.perform(&job, instruction).await;
-                    *waited += began.elapsed();
                     self.send(&FromAgent::Report { job, report }).await;
                 }
                 FromPortal::Finished { success, say } => {

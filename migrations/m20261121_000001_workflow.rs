@@ -39,6 +39,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("step"))
             .col(string("status"))
             .col(big_integer("revision"))
+            .col(string_null("claimed_by"))
             .col(json_binary("document"))
             .col(big_integer("started_at"))
             .col(big_integer("changed_at"))

@@ -21,8 +21,13 @@ enum Command {
         #[arg(long, default_value = "/etc/sealwright/sealwright.toml")]
         config: PathBuf,
     },
-    /// Verify workflow files or folders; without a path, the built-in ones.
-    Check { paths: Vec<PathBuf> },
+    /// Verify workflow files or folders, without a path the built-in ones; or a configuration and everything that it names.
+    Check {
+        paths: Vec<PathBuf>,
+        /// A configuration: its workflows, keys, database, directory, roles and authorities are tried.
+        #[arg(long, conflicts_with = "paths")]
+        config: Option<PathBuf>,
+    },
     /// Make certification authorities.
     Ca {
         #[command(subcommand)]
@@ -47,7 +52,8 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve { config } => commands::serve::run(&config).await,
         Command::HsmWorker => return hsm::worker::run(),
-        Command::Check { paths } => return commands::check::run(&paths),
+        Command::Check { config: Some(config), .. } => return commands::reach::run(&config).await,
+        Command::Check { paths, .. } => return commands::check::run(&paths),
         Command::Ca { command } => commands::ca::run(command),
         Command::ServiceAccount(options) => commands::service_account::run(options).await,
         Command::Audit { command } => commands::audit::run(command).await,

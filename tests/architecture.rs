@@ -21,7 +21,21 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("portal", &["activities", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),
         (
             "commands",
-            &["portal", "web", "api", "engine", "auth", "store", "audit", "config", "cards", "activities", "hsm"],
+            &[
+                "portal",
+                "web",
+                "api",
+                "engine",
+                "auth",
+                "store",
+                "audit",
+                "config",
+                "cards",
+                "activities",
+                "hsm",
+                "directory",
+                "issuance",
+            ],
         ),
     ])
 }

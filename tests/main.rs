@@ -6,6 +6,7 @@ mod api;
 mod api_programs;
 mod architecture;
 mod audit_chain;
+mod check;
 mod database;
 mod directory_server;
 mod hsm;

@@ -245,6 +245,8 @@ impl Channel {
                 change = changes.recv() => {
                     // Others' roots are not looked at; whoever lags behind looks.
                     if matches!(change, Ok(change) if change.root != row.root) { continue }
+                    // Steps come in bursts: one look for all that is there.
+                    while changes.try_recv().is_ok() {}
                 }
                 () = tokio::time::sleep(TICK) => {
                     if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
@@ -259,15 +261,10 @@ impl Channel {
         if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
             return Err(End::Say(Box::new(refused("Another agent has taken over, or a new code was asked for."))));
         }
-        let tree = instances::tree(self.portal.store.read(), row.root).await?;
-        let root = tree.iter().find(|part| part.instance.id == row.root).ok_or(End::Protocol)?;
-        if !root.instance.is_open() {
-            let success = root.instance.status == Status::Success;
-            let mut say = root.instance.say.clone().unwrap_or_default();
-            if !success {
-                say = [say].into_iter().chain(verbs::reasons(&tree)).collect::<Vec<_>>().join("\n");
-            }
-            return Err(End::Say(Box::new(FromPortal::Finished { success, say })));
+        let tree = instances::outline(self.portal.store.read(), row.root).await?;
+        let root = tree.iter().find(|part| part.id == row.root).ok_or(End::Protocol)?;
+        if !root.is_open() {
+            return Err(self.finished(row.root).await?);
         }
         if let Some(label) = self.label(&tree)?
             && label != *last
@@ -289,11 +286,23 @@ impl Channel {
         Ok(())
     }
 
+    /// How it has ended, for the person at the card.
+    async fn finished(&self, root: Uuid) -> Result<End, End> {
+        let tree = instances::tree(self.portal.store.read(), root).await?;
+        let root = tree.iter().find(|part| part.instance.id == root).ok_or(End::Protocol)?;
+        let success = root.instance.status == Status::Success;
+        let mut say = root.instance.say.clone().unwrap_or_default();
+        if !success {
+            say = [say].into_iter().chain(verbs::reasons(&tree)).collect::<Vec<_>>().join("\n");
+        }
+        Ok(End::Say(Box::new(FromPortal::Finished { success, say })))
+    }
+
     /// The label of the deepest open state.
-    fn label(&self, tree: &[instances::Stored]) -> Result<Option<String>, End> {
-        let Some(deepest) = tree.iter().rev().find(|part| part.instance.is_open()) else { return Ok(None) };
-        let definition = self.portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version)?;
-        Ok(definition.state(&deepest.instance.state).map(|state| match &state.kind {
+    fn label(&self, tree: &[instances::Listed]) -> Result<Option<String>, End> {
+        let Some(deepest) = tree.iter().rev().find(|part| part.is_open()) else { return Ok(None) };
+        let definition = self.portal.engine.definitions().of(&deepest.workflow, deepest.version())?;
+        Ok(definition.state(&deepest.state).map(|state| match &state.kind {
             // Only what the person at the card is asked; what others decide is waited for.
             Kind::Ask(ask) if ask.actions.iter().all(|action| action.by.contains(&Party::Owner)) => {
                 format!("{} Answer on the page.", ask.question)

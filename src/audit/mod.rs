@@ -107,9 +107,8 @@ pub async fn record(
         personal,
         sequence: None,
     };
-    audits::insert(tx, row).await?;
     // No other transaction can be under way: sealing now costs no commit of its own.
-    if tx.is_alone() { seal::seal_batch(tx, at).await } else { Ok(()) }
+    if tx.is_alone() { seal::insert_sealed(tx, row, at).await } else { audits::insert(tx, row).await }
 }
 
 /// Erases what the sealed records tell of a person, and records that. The chain still holds.

@@ -95,8 +95,20 @@ impl Sealer {
     }
 }
 
-/// Seals what is committed, and what this transaction has written itself.
-pub(super) async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
+/// Writes a row with its seal, in a transaction that is alone: every row before it is sealed.
+pub(super) async fn insert_sealed(tx: &crate::store::Tx, mut row: AuditRow, at: i64) -> Result<(), StoreError> {
+    let last = audits::last_seal(tx).await?;
+    let (last, before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));
+    let sequence = last + 1;
+    let hash = link(&before, sequence, &row);
+    let seal = SealRow { tenant: tx.tenant().to_owned(), sequence, audit: row.id, hash, sealed_at: at };
+    row.sequence = Some(sequence);
+    audits::insert(tx, row).await?;
+    audits::insert_seal(tx, seal).await
+}
+
+/// Seals what is committed.
+async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
     let rows = audits::unsealed(tx, BATCH).await?;
     let last = audits::last_seal(tx).await?;
     let (mut sequence, mut before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));

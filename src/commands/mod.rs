@@ -4,5 +4,6 @@ pub mod audit;
 pub mod ca;
 pub mod check;
 pub mod demo;
+pub mod reach;
 pub mod serve;
 pub mod service_account;

@@ -81,7 +81,7 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
         }
         _ => pages.bind(options.pages),
     };
-    let pages = pages.with_context(|| format!("pages: {}", options.pages))?.shutdown_timeout(2).run();
+    let pages = pages.with_context(|| format!("pages: {}", options.pages))?.tcp_nodelay(true).shutdown_timeout(2).run();
     let agents = data.clone();
     let agents = HttpServer::new(move || {
         App::new()
@@ -94,6 +94,7 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     .workers(1)
     .bind(options.agent)
     .with_context(|| format!("agent: {}", options.agent))?
+    .tcp_nodelay(true)
     .shutdown_timeout(2)
     .run();
     let public = HttpServer::new(move || {
@@ -106,6 +107,7 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     .workers(1)
     .bind(options.public)
     .with_context(|| format!("public: {}", options.public))?
+    .tcp_nodelay(true)
     .shutdown_timeout(2)
     .run();
     tracing::info!(pages = %options.pages, agent = %options.agent, public = %options.public, "the portal is ready");

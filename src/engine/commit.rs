@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::contract::{Call, Planned};
 use super::definitions::definition_name;
+use super::dispatch::POLL;
 use super::events::{Arrival, described, failed};
 use super::{Engine, EngineError};
 use crate::audit::{self, Origin};
@@ -195,7 +196,8 @@ impl<'a> Commit<'a> {
             }
             Effect::Arm { timer, at } => {
                 waits::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at)).await?;
-                self.after.look = true;
+                // What is due later is found at a turn of the loop.
+                self.after.look |= at - self.engine.clock().now() <= POLL;
             }
             Effect::Watch { condition } => {
                 waits::watch(self.tx, instance.id, step, &condition).await?;

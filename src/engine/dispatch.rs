@@ -17,7 +17,7 @@ use crate::store::work::{Abilities, WorkRow};
 use crate::store::{Tx, instances, waits, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 /// A node rests so long between two looks.
 const REST: Duration = Duration::from_millis(20);
 const BATCH: u64 = 32;

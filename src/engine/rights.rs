@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwright_workflow::definition::{Action, Definition, Kind, Party, RESERVED_ACTIONS};
 use sealwright_workflow::instance::{Actor, Instance, Status};
-use sealwright_workflow::step::{is_party, may_act, may_claim, needed};
+use sealwright_workflow::step::{About, is_party, may_act, may_claim, needed};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -150,19 +150,31 @@ pub(super) fn questions(
 }
 
 /// Whether the actor may take some action of the present question.
-pub(super) fn may_answer(definition: &Definition, instance: &Instance, actor: &Actor) -> bool {
-    match definition.state(&instance.state).map(|state| &state.kind) {
-        Some(Kind::Ask(ask)) => ask.actions.iter().any(|action| may_act(action, actor, instance)),
+pub(super) fn may_answer(definition: &Definition, state: &str, about: About<'_>, actor: &Actor) -> bool {
+    match definition.state(state).map(|state| &state.kind) {
+        Some(Kind::Ask(ask)) => ask.actions.iter().any(|action| may_act(action, actor, about)),
         _ => false,
     }
+}
+
+/// Whether some state asks the actor's role.
+pub(super) fn asks(definition: &Definition, actor: &Actor) -> bool {
+    definition.states.iter().any(|state| match &state.kind {
+        Kind::Ask(ask) => {
+            let mut parties = ask.actions.iter().flat_map(|action| &action.by);
+            parties.any(|party| matches!(party, Party::Role(role) if role.text == actor.role))
+        }
+        _ => false,
+    })
 }
 
 pub fn may_start(definition: &Definition, actor: &Actor) -> bool {
     definition.start.by.iter().any(|role| role.text == actor.role)
 }
 
-pub(super) fn may_see(definition: &Definition, stored: &Stored, actor: &Actor) -> bool {
-    definition.see.iter().any(|party| is_party(party, actor, &stored.instance))
+pub(super) fn may_see<'a>(definition: &Definition, about: impl Into<About<'a>>, actor: &Actor) -> bool {
+    let about = about.into();
+    definition.see.iter().any(|party| is_party(party, actor, about))
 }
 
 /// Whether the role sees instances of everybody.

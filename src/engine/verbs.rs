@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sealwright_workflow::definition::{Action, Definition, Kind, Party};
 use sealwright_workflow::instance::{Actor, Event, Instance, Status};
-use sealwright_workflow::step::{Begin, Rejection};
+use sealwright_workflow::step::{About, Begin, Rejection};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -13,12 +13,12 @@ use super::arguments::checked_arguments;
 use super::commit::{Commit, person};
 use super::idempotency::{Key, REMEMBERED};
 use super::rights::{
-    Operation, Question, may_answer, may_see, may_start, operations, question, questions, sees_others,
+    Operation, Question, asks, may_answer, may_see, may_start, operations, question, questions, sees_others,
 };
 use super::{Engine, EngineError, dispatch};
 use crate::audit::{self, Origin};
 use crate::random;
-use crate::store::instances::{Filter, HistoryRow, Stored, VisibleTo};
+use crate::store::instances::{Filter, HistoryRow, Listed, Stored, VisibleTo};
 use crate::store::jobs::JobRow;
 use crate::store::waits::TimerRow;
 use crate::store::{StoreError, Tx, idempotency, instances, jobs, waits};
@@ -274,18 +274,31 @@ impl Engine {
         let tree = instances::tree(reader, stored.root).await?;
         let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
         let root_definition = self.definitions().of(&root.instance.workflow, root.instance.version)?;
-        if !may_see(&definition, &stored, &caller.actor) && !may_see(&root_definition, root, &caller.actor) {
+        if !may_see(&definition, &stored.instance, &caller.actor)
+            && !may_see(&root_definition, &root.instance, &caller.actor)
+        {
             return Err(EngineError::NotFound);
         }
-        let mut histories = BTreeMap::new();
-        for part in &tree {
-            histories.insert(part.instance.id, instances::history(reader, part.instance.id).await?);
+        let ids = tree.iter().map(|part| part.instance.id).collect();
+        let mut histories: BTreeMap<Uuid, Vec<HistoryRow>> = BTreeMap::new();
+        for row in instances::histories(reader, ids).await? {
+            histories.entry(row.instance).or_default().push(row);
         }
         let jobs = jobs::of_root(reader, stored.root).await?;
         let timers = waits::timers(reader, id).await?;
         let questions = questions(self.definitions(), &tree, id, &caller.actor)?;
         let operations = operations(&definition, &stored, &caller.actor);
         Ok(View { stored, definition, tree, histories, jobs, timers, questions, operations })
+    }
+
+    /// Whether questions may wait for the caller's role at all.
+    pub fn has_tasks(&self, caller: &Caller) -> bool {
+        self.definitions().all().any(|definition| asks(definition, &caller.actor))
+    }
+
+    /// Whether the caller sees what is others'.
+    pub fn sees_others(&self, caller: &Caller) -> bool {
+        self.definitions().all().any(|definition| sees_others(definition, &caller.actor))
     }
 
     /// The questions that wait for the caller's role.
@@ -297,7 +310,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Store`].
-    pub async fn list(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Vec<Stored>, EngineError> {
+    pub async fn list(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Vec<Listed>, EngineError> {
         // A stuck child is what an operator looks for, and a child's question.
         filter.only_roots = !filter.only_stuck && filter.task_of.is_none();
         // Asked of the database, not filtered afterwards: else what others have pushes one's own off the list.
@@ -308,10 +321,11 @@ impl Engine {
         let found = instances::list(self.store().read(), &filter, limit).await?;
         Ok(found
             .into_iter()
-            .filter(|stored| {
-                self.definitions().of(&stored.instance.workflow, stored.instance.version).is_ok_and(|definition| {
-                    let is_theirs = !only_tasks || may_answer(&definition, &stored.instance, &caller.actor);
-                    is_theirs && may_see(&definition, stored, &caller.actor)
+            .filter(|listed| {
+                self.definitions().of(&listed.workflow, listed.version()).is_ok_and(|definition| {
+                    let about = About { owner: &listed.owner, requester: &listed.requester };
+                    let is_theirs = !only_tasks || may_answer(&definition, &listed.state, about, &caller.actor);
+                    is_theirs && may_see(&definition, about, &caller.actor)
                 })
             })
             .collect())
@@ -326,6 +340,8 @@ fn event(definition: &Definition, stored: &Stored, actor: Actor, act: &Act) -> R
         // The step function knows who may.
         Some(Operation::Claim) => Event::Claimed { step, actor },
         Some(Operation::Release) => Event::Released { step, actor },
+        // It may have been possible when it was looked at.
+        Some(_) if !stored.instance.is_open() => return Err(Rejection::Stale.into()),
         Some(operation) if !is_possible(operation) => return Err(Rejection::Forbidden { action }.into()),
         Some(Operation::Resume) => Event::Resumed { step },
         // What was looked at has moved on since.

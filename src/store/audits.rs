@@ -51,6 +51,11 @@ pub async fn seal(tx: &Tx, row: SealRow) -> Result<(), StoreError> {
         .filter(audit::Column::Id.eq(row.audit))
         .exec(tx.connection())
         .await?;
+    insert_seal(tx, row).await
+}
+
+/// Writes the seal of a row that has its sequence number already.
+pub async fn insert_seal(tx: &Tx, row: SealRow) -> Result<(), StoreError> {
     audit_seal::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
     Ok(())
 }

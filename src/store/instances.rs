@@ -1,7 +1,8 @@
 //! Instances, their history, and what they hold.
 
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, TryInsertResult,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    TryInsertResult,
     sea_query::{Expr, LockType},
 };
 use sealwright_workflow::instance::Instance;
@@ -21,6 +22,54 @@ pub struct Stored {
     pub started_at: i64,
     pub changed_at: i64,
     pub ended_at: Option<i64>,
+}
+
+/// An instance as lists know it: without its document, which is the larger part.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Listed {
+    pub id: Uuid,
+    pub workflow: String,
+    pub version: i64,
+    pub parent: Option<Uuid>,
+    pub owner: String,
+    pub requester: String,
+    pub role: String,
+    pub state: String,
+    pub step: i64,
+    pub status: String,
+    pub revision: i64,
+    pub claimed_by: Option<String>,
+    pub started_at: i64,
+    pub changed_at: i64,
+    pub ended_at: Option<i64>,
+}
+
+impl Listed {
+    pub fn version(&self) -> u32 {
+        u32::try_from(self.version).unwrap_or_default()
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
+    const COLUMNS: [instance::Column; 15] = [
+        instance::Column::Id,
+        instance::Column::Workflow,
+        instance::Column::Version,
+        instance::Column::Parent,
+        instance::Column::Owner,
+        instance::Column::Requester,
+        instance::Column::Role,
+        instance::Column::State,
+        instance::Column::Step,
+        instance::Column::Status,
+        instance::Column::Revision,
+        instance::Column::ClaimedBy,
+        instance::Column::StartedAt,
+        instance::Column::ChangedAt,
+        instance::Column::EndedAt,
+    ];
 }
 
 fn read(row: instance::Model) -> Result<Stored, StoreError> {
@@ -62,6 +111,7 @@ pub async fn insert(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
         step: number(instance.step),
         status: instance.status.as_str().to_owned(),
         revision: stored.revision,
+        claimed_by: instance.claimed_by.as_ref().map(|person| person.login.clone()),
         document: document(instance)?,
         started_at: stored.started_at,
         changed_at: stored.changed_at,
@@ -82,6 +132,10 @@ pub async fn update(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
         .col_expr(instance::Column::Step, Expr::value(number(instance.step)))
         .col_expr(instance::Column::Status, Expr::value(instance.status.as_str()))
         .col_expr(instance::Column::Revision, Expr::value(stored.revision + 1))
+        .col_expr(
+            instance::Column::ClaimedBy,
+            Expr::value(instance.claimed_by.as_ref().map(|person| person.login.clone())),
+        )
         .col_expr(instance::Column::Document, Expr::value(document(instance)?))
         .col_expr(instance::Column::ChangedAt, Expr::value(stored.changed_at))
         .col_expr(instance::Column::EndedAt, Expr::value(stored.ended_at))
@@ -133,7 +187,7 @@ pub struct VisibleTo {
 }
 
 /// The newest first, at most `limit`; of tasks the oldest first.
-pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<Vec<Stored>, StoreError> {
+pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<Vec<Listed>, StoreError> {
     let mut query = instance::Entity::find().filter(instance::Column::Tenant.eq(access.tenant()));
     if let Some(owner) = &filter.owner {
         query = query.filter(instance::Column::Owner.eq(owner));
@@ -169,8 +223,22 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
                 .order_by_asc(instance::Column::Id)
         }
     };
-    let rows = query.limit(limit).all(access.connection()).await?;
-    rows.into_iter().map(read).collect()
+    let query = query.limit(limit).select_only().columns(Listed::COLUMNS).into_model::<Listed>();
+    Ok(query.all(access.connection()).await?)
+}
+
+/// The whole tree of a root as lists know it, oldest first.
+pub async fn outline(access: &impl Access, root: Uuid) -> Result<Vec<Listed>, StoreError> {
+    let query = instance::Entity::find()
+        .select_only()
+        .columns(Listed::COLUMNS)
+        .filter(instance::Column::Tenant.eq(access.tenant()))
+        .filter(instance::Column::Root.eq(root))
+        .order_by_asc(instance::Column::StartedAt)
+        .order_by_asc(instance::Column::Id)
+        .limit(1000)
+        .into_model::<Listed>();
+    Ok(query.all(access.connection()).await?)
 }
 
 /// The whole tree of a root, oldest first.
@@ -205,10 +273,11 @@ pub async fn add_history(tx: &Tx, row: HistoryRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub async fn history(access: &impl Access, instance: Uuid) -> Result<Vec<HistoryRow>, StoreError> {
+/// What happened to these instances, each in its order.
+pub async fn histories(access: &impl Access, instances: Vec<Uuid>) -> Result<Vec<HistoryRow>, StoreError> {
     let rows = history::Entity::find()
         .filter(history::Column::Tenant.eq(access.tenant()))
-        .filter(history::Column::Instance.eq(instance))
+        .filter(history::Column::Instance.is_in(instances))
         .order_by_asc(history::Column::Revision)
         .limit(10_000)
         .all(access.connection())

@@ -226,19 +226,28 @@ impl Store {
             let writer = Writer::Single(writer::start(writing, tenant.clone()));
             return Ok(Self { reader: Reader { connection: reading, tenant }, writer });
         }
-        let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(16)
-            .acquire_timeout(Duration::from_secs(10))
-            .set_application_name("sealwright")
-            .statement_timeout(Duration::from_secs(30))
-            .sqlx_logging(false);
-        if let Some(password) = password {
-            options.map_sqlx_postgres_opts(move |options| options.password(&password));
-        }
-        let connection = Database::connect(options).await?;
+        let connection = Database::connect(postgres(url, password)).await?;
         migrate_alone(&connection).await?;
         Ok(Self { reader: Reader { connection: connection.clone(), tenant }, writer: Writer::Many(connection) })
+    }
+
+    /// Whether a database answers, without a change to it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reach(url: &str, password: Option<Zeroizing<String>>) -> Result<(), StoreError> {
+        let connection = match url.strip_prefix("sqlite:") {
+            // Opening a file that is not there would make it.
+            Some(path) if !Path::new(path).exists() => {
+                let folder = Path::new(path).parent().filter(|folder| folder.is_dir());
+                let missing =
+                    || StoreError::Inconsistent { table: "file", why: format!("{path}: there is no such folder") };
+                return folder.map(|_| ()).ok_or_else(missing);
+            }
+            Some(path) => sqlite(Path::new(path), 1).await?,
+            None => Database::connect(postgres(url, password)).await?,
+        };
+        Ok(connection.ping().await?)
     }
 
     pub fn read(&self) -> &Reader {
@@ -298,6 +307,20 @@ impl Store {
         transaction.commit().await.map_err(StoreError::from)?;
         Ok(value)
     }
+}
+
+fn postgres(url: &str, password: Option<Zeroizing<String>>) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(16)
+        .acquire_timeout(Duration::from_secs(10))
+        .set_application_name("sealwright")
+        .statement_timeout(Duration::from_secs(30))
+        .sqlx_logging(false);
+    if let Some(password) = password {
+        options.map_sqlx_postgres_opts(move |options| options.password(&password));
+    }
+    options
 }
 
 async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, StoreError> {

@@ -17,6 +17,7 @@ use crate::store::instances;
 
 /// How often the database is asked for what another node has done; a list, which everything concerns, is not looked at more often.
 const POLL: Duration = Duration::from_secs(2);
+const BURST: Duration = Duration::from_millis(100);
 /// A stream ends after so many looks; the browser opens a new one, which checks the session again.
 const LOOKS: u32 = 300;
 
@@ -76,6 +77,9 @@ where
                     _ => break,
                 }
             }
+            // Steps come in bursts: a page is fetched once for all of them.
+            tokio::time::sleep(BURST).await;
+            while changes.try_recv().is_ok() {}
         }
         None
     });
@@ -83,7 +87,7 @@ where
 }
 
 async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
-    let tree = instances::tree(portal.store.read(), root).await.unwrap_or_default();
+    let tree = instances::outline(portal.store.read(), root).await.unwrap_or_default();
     let revisions: i64 = tree.iter().map(|part| part.revision).sum();
     let pairing = portal.pairings.latest(root).await.ok().flatten();
     let pairing = pairing.map(|row| format!("{}{}{}", row.id, row.state, row.number.is_some()));
@@ -92,6 +96,6 @@ async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
 
 async fn version_of_tasks(portal: &Portal, caller: &Caller) -> String {
     let tasks = portal.engine.list(caller, portal.engine.tasks_of(caller), 100).await.unwrap_or_default();
-    let tasks: Vec<String> = tasks.iter().map(|task| format!("{}-{}", task.instance.id, task.revision)).collect();
+    let tasks: Vec<String> = tasks.iter().map(|task| format!("{}-{}", task.id, task.revision)).collect();
     tasks.join(" ")
 }

@@ -10,6 +10,9 @@ use crate::engine::rights::may_start;
 use crate::portal::Portal;
 use crate::store::instances::Filter;
 
+/// How many of the latest instances are listed.
+const RECENT: u64 = 25;
+
 #[derive(Template)]
 #[template(path = "home.html")]
 struct HomePage {
@@ -45,12 +48,19 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
     }
     let rows_of = async |filter| {
         let found = portal.engine.list(&caller, filter, 100).await?;
-        Ok::<Vec<Row>, PageError>(found.iter().filter_map(|stored| row(&portal, stored)).collect())
+        Ok::<Vec<Row>, PageError>(found.iter().filter_map(|listed| row(&portal, listed)).collect())
     };
-    let tasks = rows_of(portal.engine.tasks_of(&caller)).await?;
-    let stuck = rows_of(Filter { only_stuck: true, ..Filter::default() }).await?;
-    let rows = portal.engine.list(&caller, Filter::default(), 100).await?;
-    let (open, ended): (Vec<_>, Vec<_>) = rows.iter().partition(|stored| stored.instance.is_open());
+    // Only those who may have some are looked for.
+    let tasks = match portal.engine.has_tasks(&caller) {
+        true => rows_of(portal.engine.tasks_of(&caller)).await?,
+        false => Vec::new(),
+    };
+    let stuck = match portal.engine.sees_others(&caller) {
+        true => rows_of(Filter { only_stuck: true, ..Filter::default() }).await?,
+        false => Vec::new(),
+    };
+    let rows = portal.engine.list(&caller, Filter::default(), RECENT).await?;
+    let (open, ended): (Vec<_>, Vec<_>) = rows.iter().partition(|listed| listed.is_open());
     let [open, ended] = [open, ended].map(|rows| rows.into_iter().filter_map(|stored| row(&portal, stored)).collect());
     let page = HomePage {
         frame: visitor.frame(&portal, "Start"),

@@ -19,7 +19,7 @@ use crate::cards::pairings::{PairingError, offer_in};
 use crate::engine::verbs::{Act, Caller};
 use crate::portal::Portal;
 use crate::store::Tx;
-use crate::store::instances::Stored;
+use crate::store::instances::Listed;
 
 pub use past::time_text;
 
@@ -30,7 +30,7 @@ pub struct Row {
     pub title: String,
     pub owner: String,
     pub label: String,
-    pub status: &'static str,
+    pub status: String,
     pub started: String,
     /// Who works on its question.
     pub claimed_by: Option<String>,
@@ -53,17 +53,17 @@ pub struct Form {
 }
 
 /// A row for lists; `None` for a version that this node does not have.
-pub fn row(portal: &Portal, stored: &Stored) -> Option<Row> {
-    let definition = portal.engine.definitions().of(&stored.instance.workflow, stored.instance.version).ok()?;
-    let label = definition.state(&stored.instance.state).map(|state| state.label.clone()).unwrap_or_default();
+pub fn row(portal: &Portal, listed: &Listed) -> Option<Row> {
+    let definition = portal.engine.definitions().of(&listed.workflow, listed.version()).ok()?;
+    let label = definition.state(&listed.state).map(|state| state.label.clone()).unwrap_or_default();
     Some(Row {
-        id: stored.instance.id.to_string(),
+        id: listed.id.to_string(),
         title: definition.title.clone(),
-        owner: stored.instance.owner.login.clone(),
+        owner: listed.owner.clone(),
         label,
-        status: stored.instance.status.as_str(),
-        started: time_text(stored.started_at),
-        claimed_by: stored.instance.claimed_by.as_ref().map(|person| person.login.clone()),
+        status: listed.status.clone(),
+        started: time_text(listed.started_at),
+        claimed_by: listed.claimed_by.clone(),
     })
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::clock::moment;
 use crate::engine::rights;
 use crate::engine::verbs::View;
-use crate::store::instances::Stored;
+use crate::store::instances::{Listed, Stored};
 
 /// Where an instance stands.
 #[derive(Serialize, ToSchema)]
@@ -25,15 +25,13 @@ pub struct Summary {
     /// Counts the states entered; an action names the one that was looked at.
     pub step: u64,
     /// `running`, `stuck`, `success`, `failure` or `cancelled`.
-    pub status: &'static str,
+    pub status: String,
     /// The login of the person that the credential is for.
     pub owner: String,
     /// The login of the human who began the tree.
     pub requester: String,
     /// The role that the instance runs under.
     pub role: String,
-    /// The closing sentence.
-    pub say: Option<String>,
     /// RFC 3339.
     pub started_at: String,
     pub changed_at: String,
@@ -52,6 +50,8 @@ pub struct InstanceView {
     #[serde(flatten)]
     pub summary: Summary,
     pub title: String,
+    /// The closing sentence.
+    pub say: Option<String>,
     /// The workflow's data, without what is secret.
     #[schema(value_type = Object)]
     pub data: Map<String, Value>,
@@ -93,6 +93,7 @@ pub struct Part {
     #[serde(flatten)]
     pub summary: Summary,
     pub parent: Option<Uuid>,
+    pub say: Option<String>,
     pub history: Vec<Entry>,
 }
 
@@ -122,19 +123,35 @@ fn time(milliseconds: i64) -> String {
 }
 
 impl Summary {
-    pub fn of(stored: &Stored) -> Self {
-        let Instance { id, workflow, version, state, step, status, owner, requester, role, say, .. } = &stored.instance;
+    pub fn of(listed: &Listed) -> Self {
+        Self {
+            id: listed.id,
+            workflow: listed.workflow.clone(),
+            version: listed.version(),
+            state: listed.state.clone(),
+            step: u64::try_from(listed.step).unwrap_or_default(),
+            status: listed.status.clone(),
+            owner: listed.owner.clone(),
+            requester: listed.requester.clone(),
+            role: listed.role.clone(),
+            started_at: time(listed.started_at),
+            changed_at: time(listed.changed_at),
+            ended_at: listed.ended_at.map(time),
+        }
+    }
+
+    fn of_stored(stored: &Stored) -> Self {
+        let Instance { id, workflow, version, state, step, status, owner, requester, role, .. } = &stored.instance;
         Self {
             id: *id,
             workflow: workflow.clone(),
             version: *version,
             state: state.clone(),
             step: *step,
-            status: status.as_str(),
+            status: status.as_str().to_owned(),
             owner: owner.login.clone(),
             requester: requester.login.clone(),
             role: role.clone(),
-            say: say.clone(),
             started_at: time(stored.started_at),
             changed_at: time(stored.changed_at),
             ended_at: stored.ended_at.map(time),
@@ -147,7 +164,8 @@ impl InstanceView {
         let actions = view.actions().iter().map(|action| action.name.text.clone());
         let operations = view.operations.iter().map(|operation| operation.as_str().to_owned());
         Self {
-            summary: Summary::of(&view.stored),
+            summary: Summary::of_stored(&view.stored),
+            say: view.stored.instance.say.clone(),
             title: view.definition.title.clone(),
             data: plain_data(view),
             actions: actions.chain(operations).collect(),
@@ -185,7 +203,8 @@ impl Part {
             actor: row.actor.clone(),
         };
         Self {
-            summary: Summary::of(part),
+            summary: Summary::of_stored(part),
+            say: part.instance.say.clone(),
             parent: part.instance.parent.as_ref().map(|parent| parent.id),
             history: history.iter().map(entry).collect(),
         }

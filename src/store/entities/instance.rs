@@ -19,6 +19,7 @@ pub struct Model {
     pub step: i64,
     pub status: String,
     pub revision: i64,
+    pub claimed_by: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub document: Json,
     pub started_at: i64,

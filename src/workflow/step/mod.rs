@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::definition::{Default as FieldDefault, Definition};
 use crate::instance::{Effect, Event, Instance, Parent, Person, Status, Timer, Waiting};
 
-pub use rights::{is_party, may_act, may_claim, needed};
+pub use rights::{About, is_party, may_act, may_claim, needed};
 pub use sentence::fill;
 
 use machine::Machine;

@@ -7,17 +7,32 @@ use crate::definition::{Action, Kind, Party, People, State};
 use crate::guard::lookup;
 use crate::instance::{Actor, Instance};
 
-/// Whether `actor` may take `action` now.
-pub fn may_act(action: &Action, actor: &Actor, instance: &Instance) -> bool {
-    action.by.iter().any(|party| is_party(party, actor, instance))
-        && !action.never.iter().any(|party| is_party(party, actor, instance))
+/// Whom rights are about: the logins of an instance's owner and requester.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    pub owner: &'a str,
+    pub requester: &'a str,
 }
 
-/// Whether `actor` is the named party of this instance.
-pub fn is_party(party: &Party, actor: &Actor, instance: &Instance) -> bool {
+impl<'a> From<&'a Instance> for About<'a> {
+    fn from(instance: &'a Instance) -> Self {
+        Self { owner: &instance.owner.login, requester: &instance.requester.login }
+    }
+}
+
+/// Whether `actor` may take `action` of an instance about these people.
+pub fn may_act<'a>(action: &Action, actor: &Actor, about: impl Into<About<'a>>) -> bool {
+    let about = about.into();
+    action.by.iter().any(|party| is_party(party, actor, about))
+        && !action.never.iter().any(|party| is_party(party, actor, about))
+}
+
+/// Whether `actor` is the named party.
+pub fn is_party<'a>(party: &Party, actor: &Actor, about: impl Into<About<'a>>) -> bool {
+    let about = about.into();
     match party {
-        Party::Owner => actor.person == instance.owner,
-        Party::Requester => actor.person == instance.requester,
+        Party::Owner => actor.person.login == about.owner,
+        Party::Requester => actor.person.login == about.requester,
         Party::Role(role) => actor.role == role.text,
     }
 }

@@ -1,0 +1,119 @@
+//! `sealwright check --config`: whether everything that the portal needs is there and answers, before it is started.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::check;
+use crate::audit::Heads;
+use crate::auth::header::{HeaderSignIn, ProofOptions};
+use crate::auth::{Roles, mutual_tls};
+use crate::cards::sealing::SealingKey;
+use crate::config::Configuration;
+use crate::directory::Directory;
+use crate::store::Store;
+use crate::{issuance, portal};
+
+/// What has not answered by then does not answer.
+const LIMIT: Duration = Duration::from_secs(20);
+/// A text that is no certificate and no list.
+const PROBE: &[u8] = b"sealwright: does the key sign?";
+
+/// Prints a line for every part; exit status 1 when one is not as it should be.
+pub async fn run(path: &Path) -> ExitCode {
+    let configuration = match Configuration::read(path) {
+        Ok(configuration) => configuration,
+        Err(error) => {
+            println!("configuration: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("configuration: good");
+    let mut good = true;
+    for (part, found) in [
+        ("workflows", workflows(&configuration)),
+        ("sign-in", sign_in(&configuration)),
+        ("sealing key", sealing_key(&configuration)),
+        ("audit", audit(&configuration)),
+        ("database", within(database(&configuration)).await),
+        ("directory and roles", within(directory(&configuration)).await),
+        ("authorities", within(authorities(&configuration)).await),
+    ] {
+        match found {
+            Ok(()) => println!("{part}: good"),
+            Err(error) => {
+                good = false;
+                println!("{part}: {error:#}");
+            }
+        }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn within(asked: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::time::timeout(LIMIT, asked).await.with_context(|| format!("no answer within {LIMIT:?}"))?
+}
+
+fn workflows(configuration: &Configuration) -> anyhow::Result<()> {
+    let files = portal::workflow_files(configuration.workflows.as_deref())?;
+    match portal::library(&files, &check::catalog()?) {
+        Ok(_) => Ok(()),
+        Err(problems) => {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::bail!("{}", problems.join("\n"))
+        }
+    }
+}
+
+fn sign_in(configuration: &Configuration) -> anyhow::Result<()> {
+    let options = &configuration.sign_in;
+    HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())?;
+    if let ProofOptions::MutualTls(proof) = &options.proof {
+        mutual_tls::server_config(proof)?;
+    }
+    Ok(())
+}
+
+fn sealing_key(configuration: &Configuration) -> anyhow::Result<()> {
+    SealingKey::read(&configuration.sealing_key_file)?;
+    Ok(())
+}
+
+fn audit(configuration: &Configuration) -> anyhow::Result<()> {
+    configuration.audit.as_ref().map(Heads::new).transpose()?;
+    Ok(())
+}
+
+async fn database(configuration: &Configuration) -> anyhow::Result<()> {
+    Ok(Store::reach(&configuration.database, configuration.database_password()?).await?)
+}
+
+async fn directory(configuration: &Configuration) -> anyhow::Result<()> {
+    let directory = Directory::new(&configuration.directory)?;
+    // Nobody has this login: the answer is what counts.
+    directory.find("sealwright-check", &[]).await.context("the directory does not answer; the log says why")?;
+    let roles = Roles::new(configuration.roles.clone(), directory)?;
+    for (role, _) in roles.offered() {
+        roles.grants(role, "sealwright-check").await.with_context(|| format!("the role {role}"))?;
+    }
+    Ok(())
+}
+
+async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
+    let (issuance, _) = issuance::load(
+        &configuration.authorities,
+        &configuration.profiles,
+        &configuration.personalization.slots,
+        &configuration.issuing_authority,
+        &configuration.server.public_url,
+        configuration.blocked_keys_file.as_deref(),
+    )?;
+    for name in configuration.authorities.keys() {
+        let Some(issuer) = issuance.issuer(name).cloned() else { continue };
+        let signed = tokio::task::spawn_blocking(move || issuer.signer.sign(PROBE)).await?;
+        signed.with_context(|| format!("the key of `{name}`"))?;
+    }
+    Ok(())
+}

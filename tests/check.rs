@@ -1,0 +1,55 @@
+//! `sealwright check --config`: what is wrong is named before the portal is started.
+
+use std::process::Command;
+
+use crate::on_both_databases;
+use crate::support::{Database, TestWorld};
+
+on_both_databases! {
+    every_part_is_tried_and_the_wrong_one_is_named,
+}
+
+fn check(test: &TestWorld, variables: &[(&str, &str)]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_sealwright"))
+        .args(["check", "--config"])
+        .arg(test.world.folder.join("sealwright.toml"))
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the program");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
+    let test = TestWorld::start(database).await;
+    let (good, said) = check(&test, &[]);
+    assert!(good, "{said}");
+    let parts = [
+        "configuration",
+        "workflows",
+        "sign-in",
+        "sealing key",
+        "audit",
+        "database",
+        "directory and roles",
+        "authorities",
+    ];
+    for part in parts {
+        assert!(said.contains(&format!("{part}: good\n")), "{part}: {said}");
+    }
+    for (name, value, part) in [
+        ("SEALWRIGHT__NO_SUCH_KEY", "1", "configuration"),
+        ("SEALWRIGHT__SERVER__PAGES", "everywhere", "configuration"),
+        ("SEALWRIGHT__WORKFLOWS", "/nowhere", "workflows"),
+        ("SEALWRIGHT__SIGN_IN__PROOF__FILE", "/nowhere", "sign-in"),
+        ("SEALWRIGHT__SEALING_KEY_FILE", "/nowhere", "sealing key"),
+        ("SEALWRIGHT__AUDIT__KEY_FILE", "/nowhere", "audit"),
+        ("SEALWRIGHT__DATABASE", "postgres://nobody@127.0.0.1:1/none", "database"),
+        ("SEALWRIGHT__DATABASE", "sqlite:/nowhere/at/all.db", "database"),
+        ("SEALWRIGHT__DIRECTORY__BASE", "dc=elsewhere", "directory and roles"),
+        ("SEALWRIGHT__AUTHORITIES__ISSUING__PASSPHRASE_FILE", "/dev/null", "authorities"),
+    ] {
+        let (good, said) = check(&test, &[(name, value)]);
+        assert!(!good && !said.contains(&format!("{part}: good")), "{name}: {said}");
+        assert!(said.lines().any(|line| line.starts_with(&format!("{part}: "))), "{name}: {said}");
+    }
+}
