@@ -1,5 +1,5 @@
 # What to type. Everything with logic is a program or a test; this file stays thin.
-.PHONY: help setup build demo test bench check fix clean
+.PHONY: help setup build demo test bench package check fix clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort
@@ -23,6 +23,10 @@ bench: ## Measure what the README says of speed and memory
 	@.ci/setup
 	cargo build --release --workspace --bins --benches
 	cargo bench --workspace --bench portal
+
+package: ## Debian packages of server and agent, in var/package
+	cargo build --release --workspace
+	@deploy/package
 
 check: ## What .ci/run checks beside the tests: format, lints, documents
 	cargo fmt --all --check

@@ -26,7 +26,7 @@ use crate::engine::rights::Unknown;
 use crate::engine::{Engine, Humans, Parts};
 use crate::issuance::{self, Issuance};
 use crate::random;
-use crate::store::Store;
+use crate::store::{Store, service_accounts};
 
 /// The workflows that are built in.
 const WORKFLOWS: [(&str, &str); 5] = [
@@ -182,6 +182,13 @@ struct KnownPeople(Directory);
 #[async_trait]
 impl Humans for KnownPeople {
     async fn are_one(&self, login: &str, other: &str) -> Result<bool, Unknown> {
+        // A program is nobody else's second account, and decides on nothing where people are told apart.
+        if service_accounts::is_login(login) {
+            return Err(Unknown);
+        }
+        if service_accounts::is_login(other) {
+            return Ok(false);
+        }
         let (first, second) = tokio::join!(self.0.find(login, &[]), self.0.find(other, &[]));
         match (first, second) {
             (Ok(Lookup::Found(first)), Ok(Lookup::Found(second))) => Ok(first.is_same_human(&second)),

@@ -15,6 +15,11 @@ pub async fn insert(tx: &Tx, row: ServiceAccountRow) -> Result<(), StoreError> {
     }
 }
 
+/// Whether a login is a program's.
+pub fn is_login(login: &str) -> bool {
+    login.starts_with(service_account::PREFIX)
+}
+
 /// The account of a token, by the token's digest; none that was revoked.
 pub async fn of_token(access: &impl Access, digest: &str) -> Result<Option<ServiceAccountRow>, StoreError> {
     let row = service_account::Entity::find()

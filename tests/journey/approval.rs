@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{assert_personalized, directory};
 use crate::on_both_databases;
-use crate::support::client::Client;
+use crate::support::client::{Client, answer};
 use crate::support::slapd::BASE;
-use crate::support::{Database, TestWorld, ended, shows};
+use crate::support::{Database, TestWorld, ended, run, shows};
 
 on_both_databases! {
     an_operator_says_yes,
@@ -165,6 +165,15 @@ async fn nobody_decides_on_their_own_request(database: Database) {
         let (status, body) = take(&second, &question, action, fields).await;
         assert_eq!(status, 403, "{body}");
     }
+    // A program has no eyes of its own, whatever its role.
+    let config = test.world.folder.join("sealwright.toml").display().to_string();
+    let account = ["service-account", "add", "robot", "--role", "ra-operator", "--config", &config];
+    let token = run(env!("CARGO_BIN_EXE_sealwright"), &account, &[]);
+    let path = format!("/api/v1/instances/{}/actions/approve", question["instance"].as_str().expect("an id"));
+    let request = reqwest::Client::new().post(format!("{}{path}", test.world.agent_url));
+    let request = request.header("authorization", format!("Bearer {}", token.trim()));
+    let body = json!({ "step": question["step"], "shown": question["shown"] }).to_string();
+    assert_eq!(answer(request.header("content-type", "application/json").body(body)).await.0, 503);
     assert_eq!(task(&rita).await["approvals"], json!({ "given": 0, "needed": 1 }));
 }
 

@@ -15,10 +15,13 @@ pub struct Model {
     pub revoked_at: Option<i64>,
 }
 
+/// What the login of every program begins with; no person's login has a colon.
+pub const PREFIX: &str = "service:";
+
 impl Model {
-    /// As the engine, the history and the audit name it; no person's login has a colon.
+    /// As the engine, the history and the audit name it.
     pub fn login(&self) -> String {
-        format!("service:{}", self.name)
+        format!("{PREFIX}{}", self.name)
     }
 }
 
