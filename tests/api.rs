@@ -34,14 +34,7 @@ async fn instances_are_started_viewed_listed_and_acted_on(database: Database) {
     assert_eq!(begun.path, page);
     let code = sealwright::commands::demo::journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
-    while let Some(line) = agent.line().await.expect("a line") {
-        if let Some(number) = line.strip_prefix("Number:") {
-            agent.compare(&mut begun, number.trim()).await.expect("the same number");
-        }
-        if line.contains("Answer on the page.") {
-            break;
-        }
-    }
+    agent.until(&mut begun, "Answer on the page.").await.expect("said");
     let asked = alice.until(&path, |view| view["state"] == "card-not-usable").await;
     assert_eq!(asked["actions"], json!(["try-again", "stop", "cancel"]));
     let step = asked["step"].as_u64().expect("a step");

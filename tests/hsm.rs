@@ -143,14 +143,7 @@ async fn a_key_that_is_away_is_waited_for(database: Database) {
     }
     softhsm.remove();
     let mut agent = test.agent(&code);
-    while let Some(line) = agent.line().await.expect("a line") {
-        if let Some(number) = line.strip_prefix("Number:") {
-            agent.compare(&mut begun, number.trim()).await.expect("the same number");
-        }
-        if line.contains("Waiting for the certification authority's key") {
-            break;
-        }
-    }
+    agent.until(&mut begun, "Waiting for the certification authority's key").await.expect("said");
     shows(&mut begun, "Waiting for the certification authority").await;
     // Others go on meanwhile, and so does this one by itself when the token is back.
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
@@ -169,14 +162,7 @@ async fn a_wrong_pin_is_tried_once(database: Database) {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
-    while let Some(line) = agent.line().await.expect("a line") {
-        if let Some(number) = line.strip_prefix("Number:") {
-            agent.compare(&mut begun, number.trim()).await.expect("the same number");
-        }
-        if line.contains("Waiting for the certification authority's key") {
-            break;
-        }
-    }
+    agent.until(&mut begun, "Waiting for the certification authority's key").await.expect("said");
     // It is asked again whether the key is online; the PIN was tried once.
     logged(&test, "has refused this PIN, and it is not tried again", 3).await;
     assert_eq!(test.log().matches("the token refuses the PIN").count(), 1);

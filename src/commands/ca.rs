@@ -139,12 +139,13 @@ pub fn init(
     };
     let root = authority::new_root(&new, &root_key)?;
     let parent = Authority::new("root", &root, public_url)?;
-    // Of the two kinds of keys one is made: in the token, or here.
-    let issuing_key = if hsm.is_none() { Some(SoftwareKey::generate(KeyAlgorithm::P256)?) } else { None };
-    let issuing_public_key = match (hsm, &issuing_key) {
-        (Some(hsm), _) => hsm::generate(hsm, KeyAlgorithm::P256)?,
-        (None, Some(key)) => key.public_key().to_vec(),
-        (None, None) => anyhow::bail!("no key"),
+    let (issuing_key, issuing_public_key) = match hsm {
+        Some(hsm) => (None, hsm::generate(hsm, KeyAlgorithm::P256)?),
+        None => {
+            let key = SoftwareKey::generate(KeyAlgorithm::P256)?;
+            let public_key = key.public_key().to_vec();
+            (Some(key), public_key)
+        }
     };
     let new = NewAuthority {
         subject: &named("Issuing Authority")?,

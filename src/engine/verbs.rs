@@ -182,11 +182,7 @@ impl Engine {
         let view = self.view(caller, id).await?;
         let login = &caller.actor.person.login;
         match (self.act_once(caller, &view, act, key.clone()).await, key) {
-            // It was done before, by the same request.
-            (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => {
-                key.first(self.store(), login).await.map(drop)
-            }
-            // What was done before may have moved the instance on.
+            // It may have been done before, by the same request, and have moved the instance on.
             (Err(error), Some(key)) => match key.first(self.store(), login).await {
                 Ok(_) => Ok(()),
                 Err(EngineError::NotFound) => Err(error),

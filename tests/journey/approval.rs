@@ -25,15 +25,8 @@ async fn asked(test: &TestWorld) -> (Begun, Agent) {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
-    while let Some(line) = agent.line().await.expect("a line") {
-        if let Some(number) = line.strip_prefix("Number:") {
-            agent.compare(&mut begun, number.trim()).await.expect("the same number");
-        }
-        if line.contains("Waiting for an RA operator") {
-            return (begun, agent);
-        }
-    }
-    panic!("nobody was asked: {}", agent.end().await.expect("an end").said);
+    agent.until(&mut begun, "Waiting for an RA operator").await.expect("said");
+    (begun, agent)
 }
 
 /// The agent goes on to its end.

@@ -89,14 +89,7 @@ async fn an_oversized_message_ends_the_conversation_and_nothing_else(database: D
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
-    while let Some(line) = agent.line().await.expect("a line") {
-        if let Some(number) = line.strip_prefix("Number:") {
-            agent.compare(&mut begun, number.trim()).await.expect("the same number");
-        }
-        if line.contains("lost") {
-            break;
-        }
-    }
+    agent.until(&mut begun, "lost").await.expect("said");
     drop(agent);
     // The same card and a wire that changes nothing: it goes on.
     test.world.agent_url = own;

@@ -223,6 +223,22 @@ impl Agent {
         self.end().await
     }
 
+    /// Compares the numbers on both sides, confirms both, and listens until the agent says `text`.
+    ///
+    /// # Errors
+    /// The numbers differ, or the agent ends without having said it.
+    pub async fn until(&mut self, begun: &mut Begun, text: &str) -> anyhow::Result<()> {
+        while let Some(line) = self.line().await? {
+            if let Some(number) = line.strip_prefix("Number:") {
+                self.compare(begun, number.trim()).await?;
+            }
+            if line.contains(text) {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the agent has not said `{text}`: {}", self.end().await?.said)
+    }
+
     /// Waits for the end.
     ///
     /// # Errors
