@@ -99,7 +99,7 @@ impl CardJob for GenerateKeyAndCsr {
         };
         if let Some(why) = refused {
             let event = audit::Event::RequestRefused { why };
-            audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+            audit::record(tx, &call.origin, Some(call.root), at, &event)?;
             return Ok(Some(Outcome::Refused));
         }
         let algorithm = plan.algorithm.as_str().to_owned();
@@ -113,7 +113,7 @@ impl CardJob for GenerateKeyAndCsr {
         };
         cards::put_key(tx, row).await?;
         let event = audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm: algorithm.clone() };
-        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         Ok(Some(Outcome::Made(Csr { der: STANDARD.encode(&csr.0), algorithm })))
     }
 }

@@ -180,7 +180,7 @@ impl IdentifyCard {
         };
         let card = Card::from_row(&row, true);
         cards::insert(tx, row).await?;
-        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         Ok(Some(card))
     }
 }

@@ -87,7 +87,7 @@ impl CardJob for InstallCertificate {
                 cards::put_key(tx, key).await?;
                 let event =
                     audit::Event::CertificateInstalled { card: plan.card.to_string(), slot, serial: row.serial };
-                audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+                audit::record(tx, &call.origin, Some(call.root), at, &event)?;
                 Ok(Some(Outcome::Installed))
             }
             Report::Refused { reason } => {

@@ -113,7 +113,7 @@ impl Activity for IssueCrl {
         };
         certificates::insert_list(tx, row).await?;
         let event = audit::Event::RevocationListIssued { authority: plan.authority, number };
-        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         Ok(Outcome::Issued)
     }
 }

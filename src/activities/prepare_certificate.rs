@@ -180,7 +180,7 @@ impl Activity for PrepareCertificate {
             Err(findings) => {
                 let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
                 let event = audit::Event::RequestRefused { why };
-                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Planned::Done(Outcome::Refused(Refused { findings })))
             }
         }

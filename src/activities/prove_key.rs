@@ -100,7 +100,7 @@ impl CardJob for ProveKey {
         }
         let event =
             audit::Event::KeyProved { card: plan.card.to_string(), slot: slot.as_str().to_owned(), serial: row.serial };
-        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         Ok(Some(Outcome::Proved))
     }
 }

@@ -68,7 +68,7 @@ impl Activity for PublishCertificates {
         match published {
             Published::Added => {
                 let event = audit::Event::CertificatesPublished { count: plan.certificates.len() };
-                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Outcome::Published)
             }
             Published::AlreadyThere => Ok(Outcome::AlreadyThere),

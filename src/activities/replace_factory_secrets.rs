@@ -98,7 +98,7 @@ impl CardJob for ReplaceFactorySecrets {
                 cards::insert_secret(tx, row).await?;
             }
             let event = audit::Event::FactorySecretsSealed { card: card.to_string() };
-            audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+            audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         }
         let plan = Plan { card, algorithm, guid: random::id(), nonce: nonce()? };
         Ok((Some(card), plan))
@@ -123,7 +123,7 @@ impl CardJob for ReplaceFactorySecrets {
                 cards::move_secrets(tx, plan.card, "confirmed", "superseded").await?;
                 cards::move_secrets(tx, plan.card, "pending", "confirmed").await?;
                 let event = audit::Event::FactorySecretsReplaced { card: plan.card.to_string(), seen_by_host: true };
-                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Some(Outcome::Replaced))
             }
             Report::Refused { reason } => {

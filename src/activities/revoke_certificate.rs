@@ -52,7 +52,7 @@ impl Activity for RevokeCertificate {
             serial: row.serial,
             reason: reason.to_owned(),
         };
-        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         Ok(Planned::Done(Outcome::Revoked))
     }
 

@@ -126,7 +126,7 @@ impl Activity for SignCertificate {
         };
         let plan = Plan { certificate: row.id };
         certificates::insert(tx, row).await?;
-        audit::record(tx, &call.origin, Some(call.root), at, &event).await?;
+        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         Ok(Planned::Perform(plan))
     }
 
@@ -160,7 +160,7 @@ impl Activity for SignCertificate {
                 serial: row.serial.clone(),
                 fingerprint: summary.fingerprint,
             };
-            audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event).await?;
+            audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         }
         Ok(Outcome::Signed(Certificate::from_row(&row)))
     }

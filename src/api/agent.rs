@@ -227,7 +227,7 @@ impl Channel {
             .store
             .write::<_, StoreError, _, _>(move |tx| {
                 let (origin, event) = (origin.clone(), Event::AgentResumed { host: host.clone() });
-                async move { audit::record(&tx, &origin, Some(root), now, &event).await }
+                async move { audit::record(&tx, &origin, Some(root), now, &event) }
             })
             .await?;
         Ok(row)
@@ -238,10 +238,14 @@ impl Channel {
         let mut changes = self.portal.engine.changes();
         let mut handed: BTreeSet<Uuid> = BTreeSet::new();
         let mut last = String::new();
+        self.look(&row, &mut handed, &mut last).await?;
         loop {
-            self.look(&row, &mut handed, &mut last).await?;
             tokio::select! {
-                message = receive(&mut self.stream, &mut self.session) => self.take(&row, message?).await?,
+                message = receive(&mut self.stream, &mut self.session) => {
+                    // What a report changes is announced as every change is.
+                    self.take(&row, message?).await?;
+                    continue;
+                }
                 change = changes.recv() => {
                     // Others' roots are not looked at; whoever lags behind looks.
                     if matches!(change, Ok(change) if change.root != row.root) { continue }
@@ -249,18 +253,25 @@ impl Channel {
                     while changes.try_recv().is_ok() {}
                 }
                 () = tokio::time::sleep(TICK) => {
+                    self.check_hold(&row).await?;
                     if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
                 }
             }
+            self.look(&row, &mut handed, &mut last).await?;
         }
     }
 
-    /// Tells the agent what is new: the progress, jobs, withdrawn jobs, the end.
-    async fn look(&mut self, row: &PairingRow, handed: &mut BTreeSet<Uuid>, last: &mut String) -> Result<(), End> {
+    /// Ends the conversation with an agent that was replaced: it gets no job more, and its reports are refused.
+    async fn check_hold(&self, row: &PairingRow) -> Result<(), End> {
         let holder = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
             return Err(End::Say(Box::new(refused("Another agent has taken over, or a new code was asked for."))));
         }
+        Ok(())
+    }
+
+    /// Tells the agent what is new: the progress, jobs, withdrawn jobs, the end.
+    async fn look(&mut self, row: &PairingRow, handed: &mut BTreeSet<Uuid>, last: &mut String) -> Result<(), End> {
         let tree = instances::outline(self.portal.store.read(), row.root).await?;
         let root = tree.iter().find(|part| part.id == row.root).ok_or(End::Protocol)?;
         if !root.is_open() {
@@ -273,6 +284,9 @@ impl Channel {
             *last = label;
         }
         let queued = self.portal.engine.queued_jobs(row.root).await?;
+        if queued.iter().any(|job| !handed.contains(&job.id)) {
+            self.check_hold(row).await?;
+        }
         for job in &queued {
             if handed.insert(job.id) {
                 self.hand_out(job).await?;

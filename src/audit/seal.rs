@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::head::{Head, Heads};
 use crate::clock::Clock;
 use crate::random;
-use crate::store::audits::{AuditRow, SealRow};
-use crate::store::{Access, Store, StoreError, audits};
+use crate::store::audits::AuditRow;
+use crate::store::{Access, Store, StoreError, Tx, audits};
 
 /// How many rows one transaction seals at most.
 const BATCH: u64 = 500;
@@ -95,30 +95,15 @@ impl Sealer {
     }
 }
 
-/// Writes a row with its seal, in a transaction that is alone: every row before it is sealed.
-pub(super) async fn insert_sealed(tx: &crate::store::Tx, mut row: AuditRow, at: i64) -> Result<(), StoreError> {
-    let last = audits::last_seal(tx).await?;
-    let (last, before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));
-    let sequence = last + 1;
-    let hash = link(&before, sequence, &row);
-    let seal = SealRow { tenant: tx.tenant().to_owned(), sequence, audit: row.id, hash, sealed_at: at };
-    row.sequence = Some(sequence);
-    audits::insert(tx, row).await?;
-    audits::insert_seal(tx, seal).await
-}
-
 /// Seals what is committed.
-async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
+async fn seal_batch(tx: &Tx, at: i64) -> Result<(), StoreError> {
     let rows = audits::unsealed(tx, BATCH).await?;
     let last = audits::last_seal(tx).await?;
     let (mut sequence, mut before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));
     for row in rows {
-        sequence += 1;
-        let hash = link(&before, sequence, &row);
-        let seal =
-            SealRow { tenant: tx.tenant().to_owned(), sequence, audit: row.id, hash: hash.clone(), sealed_at: at };
-        audits::seal(tx, seal).await?;
-        before = hash;
+        let seal = audits::seal(&before, sequence + 1, &row, at);
+        (sequence, before) = (seal.sequence, seal.hash.clone());
+        audits::write_seal(tx, seal).await?;
     }
     Ok(())
 }
@@ -126,23 +111,6 @@ async fn seal_batch(tx: &crate::store::Tx, at: i64) -> Result<(), StoreError> {
 /// What the chain covers of the part that may tell of a person.
 pub(super) fn personal(salt: &str, actor: Option<&str>, peer: Option<&str>, detail: &Value) -> String {
     random::digest(json!([salt, actor, peer, detail]).to_string().as_bytes())
-}
-
-/// The hash that covers a row, its place and everything before it.
-fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
-    let covered = json!([
-        before,
-        sequence,
-        row.tenant,
-        row.id,
-        row.at,
-        row.event,
-        row.role,
-        row.instance,
-        row.request,
-        row.personal
-    ]);
-    random::digest(covered.to_string().as_bytes())
 }
 
 /// Whether the personal part is what was written, or was erased as a whole.
@@ -199,7 +167,7 @@ pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Ch
             match row {
                 None => chain.problems.push(Problem::Missing { sequence: seal.sequence }),
                 Some(row)
-                    if link(before, seal.sequence, &row) != seal.hash
+                    if audits::link(before, seal.sequence, &row) != seal.hash
                         || row.sequence != Some(seal.sequence)
                         || !is_as_written(&row) =>
                 {

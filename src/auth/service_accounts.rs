@@ -82,7 +82,7 @@ impl ServiceAccounts {
                 async move {
                     let event = Event::ServiceAccountAdded { name: row.name.clone(), role: row.role.clone() };
                     service_accounts::insert(&tx, row).await?;
-                    audit::record(&tx, &Origin::system("command"), None, now, &event).await
+                    audit::record(&tx, &Origin::system("command"), None, now, &event)
                 }
             })
             .await?;
@@ -103,7 +103,7 @@ impl ServiceAccounts {
                     let revoked = service_accounts::revoke(&tx, &name, now).await?;
                     if revoked {
                         let event = Event::ServiceAccountRevoked { name };
-                        audit::record(&tx, &Origin::system("command"), None, now, &event).await?;
+                        audit::record(&tx, &Origin::system("command"), None, now, &event)?;
                     }
                     Ok(revoked)
                 }

@@ -86,7 +86,7 @@ impl Sessions {
                 let (row, origin) = (stored.clone(), origin.clone());
                 async move {
                     sessions::insert(&tx, row).await?;
-                    audit::record(&tx, &origin, None, now, &Event::SessionBegan).await
+                    audit::record(&tx, &origin, None, now, &Event::SessionBegan)
                 }
             })
             .await?;
@@ -119,7 +119,7 @@ impl Sessions {
                 let (id, origin) = (id.clone(), origin.clone());
                 async move {
                     sessions::remove(&tx, &id).await?;
-                    audit::record(&tx, &origin, None, now, &Event::SessionEnded { why }).await
+                    audit::record(&tx, &origin, None, now, &Event::SessionEnded { why })
                 }
             })
             .await
@@ -144,7 +144,7 @@ impl Sessions {
                 async move {
                     sessions::set_role(&tx, &id, role.as_deref(), checked_at).await?;
                     match event {
-                        Some(event) => audit::record(&tx, &origin, None, now, &event).await,
+                        Some(event) => audit::record(&tx, &origin, None, now, &event),
                         None => Ok(()),
                     }
                 }
@@ -161,7 +161,7 @@ impl Sessions {
         self.store
             .write(move |tx| {
                 let (origin, event) = (origin.clone(), event.clone());
-                async move { audit::record(&tx, &origin, None, now, &event).await }
+                async move { audit::record(&tx, &origin, None, now, &event) }
             })
             .await
     }

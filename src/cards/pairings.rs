@@ -91,7 +91,7 @@ pub async fn offer_in(tx: &Tx, code: PairingRow, origin: &Origin) -> Result<(), 
     let (root, at) = (code.root, code.created_at);
     pairings::end_others(tx, root, code.id).await?;
     pairings::insert(tx, code).await?;
-    audit::record(tx, origin, Some(root), at, &Event::CodeOffered).await
+    audit::record(tx, origin, Some(root), at, &Event::CodeOffered)
 }
 
 /// Pairings of one portal. Cheap to clone.
@@ -170,7 +170,7 @@ impl Pairings {
             let (why, now) = (error.why(), self.clock.now_ms());
             self.store
                 .write::<_, StoreError, _, _>(move |tx| async move {
-                    audit::record(&tx, &Origin::system("agent"), None, now, &Event::CodeRefused { why }).await
+                    audit::record(&tx, &Origin::system("agent"), None, now, &Event::CodeRefused { why })
                 })
                 .await?;
         }
@@ -295,7 +295,7 @@ impl Pairings {
                         row.state = PairingState::Confirmed.as_str().to_owned();
                         let origin = Origin { login: Some(row.login.clone()), ..Origin::system("pairing") };
                         let host = row.host.clone().unwrap_or_default();
-                        audit::record(&tx, &origin, Some(row.root), now, &Event::AgentPaired { host }).await?;
+                        audit::record(&tx, &origin, Some(row.root), now, &Event::AgentPaired { host })?;
                     }
                     pairings::update(&tx, &row).await?;
                     Ok(row)

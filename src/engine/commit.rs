@@ -1,9 +1,10 @@
 //! One event, one transaction: the instance, its history, and everything its effects ask for.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 
 use sealwright_workflow::definition::{Definition, Kind, Party};
-use sealwright_workflow::instance::{ChildEnd, Effect, Event, Parent, Person, Status, Waiting};
+use sealwright_workflow::instance::{ChildEnd, Effect, Event, Instance, Parent, Person, Status, Waiting};
 use sealwright_workflow::step::{self, Begin, Step};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use super::contract::{Call, Planned};
 use super::definitions::definition_name;
 use super::dispatch::POLL;
 use super::events::{Arrival, described, failed};
+use super::loaded::Loaded;
 use super::{Engine, EngineError};
 use crate::audit::{self, Origin};
 use crate::clock::milliseconds;
@@ -32,7 +34,7 @@ const MAXIMUM_STEPS: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct After {
     pub roots: Vec<Uuid>,
-    pub work: Vec<WorkRow>,
+    pub work: Vec<(WorkRow, Call)>,
     pub inboxes: Vec<Uuid>,
     pub look: bool,
 }
@@ -42,14 +44,29 @@ pub(super) struct Commit<'a> {
     pub engine: &'a Engine,
     pub tx: &'a Tx,
     pub origin: &'a Origin,
-    pub after: After,
+    loaded: Loaded,
+    /// What instances have told each other in this transaction.
+    arrivals: VecDeque<(Uuid, Arrival)>,
+    after: After,
 }
 
 type Boxed<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
 impl<'a> Commit<'a> {
     pub fn new(engine: &'a Engine, tx: &'a Tx, origin: &'a Origin) -> Self {
-        Self { engine, tx, origin, after: After::default() }
+        Self {
+            engine,
+            tx,
+            origin,
+            loaded: Loaded::default(),
+            arrivals: VecDeque::new(),
+            after: After::default(),
+        }
+    }
+
+    /// Reads and locks an instance; gives nothing when there is none.
+    pub async fn lock(&mut self, id: Uuid) -> Result<Option<Stored>, EngineError> {
+        Ok(self.loaded.lock(self.tx, id).await?)
     }
 
     /// Begins an instance and takes its first automatic steps.
@@ -64,11 +81,11 @@ impl<'a> Commit<'a> {
                 version: stored.instance.version,
                 owner: stored.instance.owner.login.clone(),
             };
-            audit::record(self.tx, self.origin, Some(stored.instance.id), at, &event).await?;
+            audit::record(self.tx, self.origin, Some(stored.instance.id), at, &event)?;
         }
-        instances::insert(self.tx, &stored).await?;
+        self.loaded.begin(stored.clone());
         self.note_task(definition, &stored, false).await?;
-        self.add_history(&stored, "started", None).await?;
+        self.add_history(&stored, "started", None);
         self.settle(definition, stored, effects).await
     }
 
@@ -90,23 +107,41 @@ impl<'a> Commit<'a> {
         detail: Option<String>,
     ) -> Result<Vec<Effect>, EngineError> {
         let now = self.engine.clock().now();
-        let asked = stored.instance.waiting == Waiting::Person;
-        let Step { instance, effects } = step::step(definition, stored.instance.clone(), event, now)?;
-        stored.instance = instance;
+        let Step { instance, effects } = step::step(definition, stored.instance.clone(), event.clone(), now)?;
+        let before = std::mem::replace(&mut stored.instance, instance);
         stored.changed_at = milliseconds(now);
         if !stored.instance.is_open() {
             stored.ended_at = Some(stored.changed_at);
         }
-        instances::update(self.tx, stored).await?;
         stored.revision += 1;
-        self.note_task(definition, stored, asked).await?;
+        self.loaded.step(stored);
+        self.drop_waiting(&before, stored, &event).await?;
+        self.note_task(definition, stored, before.waiting == Waiting::Person).await?;
         let (of, request) = (&stored.instance, &self.origin.request);
         tracing::info!(instance = %of.id, workflow = of.workflow, state = of.state, event = name, request, "step");
-        self.add_history(stored, name, detail).await?;
+        self.add_history(stored, name, detail);
         if stored.instance.status == Status::Stuck {
             self.audit_stuck(stored).await?;
         }
         Ok(effects)
+    }
+
+    /// Takes away what the instance waited for, where it was not that which moved it on.
+    async fn drop_waiting(&self, before: &Instance, stored: &Stored, event: &Event) -> Result<(), EngineError> {
+        let of = &stored.instance;
+        if before.step == of.step && of.is_open() {
+            return Ok(());
+        }
+        match (&before.waiting, event) {
+            (Waiting::Activity { .. }, Event::TimerFired { .. } | Event::Cancelled { .. }) => {
+                work::remove(self.tx, of.id).await?;
+            }
+            (Waiting::Condition, Event::TimerFired { .. } | Event::Cancelled { .. }) => {
+                waits::unwatch(self.tx, of.id).await?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Keeps the list of questions that wait for somebody in a role.
@@ -137,11 +172,11 @@ impl<'a> Commit<'a> {
             state: stored.instance.state.clone(),
             class,
         };
-        audit::record(self.tx, self.origin, Some(stored.instance.id), stored.changed_at, &event).await?;
+        audit::record(self.tx, self.origin, Some(stored.instance.id), stored.changed_at, &event)?;
         Ok(())
     }
 
-    async fn add_history(&self, stored: &Stored, event: &str, detail: Option<String>) -> Result<(), EngineError> {
+    fn add_history(&self, stored: &Stored, event: &str, detail: Option<String>) {
         let row = HistoryRow {
             tenant: self.tx.tenant().to_owned(),
             instance: stored.instance.id,
@@ -154,7 +189,7 @@ impl<'a> Commit<'a> {
             role: self.origin.role.clone(),
             detail,
         };
-        Ok(instances::add_history(self.tx, row).await?)
+        instances::add_history(self.tx, row);
     }
 
     /// Carries out effects; what completes at once is the next event of the same transaction.
@@ -190,8 +225,8 @@ impl<'a> Commit<'a> {
                 self.start_child(stored, index, &workflow, arguments, role).await?;
             }
             Effect::CancelChildren => {
-                for child in instances::open_children(self.tx, instance.id).await? {
-                    self.post(child, &Arrival::Cancelled, stored.changed_at).await?;
+                for child in self.loaded.open_children(self.tx, instance.id).await? {
+                    self.arrivals.push_back((child, Arrival::Cancelled));
                 }
             }
             Effect::Arm { timer, at } => {
@@ -209,9 +244,7 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::End { outcome } => {
-                waits::forget(self.tx, instance.id).await?;
-                work::remove(self.tx, instance.id).await?;
-                jobs::withdraw(self.tx, instance.id, stored.changed_at).await?;
+                waits::disarm(self.tx, instance.id).await?;
                 if instance.id == stored.root {
                     instances::release_holds(self.tx, stored.root).await?;
                     let event = audit::Event::WorkflowEnded {
@@ -219,12 +252,12 @@ impl<'a> Commit<'a> {
                         outcome: outcome.as_str(),
                         state: instance.state.clone(),
                     };
-                    audit::record(self.tx, self.origin, Some(instance.id), stored.changed_at, &event).await?;
+                    audit::record(self.tx, self.origin, Some(instance.id), stored.changed_at, &event)?;
                 }
                 if let Some(parent) = &instance.parent {
                     let end = ChildEnd { outcome, result: instance.result.clone().unwrap_or_default() };
                     let arrival = Arrival::ChildEnded { step: parent.step, index: parent.index, end };
-                    self.post(parent.id, &arrival, stored.changed_at).await?;
+                    self.arrivals.push_back((parent.id, arrival));
                 }
             }
         }
@@ -247,7 +280,6 @@ impl<'a> Commit<'a> {
             Ok(Planned::Done((outcome, result))) => Ok(Some(Event::Completed { step, outcome, result })),
             Ok(Planned::Perform(plan)) => {
                 // Leased to this node from the start: it performs what it planned without another commit.
-                let until = self.tx.database_time().await? + LEASE;
                 let row = WorkRow {
                     tenant: self.tx.tenant().to_owned(),
                     id: random::id(),
@@ -259,11 +291,11 @@ impl<'a> Commit<'a> {
                     plan,
                     lease_owner: Some(self.engine.node().to_owned()),
                     lease_epoch: 1,
-                    lease_until: Some(until),
+                    lease_until: None,
                     created_at: stored.changed_at,
                 };
-                work::insert(self.tx, row.clone()).await?;
-                self.after.work.push(row);
+                work::insert_leased(self.tx, row.clone(), LEASE).await?;
+                self.after.work.push((row, call));
                 Ok(None)
             }
             Err(failure) => failed(step, failure).map(Some),
@@ -322,46 +354,64 @@ impl<'a> Commit<'a> {
         begun.await
     }
 
-    async fn post(&mut self, instance: Uuid, arrival: &Arrival, at: i64) -> Result<(), EngineError> {
-        let event = serde_json::to_value(arrival).map_err(|_| EngineError::Activity("inbox"))?;
-        let row = InboxRow { tenant: self.tx.tenant().to_owned(), id: random::id(), instance, event, arrived_at: at };
-        waits::post(self.tx, row).await?;
-        self.after.inboxes.push(instance);
-        Ok(())
-    }
-
     /// Reads the inbox of an instance: all arrivals in one go.
     pub async fn read_inbox(&mut self, id: Uuid) -> Result<(), EngineError> {
         // Locked before it is read: of two nodes the second one finds nothing.
-        if instances::lock(self.tx, id).await?.is_none() {
+        if self.lock(id).await?.is_none() {
             return Ok(());
         }
         let arrivals = waits::arrivals(self.tx, id).await?;
         waits::remove(self.tx, arrivals.iter().map(|row| row.id).collect()).await?;
         for row in arrivals {
-            let Ok(arrival) = serde_json::from_value::<Arrival>(row.event) else {
-                return Err(EngineError::Activity("inbox"));
-            };
-            let Some(stored) = instances::lock(self.tx, id).await? else { return Ok(()) };
-            match self.apply(stored, arrival.into()).await {
-                // What comes too late changes nothing.
-                Ok(()) | Err(EngineError::Rejected(step::Rejection::Stale)) => {}
-                Err(other) => return Err(other),
-            }
+            let arrival = serde_json::from_value::<Arrival>(row.event).map_err(|_| EngineError::Activity("inbox"))?;
+            self.receive(id, arrival).await?;
         }
         Ok(())
     }
 
-    /// On a database with one writer the steps of others that follow share the transaction.
-    pub async fn chain(&mut self) -> Result<(), EngineError> {
-        if !self.tx.is_alone() {
-            return Ok(());
+    async fn receive(&mut self, id: Uuid, arrival: Arrival) -> Result<(), EngineError> {
+        let Some(stored) = self.lock(id).await? else { return Ok(()) };
+        match self.apply(stored, arrival.into()).await {
+            // What comes too late changes nothing.
+            Ok(()) | Err(EngineError::Rejected(step::Rejection::Stale)) => Ok(()),
+            Err(other) => Err(other),
         }
-        for _ in 0..MAXIMUM_STEPS {
-            let Some(instance) = self.after.inboxes.pop() else { return Ok(()) };
-            fail_point!("engine.inbox");
-            self.read_inbox(instance).await?;
+    }
+
+    /// Lets instances receive what they were told, where they can in this transaction, and writes all of them.
+    pub async fn finish(mut self) -> Result<After, EngineError> {
+        let mut received = 0;
+        while let Some((id, arrival)) = self.arrivals.pop_front() {
+            received += 1;
+            if received <= MAXIMUM_STEPS && self.is_ready(id, &arrival).await? {
+                fail_point!("engine.inbox");
+                self.receive(id, arrival).await?;
+            } else {
+                self.post(id, &arrival).await?;
+            }
         }
+        self.loaded.write(self.tx).await?;
+        Ok(self.after)
+    }
+
+    /// Whether an instance can take a step in this transaction. Several transactions at a time lock upwards only, and never wait:
+    /// children that end together leave their parent to whoever comes first.
+    async fn is_ready(&mut self, id: Uuid, arrival: &Arrival) -> Result<bool, EngineError> {
+        let stored = match arrival {
+            _ if self.tx.is_alone() => self.loaded.lock(self.tx, id).await?,
+            Arrival::ChildEnded { .. } => self.loaded.lock_if_free(self.tx, id).await?,
+            Arrival::Cancelled => None,
+        };
+        let definitions = self.engine.definitions();
+        Ok(stored.is_some_and(|of| definitions.of(&of.instance.workflow, of.instance.version).is_ok()))
+    }
+
+    /// Leaves an arrival in the inbox.
+    async fn post(&mut self, instance: Uuid, arrival: &Arrival) -> Result<(), EngineError> {
+        let event = serde_json::to_value(arrival).map_err(|_| EngineError::Activity("inbox"))?;
+        let (tenant, arrived_at) = (self.tx.tenant().to_owned(), self.engine.clock().now_ms());
+        waits::post(self.tx, InboxRow { tenant, id: random::id(), instance, event, arrived_at }).await?;
+        self.after.inboxes.push(instance);
         Ok(())
     }
 

@@ -83,7 +83,14 @@ async fn look(engine: &Engine) -> Result<(), EngineError> {
     }
     if work::is_pending(engine.store().read()).await? {
         for row in claim(engine).await? {
-            spawn(engine, row);
+            let stored = instances::find(engine.store().read(), row.instance).await?.ok_or(EngineError::NotFound)?;
+            let call = Call {
+                instance: stored.instance,
+                root: stored.root,
+                now: engine.clock().now(),
+                origin: Origin::system(&row.activity),
+            };
+            spawn(engine, row, call);
         }
     }
     Ok(())
@@ -130,14 +137,13 @@ async fn condition_held(engine: &Engine, row: &WatchRow) -> Result<(), EngineErr
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
-            let Some(stored) = instances::lock(&tx, id).await? else { return Ok(((), After::default())) };
+            let Some(stored) = commit.lock(id).await? else { return Ok(((), After::default())) };
             waits::unwatch(&tx, id).await?;
             // Another node may have told it, and it may wait for something else by now.
             if stored.instance.waiting == Waiting::Condition {
                 commit.apply(stored, Event::ConditionHeld { step }).await?;
-                commit.chain().await?;
             }
-            Ok(((), commit.after))
+            Ok(((), commit.finish().await?))
         })
     })
     .await
@@ -149,8 +155,7 @@ async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
             commit.read_inbox(id).await?;
-            commit.chain().await?;
-            Ok(((), commit.after))
+            Ok(((), commit.finish().await?))
         })
     })
     .await
@@ -163,7 +168,7 @@ async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
         let row = row.clone();
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
-            let stored = instances::lock(&tx, row.instance).await?;
+            let stored = commit.lock(row.instance).await?;
             // Looked up before the lock: it may have been fired elsewhere or armed anew since, and the new one must stay.
             let is_the_same = waits::take(&tx, &row).await?;
             let Some(stored) = stored.filter(|_| is_the_same) else { return Ok(((), After::default())) };
@@ -173,8 +178,7 @@ async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
                 Ok(()) | Err(EngineError::Rejected(Rejection::Stale)) => {}
                 Err(other) => return Err(other),
             }
-            commit.chain().await?;
-            Ok(((), commit.after))
+            Ok(((), commit.finish().await?))
         })
     })
     .await
@@ -195,8 +199,12 @@ where
 }
 
 fn follow(engine: &Engine, after: After) {
-    for row in after.work {
-        spawn(engine, row);
+    for (row, call) in after.work {
+        spawn(engine, row, call);
+    }
+    for instance in after.inboxes {
+        let reading = engine.clone();
+        engine.inner.tasks.spawn(async move { has_gone(read_inbox(&reading, instance).await, instance) });
     }
     let mut roots = after.roots;
     roots.sort_unstable();
@@ -204,18 +212,18 @@ fn follow(engine: &Engine, after: After) {
     for root in roots {
         engine.announce(root);
     }
-    if after.look || !after.inboxes.is_empty() {
+    if after.look {
         engine.inner.look.notify_one();
     }
 }
 
-fn spawn(engine: &Engine, row: WorkRow) {
+fn spawn(engine: &Engine, row: WorkRow, call: Call) {
     let engine = engine.clone();
     let tasks = engine.inner.tasks.clone();
     tasks.spawn(async move {
         let (instance, activity) = (row.instance, row.activity.clone());
         let started = engine.clock().now();
-        let result = perform(&engine, row).await;
+        let result = perform(&engine, row, call).await;
         let duration = (engine.clock().now() - started).whole_milliseconds();
         match result {
             Ok(outcome) => tracing::info!(%instance, activity, outcome, duration, "activity"),
@@ -225,17 +233,9 @@ fn spawn(engine: &Engine, row: WorkRow) {
 }
 
 /// Performs and records one claimed activity; gives its outcome's name for the log.
-async fn perform(engine: &Engine, row: WorkRow) -> Result<String, EngineError> {
-    let stored = instances::find(engine.store().read(), row.instance).await?.ok_or(EngineError::NotFound)?;
+async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, EngineError> {
     let step = u64::try_from(row.step).unwrap_or_default();
-    let registry = &engine.inner.registry;
-    let activity = registry.activity(&row.activity).ok_or(EngineError::Activity("unknown activity"))?;
-    let call = Call {
-        instance: stored.instance,
-        root: stored.root,
-        now: engine.clock().now(),
-        origin: Origin::system(&row.activity),
-    };
+    let activity = engine.inner.registry.activity(&row.activity).ok_or(EngineError::Activity("unknown activity"))?;
     fail_point!("engine.perform.before");
     let performed = tokio::select! {
         performed = activity.perform(&call, &row.plan) => performed,
@@ -255,12 +255,12 @@ async fn perform(engine: &Engine, row: WorkRow) -> Result<String, EngineError> {
     write(engine, origin, move |engine, tx, origin| {
         let (performed, row) = (performed.clone(), row.clone());
         Box::pin(async move {
+            let mut commit = Commit::new(&engine, &tx, &origin);
+            let stored = commit.lock(row.instance).await?.ok_or(EngineError::NotFound)?;
             // The fence: an older holder of the lease records nothing.
             if !work::finish(&tx, row.id, row.lease_epoch).await? {
                 return Err(EngineError::Fenced);
             }
-            let stored = instances::lock(&tx, row.instance).await?.ok_or(EngineError::NotFound)?;
-            let mut commit = Commit::new(&engine, &tx, &origin);
             let event = match performed.as_ref() {
                 Ok(recording) => match recording.record(&tx, &commit.call(&stored)).await {
                     Ok((outcome, result)) => Event::Completed { step, outcome, result },
@@ -273,8 +273,7 @@ async fn perform(engine: &Engine, row: WorkRow) -> Result<String, EngineError> {
                 _ => "failed".to_owned(),
             };
             commit.apply(stored, event).await?;
-            commit.chain().await?;
-            Ok((name, commit.after))
+            Ok((name, commit.finish().await?))
         })
     })
     .await

@@ -14,6 +14,7 @@ mod definitions;
 mod dispatch;
 mod events;
 pub mod idempotency;
+mod loaded;
 pub mod registry;
 pub mod reports;
 pub mod rights;

@@ -11,7 +11,7 @@ use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;
 use crate::store::jobs::JobRow;
-use crate::store::{instances, jobs, pairings};
+use crate::store::{jobs, pairings};
 
 impl Engine {
     /// The jobs that wait for the agent of a root, oldest first.
@@ -49,13 +49,13 @@ impl Engine {
                     return Err(EngineError::Fenced);
                 }
                 // The instance first, as every other step does.
-                let stored = instances::lock(&tx, row.instance).await?.ok_or(EngineError::Fenced)?;
+                origin.login = Some(holder.login);
+                let mut commit = Commit::new(&engine, &tx, &origin);
+                let stored = commit.lock(row.instance).await?.ok_or(EngineError::Fenced)?;
                 if !jobs::end(&tx, job, "done", engine.clock().now_ms()).await? {
                     return Err(EngineError::Fenced);
                 }
-                origin.login = Some(holder.login);
                 let step = u64::try_from(row.step).unwrap_or_default();
-                let mut commit = Commit::new(&engine, &tx, &origin);
                 let implementation =
                     engine.inner.registry.job(&row.name).ok_or(EngineError::Activity("unknown job"))?;
                 let event = match implementation.record(&tx, &commit.call(&stored), row.plan, report).await {
@@ -65,8 +65,7 @@ impl Engine {
                     Err(failure) => failed(step, failure)?,
                 };
                 commit.apply(stored, event).await?;
-                commit.chain().await?;
-                Ok(((), commit.after))
+                Ok(((), commit.finish().await?))
             })
         })
         .await

@@ -149,9 +149,8 @@ impl Engine {
             Box::pin(async move {
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 commit.begin(&definition, start, id).await?;
-                commit.chain().await?;
                 also(tx.clone(), id, definition).await?;
-                Ok((id, commit.after))
+                Ok((id, commit.finish().await?))
             })
         })
         .await;
@@ -202,7 +201,8 @@ impl Engine {
                 if let Some(key) = key {
                     key.remember(&tx, &actor.person.login, id, engine.clock().now_ms()).await?;
                 }
-                let stored = instances::lock(&tx, id).await?.ok_or(EngineError::NotFound)?;
+                let mut commit = Commit::new(&engine, &tx, &origin);
+                let stored = commit.lock(id).await?.ok_or(EngineError::NotFound)?;
                 let definition = engine.definitions().of(&stored.instance.workflow, stored.instance.version)?;
                 let event = event(&definition, &stored, actor, &act)?;
                 // Whom it was compared with must be all who have said yes.
@@ -216,11 +216,9 @@ impl Engine {
                     action: act.action,
                     shown,
                 };
-                audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &acted).await?;
-                let mut commit = Commit::new(&engine, &tx, &origin);
+                audit::record(&tx, &origin, Some(id), engine.clock().now_ms(), &acted)?;
                 commit.apply(stored, event).await?;
-                commit.chain().await?;
-                Ok(((), commit.after))
+                Ok(((), commit.finish().await?))
             })
         })
         .await
@@ -265,9 +263,9 @@ impl Engine {
     /// [`EngineError::NotFound`] for what is not there or not this caller's to see.
     pub async fn view(&self, caller: &Caller, id: Uuid) -> Result<View, EngineError> {
         let reader = self.store().read();
-        let stored = instances::find(reader, id).await?.ok_or(EngineError::NotFound)?;
+        let tree = instances::tree(reader, id).await?;
+        let stored = tree.iter().find(|part| part.instance.id == id).cloned().ok_or(EngineError::NotFound)?;
         let definition = self.definitions().of(&stored.instance.workflow, stored.instance.version)?;
-        let tree = instances::tree(reader, stored.root).await?;
         let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
         let root_definition = self.definitions().of(&root.instance.workflow, root.instance.version)?;
         if !may_see(&definition, &stored.instance, &caller.actor)

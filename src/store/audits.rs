@@ -2,17 +2,42 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::entities::{audit, audit_seal, instance};
 use super::{Access, StoreError, Tx};
+use crate::random;
 
 pub use super::entities::audit::Model as AuditRow;
 pub use super::entities::audit_seal::Model as SealRow;
 
-pub async fn insert(tx: &Tx, row: AuditRow) -> Result<(), StoreError> {
-    audit::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
-    Ok(())
+/// Adds a row to what the transaction writes at its end; where no other transaction can be under way, with its seal.
+pub fn add(tx: &Tx, row: AuditRow) {
+    tx.journal.add_audit(row);
+}
+
+/// The hash that covers a row, its place and everything before it.
+pub fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
+    let covered = json!([
+        before,
+        sequence,
+        row.tenant,
+        row.id,
+        row.at,
+        row.event,
+        row.role,
+        row.instance,
+        row.request,
+        row.personal
+    ]);
+    random::digest(covered.to_string().as_bytes())
+}
+
+/// The seal of a row that follows the seal with the hash `before`.
+pub fn seal(before: &str, sequence: i64, row: &AuditRow, sealed_at: i64) -> SealRow {
+    let hash = link(before, sequence, row);
+    SealRow { tenant: row.tenant.clone(), sequence, audit: row.id, hash, sealed_at }
 }
 
 /// Committed rows that no seal covers yet, oldest first.
@@ -43,20 +68,15 @@ pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealR
     Ok(row)
 }
 
-/// Seals one row; the primary key of the sequence admits one sealer.
-pub async fn seal(tx: &Tx, row: SealRow) -> Result<(), StoreError> {
+/// Writes the seal of a row that is stored; the primary key of the sequence admits one sealer.
+pub async fn write_seal(tx: &Tx, seal: SealRow) -> Result<(), StoreError> {
     audit::Entity::update_many()
-        .col_expr(audit::Column::Sequence, Expr::value(row.sequence))
+        .col_expr(audit::Column::Sequence, Expr::value(seal.sequence))
         .filter(audit::Column::Tenant.eq(tx.tenant()))
-        .filter(audit::Column::Id.eq(row.audit))
+        .filter(audit::Column::Id.eq(seal.audit))
         .exec(tx.connection())
         .await?;
-    insert_seal(tx, row).await
-}
-
-/// Writes the seal of a row that has its sequence number already.
-pub async fn insert_seal(tx: &Tx, row: SealRow) -> Result<(), StoreError> {
-    audit_seal::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    audit_seal::Entity::insert(seal.into_active_model()).exec_without_returning(tx.connection()).await?;
     Ok(())
 }
 

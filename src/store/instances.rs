@@ -3,7 +3,7 @@
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     TryInsertResult,
-    sea_query::{Expr, LockType},
+    sea_query::{Expr, LockBehavior, LockType, Query},
 };
 use sealwright_workflow::instance::Instance;
 use uuid::Uuid;
@@ -94,10 +94,9 @@ fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Stores a new instance.
-pub async fn insert(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
+fn model(tx: &Tx, stored: &Stored) -> Result<instance::Model, StoreError> {
     let instance = &stored.instance;
-    let row = instance::Model {
+    Ok(instance::Model {
         tenant: tx.tenant().to_owned(),
         id: instance.id,
         workflow: instance.workflow.clone(),
@@ -116,22 +115,30 @@ pub async fn insert(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
         started_at: stored.started_at,
         changed_at: stored.changed_at,
         ended_at: stored.ended_at,
-    };
-    instance::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    })
+}
+
+/// Stores new instances.
+pub async fn insert(tx: &Tx, begun: &[Stored]) -> Result<(), StoreError> {
+    for chunk in begun.chunks(500) {
+        let rows = chunk.iter().map(|stored| Ok(model(tx, stored)?.into_active_model()));
+        let rows: Vec<_> = rows.collect::<Result<_, StoreError>>()?;
+        instance::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
+    }
     Ok(())
 }
 
-/// Writes an instance if nobody else did since it was read.
+/// Writes an instance if it still is at the revision that was read.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when somebody did.
-pub async fn update(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
+/// [`StoreError::Conflict`] when it is not.
+pub async fn update(tx: &Tx, stored: &Stored, read: i64) -> Result<(), StoreError> {
     let instance = &stored.instance;
     let updated = instance::Entity::update_many()
         .col_expr(instance::Column::State, Expr::value(instance.state.clone()))
         .col_expr(instance::Column::Step, Expr::value(number(instance.step)))
         .col_expr(instance::Column::Status, Expr::value(instance.status.as_str()))
-        .col_expr(instance::Column::Revision, Expr::value(stored.revision + 1))
+        .col_expr(instance::Column::Revision, Expr::value(stored.revision))
         .col_expr(
             instance::Column::ClaimedBy,
             Expr::value(instance.claimed_by.as_ref().map(|person| person.login.clone())),
@@ -141,7 +148,7 @@ pub async fn update(tx: &Tx, stored: &Stored) -> Result<(), StoreError> {
         .col_expr(instance::Column::EndedAt, Expr::value(stored.ended_at))
         .filter(instance::Column::Tenant.eq(tx.tenant()))
         .filter(instance::Column::Id.eq(instance.id))
-        .filter(instance::Column::Revision.eq(stored.revision))
+        .filter(instance::Column::Revision.eq(read))
         .exec(tx.connection())
         .await?;
     if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
@@ -152,6 +159,16 @@ pub async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
     let row = instance::Entity::find_by_id(id)
         .filter(instance::Column::Tenant.eq(tx.tenant()))
         .lock(LockType::Update)
+        .one(tx.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Reads and locks one instance, unless another transaction has it.
+pub async fn lock_if_free(tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
+    let row = instance::Entity::find_by_id(id)
+        .filter(instance::Column::Tenant.eq(tx.tenant()))
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .one(tx.connection())
         .await?;
     row.map(read).transpose()
@@ -214,7 +231,7 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
     query = match &filter.task_of {
         None => query.order_by_desc(instance::Column::StartedAt).order_by_desc(instance::Column::Id),
         Some(role) => {
-            let mut waiting = sea_orm::sea_query::Query::select();
+            let mut waiting = Query::select();
             waiting.column(task::Column::Instance).from(task::Entity);
             waiting.and_where(task::Column::Tenant.eq(access.tenant())).and_where(task::Column::Role.eq(role));
             query
@@ -241,11 +258,13 @@ pub async fn outline(access: &impl Access, root: Uuid) -> Result<Vec<Listed>, St
     Ok(query.all(access.connection()).await?)
 }
 
-/// The whole tree of a root, oldest first.
-pub async fn tree(access: &impl Access, root: Uuid) -> Result<Vec<Stored>, StoreError> {
+/// The whole tree that an instance belongs to, oldest first; empty when there is no such instance.
+pub async fn tree(access: &impl Access, id: Uuid) -> Result<Vec<Stored>, StoreError> {
+    let mut root = Query::select();
+    root.column(instance::Column::Root).from(instance::Entity).and_where(instance::Column::Id.eq(id));
     let rows = instance::Entity::find()
         .filter(instance::Column::Tenant.eq(access.tenant()))
-        .filter(instance::Column::Root.eq(root))
+        .filter(instance::Column::Root.in_subquery(root))
         .order_by_asc(instance::Column::StartedAt)
         .order_by_asc(instance::Column::Id)
         .limit(1000)
@@ -268,9 +287,9 @@ pub async fn open_children(tx: &Tx, parent: Uuid) -> Result<Vec<Uuid>, StoreErro
     Ok(rows)
 }
 
-pub async fn add_history(tx: &Tx, row: HistoryRow) -> Result<(), StoreError> {
-    history::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
-    Ok(())
+/// Adds a row to what the transaction writes at its end.
+pub fn add_history(tx: &Tx, row: HistoryRow) {
+    tx.journal.add_history(row);
 }
 
 /// What happened to these instances, each in its order.

@@ -14,6 +14,7 @@ mod entities;
 pub mod idempotency;
 pub mod instances;
 pub mod jobs;
+mod journal;
 pub mod pairings;
 pub mod service_accounts;
 pub mod sessions;
@@ -36,6 +37,8 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 use zeroize::Zeroizing;
+
+use journal::Journal;
 
 use crate::fail_point;
 
@@ -111,6 +114,7 @@ pub trait Access: Send + Sync {
 pub struct Tx {
     transaction: Arc<DatabaseTransaction>,
     tenant: Arc<str>,
+    journal: Journal,
 }
 
 impl Access for Tx {
@@ -126,6 +130,26 @@ impl Access for Tx {
 }
 
 impl Tx {
+    fn new(transaction: DatabaseTransaction, tenant: Arc<str>) -> Self {
+        Self { transaction: Arc::new(transaction), tenant, journal: Journal::default() }
+    }
+
+    /// Runs the work of the transaction and writes what it has gathered.
+    async fn run<T, E, Fut>(&self, work: impl FnOnce(Self) -> Fut) -> Result<T, E>
+    where
+        E: WriteError,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let value = work(self.clone()).await?;
+        self.journal.write(self, self.is_alone()).await?;
+        Ok(value)
+    }
+
+    /// The transaction, once the work has let go of it.
+    fn into_transaction(self) -> Result<DatabaseTransaction, StoreError> {
+        Arc::into_inner(self.transaction).ok_or(StoreError::Closed)
+    }
+
     /// Whether the transaction is alone in the database: then the steps of several instances may share it.
     pub fn is_alone(&self) -> bool {
         self.transaction.get_database_backend() == DbBackend::Sqlite
@@ -147,16 +171,21 @@ impl Tx {
         Ok(row.try_get("", "taken")?)
     }
 
+    /// The SQL expression for the database's own clock, in milliseconds.
+    fn clock(&self) -> &'static str {
+        match self.transaction.get_database_backend() {
+            DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+            _ => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        }
+    }
+
     /// The database's own clock, in milliseconds: leases of several nodes are measured by it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn database_time(&self) -> Result<i64, StoreError> {
         let backend = self.transaction.get_database_backend();
-        let sql = match backend {
-            DbBackend::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
-            _ => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now",
-        };
+        let sql = format!("SELECT {} AS now", self.clock());
         let row = self.transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
         let row = row.ok_or(StoreError::Inconsistent { table: "clock", why: "no row".to_owned() })?;
         Ok(row.try_get("", "now")?)
@@ -299,11 +328,11 @@ impl Store {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let transaction = Arc::new(connection.begin().await.map_err(StoreError::from)?);
-        let tx = Tx { transaction: transaction.clone(), tenant: self.reader.tenant.clone() };
-        let value = work(tx).await?;
+        let transaction = connection.begin().await.map_err(StoreError::from)?;
+        let tx = Tx::new(transaction, self.reader.tenant.clone());
+        let value = tx.run(work).await?;
+        let transaction = tx.into_transaction()?;
         fail_point!("store.commit");
-        let transaction = Arc::into_inner(transaction).ok_or(StoreError::Closed)?;
         transaction.commit().await.map_err(StoreError::from)?;
         Ok(value)
     }

@@ -148,17 +148,12 @@ pub async fn watched(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<
     Ok(rows)
 }
 
-/// Forgets everything that would wake an ended instance.
-pub async fn forget(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+/// Takes away the timers of an ended instance.
+pub async fn disarm(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
     timer::Entity::delete_many()
         .filter(timer::Column::Tenant.eq(tx.tenant()))
         .filter(timer::Column::Instance.eq(instance))
         .exec(tx.connection())
         .await?;
-    inbox::Entity::delete_many()
-        .filter(inbox::Column::Tenant.eq(tx.tenant()))
-        .filter(inbox::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
-    unwatch(tx, instance).await
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Planned activities and their leases.
 
-use sea_orm::sea_query::{Expr, LockBehavior, LockType};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entities::work;
@@ -9,8 +9,28 @@ use super::{Access, StoreError, Tx};
 
 pub use super::entities::work::Model as WorkRow;
 
-pub async fn insert(tx: &Tx, row: WorkRow) -> Result<(), StoreError> {
-    work::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+/// Stores a planned activity whose lease ends `lease` milliseconds from now, by the database's clock.
+pub async fn insert_leased(tx: &Tx, row: WorkRow, lease: i64) -> Result<(), StoreError> {
+    let until = Expr::cust(format!("{} + {lease}", tx.clock()));
+    let columns: [(work::Column, Expr); 12] = [
+        (work::Column::Tenant, Expr::value(row.tenant)),
+        (work::Column::Id, Expr::value(row.id)),
+        (work::Column::Instance, Expr::value(row.instance)),
+        (work::Column::Step, Expr::value(row.step)),
+        (work::Column::Activity, Expr::value(row.activity)),
+        (work::Column::Definition, Expr::value(row.definition)),
+        (work::Column::Parameters, Expr::value(row.parameters)),
+        (work::Column::Plan, Expr::value(row.plan)),
+        (work::Column::LeaseOwner, Expr::value(row.lease_owner)),
+        (work::Column::LeaseEpoch, Expr::value(row.lease_epoch)),
+        (work::Column::LeaseUntil, until),
+        (work::Column::CreatedAt, Expr::value(row.created_at)),
+    ];
+    let (columns, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    let mut insert = Query::insert();
+    insert.into_table(work::Entity).columns(columns);
+    insert.values(values).map_err(|error| StoreError::Inconsistent { table: "work", why: error.to_string() })?;
+    tx.connection().execute(&insert).await?;
     Ok(())
 }
 

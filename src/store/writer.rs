@@ -43,7 +43,7 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |tx| {
             Box::pin(async move {
-                let result = work(tx).await;
+                let result = tx.run(work).await;
                 let keep = result.is_ok();
                 let answer = move |committed: Result<(), StoreError>| {
                     let result = match committed {
@@ -92,36 +92,40 @@ async fn batch(
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
     };
     let outer = connection.begin_with_options(options).await?;
+    // Most calls come alone: the transaction is all that they need.
+    if calls.is_empty() {
+        return finish(run_in(Tx::new(outer, tenant.clone()), first, answers).await?).await;
+    }
     let mut next = Some(first);
     let mut kept = false;
     while let Some(call) = next {
-        kept |= one(&outer, tenant, call, answers).await?;
+        let savepoint = outer.begin().await?;
+        let (savepoint, keep) = run_in(Tx::new(savepoint, tenant.clone()), call, answers).await?;
+        if keep {
+            savepoint.commit().await?;
+        } else {
+            savepoint.rollback().await?;
+        }
+        kept |= keep;
         next = if answers.len() < BATCH { calls.try_recv().ok() } else { None };
     }
-    // A call that only looked, or failed, is no write transaction.
-    if !kept {
-        outer.rollback().await?;
-        return Ok(());
+    finish((outer, kept)).await
+}
+
+/// Commits; a call that only looked, or failed, is no write transaction.
+async fn finish((transaction, kept): (DatabaseTransaction, bool)) -> Result<(), StoreError> {
+    if kept {
+        fail_point!("store.commit");
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
     }
-    fail_point!("store.commit");
-    outer.commit().await?;
     Ok(())
 }
 
-async fn one(
-    outer: &DatabaseTransaction,
-    tenant: &Arc<str>,
-    call: Call,
-    answers: &mut Vec<Answer>,
-) -> Result<bool, StoreError> {
-    let savepoint = Arc::new(outer.begin().await?);
-    let Finish { keep, answer } = call(Tx { transaction: savepoint.clone(), tenant: tenant.clone() }).await;
+/// Runs a call; gives its transaction back and whether it is to be kept.
+async fn run_in(tx: Tx, call: Call, answers: &mut Vec<Answer>) -> Result<(DatabaseTransaction, bool), StoreError> {
+    let Finish { keep, answer } = call(tx.clone()).await;
     answers.push(answer);
-    let savepoint = Arc::into_inner(savepoint).ok_or(StoreError::Closed)?;
-    if keep {
-        savepoint.commit().await?;
-    } else {
-        savepoint.rollback().await?;
-    }
-    Ok(keep)
+    Ok((tx.into_transaction()?, keep))
 }
