@@ -1,4 +1,5 @@
 //! `make bench`: the figures of the README, measured in one run on this machine, beside the time of one flush to its disk.
+//! `cargo bench --workspace --bench portal -- alone` measures one part only (`alone` or `many`) and writes nothing down.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark fails by a panic")]
 
@@ -35,9 +36,18 @@ async fn main() {
     let mut figures = Figures::default();
     let flush = disk::flush();
     figures.note("one flush to disk (fdatasync of 8 KiB)", flush.as_secs_f64() * 1e3, "ms");
-    one_after_another(&mut figures, flush).await;
-    many_at_once(&mut figures).await;
+    let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_asked_for = |part: &str| only.is_empty() || only.iter().any(|asked| asked == part);
+    if is_asked_for("alone") {
+        one_after_another(&mut figures, flush).await;
+    }
+    if is_asked_for("many") {
+        many_at_once(&mut figures).await;
+    }
     figures.print();
+    if !only.is_empty() {
+        return;
+    }
     figures.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("var/bench/results.json"));
 }
 
