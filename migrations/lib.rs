@@ -3,6 +3,7 @@
 //! Every table carries the tenant. Moments are milliseconds since 1970 in UTC, so that both databases compare them alike.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 mod m20261121_000001_workflow;
 mod m20261121_000002_people;
@@ -27,4 +28,13 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_programs::Migration),
         ]
     }
+}
+
+/// Leaves room in the pages of a table whose rows are updated often: PostgreSQL then writes the new version of a row beside the old one, and no index.
+async fn leave_room(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DbBackend::Postgres {
+        let sql = format!("ALTER TABLE \"{table}\" SET (fillfactor = 60)");
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
 }

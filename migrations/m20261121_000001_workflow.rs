@@ -46,26 +46,22 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("ended_at"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create()
-            .name("instance_by_owner")
-            .table("instance")
-            .col("tenant")
-            .col("owner")
-            .col("started_at")
-            .to_owned();
-        manager.create_index(index).await?;
-        let index = Index::create().name("instance_by_root").table("instance").col("root").to_owned();
-        manager.create_index(index).await?;
-        let index = Index::create().name("instance_by_parent").table("instance").col("parent").to_owned();
-        manager.create_index(index).await?;
-        let index = Index::create()
-            .name("instance_by_status")
-            .table("instance")
-            .col("tenant")
-            .col("status")
-            .col("changed_at")
-            .to_owned();
-        manager.create_index(index).await?;
+        // What selects most stands first, and never the tenant: of that there may be one. No column that every step changes is indexed.
+        for (name, columns) in [
+            ("instance_by_owner", &["owner", "started_at"][..]),
+            ("instance_by_requester", &["requester", "started_at"]),
+            ("instance_by_time", &["started_at", "id"]),
+            ("instance_by_root", &["root", "started_at", "id"]),
+            ("instance_by_parent", &["parent"]),
+            ("instance_by_status", &["status", "started_at"]),
+        ] {
+            let mut index = Index::create().name(name).table("instance").to_owned();
+            for column in columns {
+                index.col(*column);
+            }
+            manager.create_index(index).await?;
+        }
+        crate::leave_room(manager, "instance").await?;
         let table = Table::create()
             .table("history")
             .col(string("tenant"))
@@ -141,7 +137,7 @@ impl MigrationTrait for Migration {
             .primary_key(Index::create().col("instance").col("role"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("task_by_role").table("task").col("tenant").col("role").to_owned();
+        let index = Index::create().name("task_by_role").table("task").col("role").to_owned();
         manager.create_index(index).await?;
         let table = Table::create()
             .table("hold")

@@ -55,11 +55,22 @@ impl MigrationTrait for Migration {
         manager.create_index(index).await?;
         let index = Index::create().name("pairing_by_root").table("pairing").col("root").to_owned();
         manager.create_index(index).await?;
+        let table = Table::create()
+            .table("login")
+            .col(string("tenant"))
+            .col(string("login"))
+            .col(string("person"))
+            .primary_key(Index::create().col("tenant").col("login"))
+            .to_owned();
+        manager.create_table(table).await?;
+        let index = Index::create().name("login_by_person").table("login").col("person").to_owned();
+        manager.create_index(index).await?;
+        crate::leave_room(manager, "pairing").await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["pairing", "session"] {
+        for table in ["login", "pairing", "session"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())

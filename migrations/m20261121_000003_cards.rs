@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
         let index =
             Index::create().name("card_by_serial").table("card").col("tenant").col("serial").unique().to_owned();
         manager.create_index(index).await?;
-        let index = Index::create().name("card_by_owner").table("card").col("tenant").col("owner_login").to_owned();
+        let index = Index::create().name("card_by_owner").table("card").col("owner_login").to_owned();
         manager.create_index(index).await?;
         let table = Table::create()
             .table("sealed_secret")
@@ -76,10 +76,11 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("ended_at"))
             .to_owned();
         manager.create_table(table).await?;
-        let index = Index::create().name("job_by_root").table("job").col("root").col("state").to_owned();
+        let index = Index::create().name("job_by_root").table("job").col("root").to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("job_by_instance").table("job").col("instance").to_owned();
         manager.create_index(index).await?;
+        crate::leave_room(manager, "job").await?;
         Ok(())
     }
 

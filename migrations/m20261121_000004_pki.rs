@@ -26,6 +26,7 @@ impl MigrationTrait for Migration {
             .col(uuid_null("card"))
             .col(string_null("slot"))
             .col(string("subject"))
+            .col(string("names_digest"))
             .col(big_integer("not_before"))
             .col(big_integer("not_after"))
             .col(string("public_key_digest"))
@@ -48,19 +49,9 @@ impl MigrationTrait for Migration {
             .unique()
             .to_owned();
         manager.create_index(index).await?;
-        let index = Index::create()
-            .name("certificate_by_owner")
-            .table("certificate")
-            .col("tenant")
-            .col("owner_login")
-            .to_owned();
+        let index = Index::create().name("certificate_by_owner").table("certificate").col("owner_login").to_owned();
         manager.create_index(index).await?;
-        let index = Index::create()
-            .name("certificate_by_key")
-            .table("certificate")
-            .col("tenant")
-            .col("public_key_digest")
-            .to_owned();
+        let index = Index::create().name("certificate_by_key").table("certificate").col("public_key_digest").to_owned();
         manager.create_index(index).await?;
         let index = Index::create()
             .name("certificate_by_step")
@@ -69,6 +60,9 @@ impl MigrationTrait for Migration {
             .col("step")
             .unique()
             .to_owned();
+        manager.create_index(index).await?;
+        crate::leave_room(manager, "certificate").await?;
+        let index = Index::create().name("certificate_by_person").table("certificate").col("person").to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("certificate_by_card").table("certificate").col("card").to_owned();
         manager.create_index(index).await?;

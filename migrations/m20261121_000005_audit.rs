@@ -45,6 +45,8 @@ impl MigrationTrait for Migration {
             .primary_key(Index::create().col("tenant").col("sequence"))
             .to_owned();
         manager.create_table(table).await?;
+        let index = Index::create().name("audit_seal_by_audit").table("audit_seal").col("audit").unique().to_owned();
+        manager.create_index(index).await?;
         Ok(())
     }
 

@@ -29,12 +29,14 @@ use crate::random;
 use crate::store::{Store, service_accounts};
 
 /// The workflows that are built in.
-const WORKFLOWS: [(&str, &str); 5] = [
+const WORKFLOWS: [(&str, &str); 7] = [
     ("workflows/certify-slot.yaml", include_str!("../workflows/certify-slot.yaml")),
     ("workflows/issue-certificate.yaml", include_str!("../workflows/issue-certificate.yaml")),
     ("workflows/issue-crl.yaml", include_str!("../workflows/issue-crl.yaml")),
     ("workflows/personalize.yaml", include_str!("../workflows/personalize.yaml")),
     ("workflows/revoke-certificate.yaml", include_str!("../workflows/revoke-certificate.yaml")),
+    ("workflows/settle-departure.yaml", include_str!("../workflows/settle-departure.yaml")),
+    ("workflows/synchronize-people.yaml", include_str!("../workflows/synchronize-people.yaml")),
 ];
 
 /// A running portal. Cheap to clone.
@@ -79,6 +81,10 @@ pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types:
     }
     catalog.add_role(SYSTEM);
     catalog.add_policy("personalization.slots", Type::List(Box::new(Type::Named("slot".to_owned()))));
+    for about in ["gone", "disabled", "moved"] {
+        catalog.add_policy(&format!("synchronization.{about}"), Type::Named("departure-action".to_owned()));
+    }
+    catalog.add_policy("synchronization.at_most", Type::Integer);
     Ok(())
 }
 
@@ -146,7 +152,14 @@ impl Portal {
                 Some((definition.name.text.clone(), text.clone()))
             })
             .collect();
-        let policy = BTreeMap::from([("personalization.slots".to_owned(), serde_json::to_value(&slots)?)]);
+        let synchronization = &configuration.synchronization;
+        let policy = BTreeMap::from([
+            ("personalization.slots".to_owned(), serde_json::to_value(&slots)?),
+            ("synchronization.gone".to_owned(), serde_json::to_value(synchronization.gone)?),
+            ("synchronization.disabled".to_owned(), serde_json::to_value(synchronization.disabled)?),
+            ("synchronization.moved".to_owned(), serde_json::to_value(synchronization.moved)?),
+            ("synchronization.at_most".to_owned(), synchronization.at_most.into()),
+        ]);
         let node = random::id().to_string();
         let parts = Parts {
             store: store.clone(),
@@ -191,7 +204,10 @@ impl Humans for KnownPeople {
         }
         let (first, second) = tokio::join!(self.0.find(login, &[]), self.0.find(other, &[]));
         match (first, second) {
-            (Ok(Lookup::Found(first)), Ok(Lookup::Found(second))) => Ok(first.is_same_human(&second)),
+            (
+                Ok(Lookup::Found(first) | Lookup::Disabled(first)),
+                Ok(Lookup::Found(second) | Lookup::Disabled(second)),
+            ) => Ok(first.is_same_human(&second)),
             // Somebody whom the directory does not know might be anybody.
             _ => Err(Unknown),
         }

@@ -15,7 +15,7 @@ async fn chain() -> (tempfile::TempDir, Store) {
             .write::<_, StoreError, _, _>(move |tx| async move {
                 let origin = Origin { login: Some(format!("person-{number}")), ..Origin::system("test") };
                 let event = Event::RoleGranted { role: format!("role-{number}") };
-                audit::record(&tx, &origin, None, SystemClock.now_ms(), &event).await
+                audit::record(&tx, &origin, None, SystemClock.now_ms(), &event)
             })
             .await
             .expect("recorded");
@@ -43,7 +43,7 @@ async fn problems_after(statement: &str) -> Vec<Problem> {
     verified(&store, &[]).await.problems
 }
 
-const SCRIPT: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute(sys.argv[2])\nc.commit()";
+const SCRIPT: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript(sys.argv[2])\nc.commit()";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_record_is_found() {
@@ -65,8 +65,9 @@ async fn a_removed_seal_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_changed_places_are_found() {
-    let swap = "UPDATE audit_seal SET audit = (SELECT id FROM audit WHERE sequence = 5 - audit_seal.sequence) \
-        WHERE sequence IN (2, 3)";
+    let swap = "UPDATE audit_seal SET audit = '' WHERE sequence = 2; \
+        UPDATE audit_seal SET audit = (SELECT id FROM audit WHERE sequence = 2) WHERE sequence = 3; \
+        UPDATE audit_seal SET audit = (SELECT id FROM audit WHERE sequence = 3) WHERE sequence = 2;";
     let problems = problems_after(swap).await;
     assert_eq!(problems, [Problem::Changed { sequence: 2 }, Problem::Changed { sequence: 3 }]);
 }

@@ -134,7 +134,7 @@ async fn two_sealers_make_one_chain() {
         store
             .write::<_, StoreError, _, _>(move |tx| async move {
                 let event = Event::RoleGranted { role: format!("role-{number}") };
-                audit::record(&tx, &Origin::system("test"), None, SystemClock.now_ms(), &event).await
+                audit::record(&tx, &Origin::system("test"), None, SystemClock.now_ms(), &event)
             })
             .await
             .expect("recorded");
@@ -168,7 +168,8 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
                 lease_until: None,
                 created_at: 1,
             };
-            work::insert(&tx, row).await
+            // Its first lease is over already.
+            work::insert_leased(&tx, row, -1_000).await
         })
         .await
         .expect("planned");

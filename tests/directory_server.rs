@@ -3,23 +3,28 @@
 use std::path::Path;
 
 use sealwright::directory::{
-    Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Lookup, Mapping, Published,
+    Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Published,
 };
 
-use crate::support::slapd::{ADMIN, BASE, Slapd};
+use crate::support::slapd::{ADMIN, BASE, PASSWORD, Slapd};
 
-fn directory(slapd: &Slapd, ca_file: &Path) -> Directory {
-    let options = DirectoryOptions {
-        url: slapd.url.clone(),
+fn options(slapd: &Slapd) -> DirectoryOptions {
+    DirectoryOptions {
+        servers: vec![slapd.url.clone()],
+        kind: Kind::OpenLdap,
         encryption: Encryption::StartTls,
-        ca_file: Some(ca_file.to_owned()),
+        ca_file: Some(slapd.ca_file.clone()),
         bind_dn: ADMIN.to_owned(),
         bind_password_file: slapd.password_file.clone(),
         base: BASE.to_owned(),
-        filter: "(&(objectClass=inetOrgPerson)(uid={login}))".to_owned(),
-        attributes: Mapping::default(),
+        filter: None,
+        attributes: MappingOptions::default(),
         connections: 2,
-    };
+    }
+}
+
+fn directory(slapd: &Slapd, ca_file: &Path) -> Directory {
+    let options = DirectoryOptions { ca_file: Some(ca_file.to_owned()), ..options(slapd) };
     Directory::new(&options).expect("a directory")
 }
 
@@ -54,9 +59,12 @@ async fn certificates_are_published_once() {
     let Lookup::Found(alice) = directory.find("alice", &[]).await.expect("an answer") else { panic!("not found") };
     let key = rcgen::generate_simple_self_signed(vec!["alice".to_owned()]).expect("a certificate");
     let certificate = key.cert.der().to_vec();
-    assert_eq!(directory.publish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::Added));
-    assert_eq!(directory.publish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::AlreadyThere));
+    assert_eq!(directory.publish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::Changed));
+    assert_eq!(directory.publish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::AsBefore));
     assert!(slapd.search("(uid=alice)", "userCertificate").contains("userCertificate;binary:: "));
+    assert_eq!(directory.unpublish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::Changed));
+    assert_eq!(directory.unpublish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::AsBefore));
+    assert!(!slapd.search("(uid=alice)", "userCertificate").contains("userCertificate;binary:: "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,4 +103,184 @@ async fn members_of_groups_within_groups_are_members() {
         assert_eq!(directory.is_member(&group, &alice).await, Ok(true), "{group}");
         assert_eq!(directory.is_member(&group, &carl).await, Ok(false), "{group}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_server_is_asked_when_one_stands_still_or_is_gone() {
+    let (folder, other_folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (mut slapd, mut other) = tokio::join!(Slapd::start(folder.path()), Slapd::start(other_folder.path()));
+    let both = folder.path().join("both.pem");
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
+    std::fs::write(&both, read(&slapd.ca_file) + &read(&other.ca_file)).expect("written");
+    let servers = vec![slapd.url.clone(), other.url.clone()];
+    let directory =
+        Directory::new(&DirectoryOptions { servers, ca_file: Some(both), ..options(&slapd) }).expect("a directory");
+    // It takes connections and says nothing.
+    slapd.stand_still(true);
+    assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
+    other.stop();
+    slapd.stand_still(false);
+    assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
+    slapd.stop();
+    assert_eq!(directory.find("alice", &[]).await, Err(DirectoryError::Unavailable));
+    other.restart().await;
+    assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_asked_over_ldaps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    let over = |server: &str, encryption, ca_file: &Path| {
+        let servers = vec![server.to_owned()];
+        Directory::new(&DirectoryOptions { servers, encryption, ca_file: Some(ca_file.to_owned()), ..options(&slapd) })
+    };
+    let directory = over(&slapd.ldaps_url, Encryption::Tls, &slapd.ca_file).expect("a directory");
+    assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
+    let distrustful = over(&slapd.ldaps_url, Encryption::Tls, &slapd.other_ca_file).expect("a directory");
+    assert_eq!(distrustful.find("alice", &[]).await, Err(DirectoryError::Unavailable));
+    // Names that do not say what is meant are refused before anything is sent.
+    for (server, encryption) in [
+        (slapd.url.as_str(), Encryption::Tls),
+        (slapd.ldaps_url.as_str(), Encryption::StartTls),
+        ("ldap://directory.example.test", Encryption::None),
+        ("http://127.0.0.1", Encryption::StartTls),
+        ("ldap://", Encryption::StartTls),
+    ] {
+        assert!(over(server, encryption, &slapd.ca_file).is_err(), "{server}");
+    }
+}
+
+/// The entries of so many further people.
+fn crowd(count: usize) -> String {
+    let entry = |number| {
+        format!(
+            "dn: uid=person-{number},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: person-{number}\ncn: Person {number}\nsn: Person\n\n"
+        )
+    };
+    (0..count).map(entry).collect()
+}
+
+const READER: &str = "cn=reader,dc=example,dc=test";
+
+fn reader(slapd: &Slapd) -> DirectoryOptions {
+    slapd.add(&format!(
+        "dn: {READER}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: {PASSWORD}\n"
+    ));
+    DirectoryOptions { bind_dn: READER.to_owned(), ..options(slapd) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_read_page_by_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Without pages nobody gets more than ten.
+    let limits = format!("limits dn.exact=\"{READER}\" size.soft=10 size.hard=10 size.pr=500 size.prtotal=unlimited");
+    let slapd = Slapd::start_with(folder.path(), &limits).await;
+    slapd.add(&crowd(1_100));
+    let directory = Directory::new(&reader(&slapd)).expect("a directory");
+    let everybody = directory.everybody(&|_| true).await.expect("everybody");
+    assert_eq!(everybody.len(), 1_100 + 6);
+    let Ok(Lookup::Found(alice)) = directory.find("alice", &[]).await else { panic!("not found") };
+    let only = directory.everybody(&|id| id == alice.id).await.expect("everybody");
+    assert_eq!(only, [(alice, false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_answer_is_no_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = format!("limits dn.exact=\"{READER}\" size.soft=10 size.hard=10 size.pr=500 size.prtotal=600");
+    let slapd = Slapd::start_with(folder.path(), &limits).await;
+    slapd.add(&crowd(700));
+    let directory = Directory::new(&reader(&slapd)).expect("a directory");
+    assert_eq!(directory.everybody(&|_| true).await, Err(DirectoryError::Partial));
+    // A part of the tree lies on another server.
+    let elsewhere = Directory::new(&options(&slapd)).expect("a directory");
+    assert_eq!(elsewhere.everybody(&|_| true).await.map(|found| found.len()), Ok(706));
+    slapd.add(&format!(
+        "dn: ou=branch,{BASE}\nobjectClass: referral\nobjectClass: extensibleObject\nou: branch\nref: ldap://elsewhere.example.test/ou=branch,{BASE}\n"
+    ));
+    assert_eq!(elsewhere.everybody(&|_| true).await, Err(DirectoryError::Partial));
+    // One person is still found: that somebody else lies elsewhere changes nothing.
+    assert!(matches!(elsewhere.find("alice", &[]).await, Ok(Lookup::Found(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_lost_in_the_middle_of_everybody_is_no_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    slapd.add(&crowd(1_100));
+    // The second page never comes, on any connection.
+    let relay = Relay::start(&slapd.url, 90_000).await;
+    let servers = vec![relay.url.clone()];
+    let directory = Directory::new(&DirectoryOptions { servers, ..options(&slapd) }).expect("a directory");
+    assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
+    assert_eq!(directory.everybody(&|_| true).await, Err(DirectoryError::Unavailable));
+}
+
+/// Passes a server's connections on, and cuts each after so many bytes of answers.
+struct Relay {
+    url: String,
+}
+
+impl Relay {
+    async fn start(server: &str, most: u64) -> Self {
+        let server = server.trim_start_matches("ldap://").to_owned();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
+        let url = format!("ldap://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = tokio::net::TcpStream::connect(&server).await.expect("the server");
+                tokio::spawn(async move {
+                    let (mut from_client, mut to_client) = client.into_split();
+                    let (from_server, mut to_server) = server.into_split();
+                    let mut answers = tokio::io::AsyncReadExt::take(from_server, most);
+                    tokio::select! {
+                        _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
+                        _ = tokio::io::copy(&mut answers, &mut to_client) => {}
+                    }
+                });
+            }
+        });
+        Self { url }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disabled_accounts_are_known_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    let directory = Directory::new(&options(&slapd)).expect("a directory");
+    slapd.modify(&format!(
+        "dn: uid=carl,ou=people,{BASE}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n"
+    ));
+    assert!(matches!(directory.find("carl", &[]).await, Ok(Lookup::Disabled(person)) if person.login == "carl"));
+    let everybody = directory.everybody(&|_| true).await.expect("everybody");
+    let disabled: Vec<&str> = everybody.iter().filter(|(_, off)| *off).map(|(of, _)| of.login.as_str()).collect();
+    assert_eq!(disabled, ["carl"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_read_as_active_directory_keeps_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    let person = |login: &str, flags: u32, guid: &str| {
+        format!(
+            "dn: cn={login},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: user\nobjectCategory: person\nsAMAccountName: {login}\ncn: {login}\nsn: Doe\ndisplayName: Doe, {login}\nmail: {login}@example.test\nemployeeID: 4711\nuserPrincipalName: {login}@corp.example.test\nuserAccountControl: {flags}\nobjectGUID:: {guid}\nobjectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAUAQAAA==\n\n"
+        )
+    };
+    // 512 is a normal account, 514 a disabled one, 66048 one whose password never expires.
+    let people = [("jane", 512, "AAECAwQFBgcICQoLDA0ODw=="), ("jim", 514, "AQECAwQFBgcICQoLDA0ODw==")];
+    slapd.add(&people.map(|(login, flags, guid)| person(login, flags, guid)).concat());
+    slapd.add(&person("joe", 66048, "AgECAwQFBgcICQoLDA0ODw=="));
+    let options = DirectoryOptions { kind: Kind::ActiveDirectory, ..options(&slapd) };
+    let directory = Directory::new(&options).expect("a directory");
+    let Ok(Lookup::Found(jane)) = directory.find("jane", &ALL).await else { panic!("not found") };
+    assert_eq!(jane.id, "03020100-0504-0706-0809-0a0b0c0d0e0f");
+    assert_eq!((jane.name.as_str(), jane.employee_number.as_deref()), ("Doe, jane", Some("4711")));
+    assert_eq!(jane.object_sid.as_deref(), Some("S-1-5-21-1-2-3-1104"));
+    assert!(matches!(directory.find("jim", &[]).await, Ok(Lookup::Disabled(_))));
+    assert!(matches!(directory.find("joe", &[]).await, Ok(Lookup::Found(_))));
+    // Those of another kind are no people here.
+    assert_eq!(directory.find("alice", &[]).await, Ok(Lookup::NotFound));
+    assert_eq!(directory.everybody(&|_| true).await.map(|found| found.len()), Ok(3));
 }

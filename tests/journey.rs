@@ -5,7 +5,9 @@ mod cards;
 mod codes;
 mod crashes;
 mod directory;
+mod people;
 mod requests;
+mod revocation;
 
 use std::path::Path;
 

@@ -1,7 +1,5 @@
 //! `cards.find-certificate`: what an earlier personalization left in a slot, so that only the rest is made.
 
-use std::convert::Infallible;
-
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::id;
 use crate::cards::Card;
 use crate::clock::milliseconds;
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::{Certificate, SlotName};
-use crate::store::certificates::CertificateRow;
+use crate::store::certificates::{CertificateRow, Status};
 use crate::store::{Tx, cards, certificates};
 
 pub struct FindCertificate;
@@ -34,36 +32,27 @@ pub enum Outcome {
 }
 
 #[async_trait]
-impl Activity for FindCertificate {
+impl LocalActivity for FindCertificate {
     const NAME: &'static str = "cards.find-certificate";
 
     type Parameters = Parameters;
-    type Plan = ();
-    type Performed = Infallible;
     type Outcome = Outcome;
 
-    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         let slot = parameters.slot.to_protocol().as_str();
         let (card, now) = (id(&parameters.card.id)?, milliseconds(call.now));
         let keys = cards::keys(tx, card).await?;
         let installed = keys.into_iter().find(|key| key.slot == slot).and_then(|key| key.certificate);
-        let is_valid =
-            |row: &CertificateRow| row.slot.as_deref() == Some(slot) && row.status == "issued" && row.not_after > now;
+        let is_in_use = |row: &CertificateRow| row.slot.as_deref() == Some(slot) && row.is_in_use(now);
         let mut valid = certificates::of_card(tx, card).await?;
-        valid.retain(is_valid);
-        let fits = |row: &&CertificateRow| Some(row.id) == installed && row.profile == parameters.profile;
-        Ok(Planned::Done(match valid.iter().find(fits) {
+        valid.retain(is_in_use);
+        let fits = |row: &&CertificateRow| {
+            Some(row.id) == installed && row.profile == parameters.profile && row.is(Status::Issued)
+        };
+        Ok(match valid.iter().find(fits) {
             Some(row) => Outcome::Found(Certificate::from_row(row)),
             None if valid.is_empty() => Outcome::None,
             None => Outcome::Occupied,
-        }))
-    }
-
-    async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
-        Err(Failure::Fail { class: "unplanned" })
-    }
-
-    async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<Outcome, Failure> {
-        match *performed {}
+        })
     }
 }

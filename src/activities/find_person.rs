@@ -5,10 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rooms;
+use crate::audit;
+use crate::clock::milliseconds;
 use crate::directory::{Attribute, Directory, Lookup, Person};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::store::Tx;
+use crate::store::{Tx, logins};
 
 pub struct FindPerson {
     directory: Directory,
@@ -30,6 +32,8 @@ pub struct Parameters {
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Found(Person),
+    /// The account is disabled.
+    Disabled,
     NotFound,
     Ambiguous,
     Incomplete,
@@ -55,9 +59,13 @@ impl Activity for FindPerson {
         found.map_err(|error| Failure::Retry { class: error.class() })
     }
 
-    async fn record(&self, _: &Tx, _: &Call, _: Parameters, found: &Lookup) -> Result<Outcome, Failure> {
+    async fn record(&self, tx: &Tx, call: &Call, _: Parameters, found: &Lookup) -> Result<Outcome, Failure> {
         Ok(match found {
-            Lookup::Found(person) => Outcome::Found(person.clone()),
+            Lookup::Found(person) => {
+                settle_login(tx, call, person).await?;
+                Outcome::Found(person.clone())
+            }
+            Lookup::Disabled(_) => Outcome::Disabled,
             Lookup::NotFound => Outcome::NotFound,
             Lookup::Ambiguous => Outcome::Ambiguous,
             Lookup::Incomplete { missing } => {
@@ -66,4 +74,14 @@ impl Activity for FindPerson {
             }
         })
     }
+}
+
+/// Whoever is called so now has what is theirs, and nothing of whoever was called so before.
+async fn settle_login(tx: &Tx, call: &Call, person: &Person) -> Result<(), Failure> {
+    let changed = logins::settle(tx, &person.login, &person.id).await?;
+    if changed > 0 {
+        let event = audit::Event::LoginChanged { login: person.login.clone(), credentials: changed };
+        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
+    }
+    Ok(())
 }

@@ -63,7 +63,7 @@ impl CardJob for GenerateKeyAndCsr {
         let occupied = certificates::of_card(tx, card)
             .await?
             .iter()
-            .any(|row| row.slot.as_deref() == Some(slot) && row.status == "issued" && row.not_after > now);
+            .any(|row| row.slot.as_deref() == Some(slot) && row.is_in_use(now));
         let nonce = nonce()?;
         let plan = Plan { card, slot: parameters.slot, algorithm: parameters.algorithm, nonce, occupied };
         Ok((Some(card), plan))

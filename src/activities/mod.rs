@@ -1,5 +1,9 @@
 //! The glue between workflows and the rooms: one activity or card job a file, one line each in [`declare`] and [`register`].
 
+mod certificate_status;
+mod certificates;
+mod certificates_of_person;
+mod compare_people;
 mod find_certificate;
 mod find_person;
 mod generate_key;
@@ -13,6 +17,8 @@ mod publish_certificates;
 mod replace_factory_secrets;
 mod revoke_certificate;
 mod sign_certificate;
+mod suspend_certificates;
+mod unpublish_certificates;
 
 use std::sync::Arc;
 
@@ -64,6 +70,12 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_activity::<prepare_certificate::PrepareCertificate>(catalog)?;
     declare_activity::<sign_certificate::SignCertificate>(catalog)?;
     declare_activity::<revoke_certificate::RevokeCertificate>(catalog)?;
+    declare_activity::<certificate_status::CertificateStatus>(catalog)?;
+    declare_activity::<certificates_of_person::CertificatesOfPerson>(catalog)?;
+    declare_activity::<suspend_certificates::SuspendCertificates>(catalog)?;
+    declare_activity::<suspend_certificates::ReinstateCertificates>(catalog)?;
+    declare_activity::<unpublish_certificates::UnpublishCertificates>(catalog)?;
+    declare_activity::<compare_people::ComparePeople>(catalog)?;
     declare_activity::<issue_crl::IssueCrl>(catalog)?;
     declare_job::<identify_card::IdentifyCard>(catalog)?;
     declare_job::<replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
@@ -71,6 +83,7 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_job::<install_certificate::InstallCertificate>(catalog)?;
     declare_job::<prove_key::ProveKey>(catalog)?;
     catalog.add_condition(key_online::NAME);
+    catalog.add_thing(certificates::TYPE);
     Ok(())
 }
 
@@ -83,6 +96,12 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_activity(prepare_certificate::PrepareCertificate::new(rooms));
     registry.add_activity(sign_certificate::SignCertificate::new(rooms));
     registry.add_activity(revoke_certificate::RevokeCertificate);
+    registry.add_activity(certificate_status::CertificateStatus);
+    registry.add_activity(certificates_of_person::CertificatesOfPerson);
+    registry.add_activity(suspend_certificates::SuspendCertificates);
+    registry.add_activity(suspend_certificates::ReinstateCertificates);
+    registry.add_activity(unpublish_certificates::UnpublishCertificates::new(rooms));
+    registry.add_activity(compare_people::ComparePeople::new(rooms));
     registry.add_activity(issue_crl::IssueCrl::new(rooms));
     registry.add_job(identify_card::IdentifyCard::new(rooms));
     registry.add_job(replace_factory_secrets::ReplaceFactorySecrets::new(rooms));
@@ -90,6 +109,7 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_job(install_certificate::InstallCertificate::new(rooms));
     registry.add_job(prove_key::ProveKey::new(rooms));
     registry.add_condition(key_online::KeyOnline::new(rooms));
+    registry.add_things(certificates::Certificates);
     registry
 }
 

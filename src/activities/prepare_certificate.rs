@@ -1,7 +1,5 @@
 //! `pki.prepare`: what a certificate would say, checked and linted before anybody decides and before the key is touched.
 
-use std::convert::Infallible;
-
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,15 +9,16 @@ use sealwright_pki::authority::{self, Draft};
 use sealwright_pki::profile::{AlternativeName, Profile};
 use sealwright_pki::request::Request;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Rooms;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::Person;
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::{Csr, DraftCertificate, Finding, Issuance};
 use crate::random;
+use crate::store::certificates::Status;
 use crate::store::{Tx, certificates};
 
 pub struct PrepareCertificate {
@@ -65,6 +64,7 @@ pub enum Outcome {
 pub(super) struct Prepared {
     pub to_be_signed: Vec<u8>,
     pub draft: DraftCertificate,
+    pub names_digest: String,
     pub public_key_digest: String,
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn prepare(
     for other in certificates::of_key(tx, &public_key_digest).await? {
         // A repeat finds its own intent.
         let is_own = other.instance == call.instance.id;
-        if other.person != parameters.person.id || (!is_own && other.status == "revoked") {
+        if other.person != parameters.person.id || (!is_own && other.is(Status::Revoked)) {
             return Ok(refuse("key-reuse", "the key was certified before, for somebody else or until it was revoked"));
         }
     }
@@ -121,7 +121,15 @@ pub(super) async fn prepare(
         validity_days: profile.validity().whole_days(),
         digest: HEXLOWER.encode(&digest),
     };
-    Ok(Ok(Prepared { to_be_signed, draft, public_key_digest }))
+    let names_digest = names_digest(profile, &parameters.person);
+    Ok(Ok(Prepared { to_be_signed, draft, names_digest, public_key_digest }))
+}
+
+/// What a profile's certificates say of a person, as a digest.
+pub(super) fn names_digest(profile: &Profile, person: &Person) -> String {
+    let subject = profile.subject().fill(&person.attributes()).unwrap_or_default();
+    let said = json!([sealwright_pki::name::to_text(&subject), alternative_names(profile, person)]);
+    random::digest(said.to_string().as_bytes())
 }
 
 /// What the certificate would call the person beside its subject, for whoever decides.
@@ -143,7 +151,7 @@ fn key_usage(profile: &Profile) -> Vec<String> {
 /// Nothing that forbids a certificate, and something that whoever decides should know.
 async fn findings(tx: &Tx, call: &Call, profile: &Profile) -> Result<Vec<Finding>, Failure> {
     let valid = certificates::of_owner(tx, &call.instance.owner.login).await?.into_iter().filter(|row| {
-        row.status == "issued" && row.profile == profile.name() && row.not_after > milliseconds(call.now)
+        row.is(Status::Issued) && row.profile == profile.name() && row.not_after > milliseconds(call.now)
     });
     Ok(valid
         .map(|row| Finding {
@@ -161,37 +169,26 @@ fn refuse(rule: &str, message: &str) -> Result<Prepared, Vec<Finding>> {
 }
 
 #[async_trait]
-impl Activity for PrepareCertificate {
+impl LocalActivity for PrepareCertificate {
     const NAME: &'static str = "pki.prepare";
 
     type Parameters = Parameters;
-    type Plan = ();
-    type Performed = Infallible;
     type Outcome = Outcome;
 
-    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         match prepare(&self.issuance, tx, call, &parameters).await? {
             Ok(prepared) => {
                 let profile = self.issuance.profile(&parameters.profile).ok_or(Failure::Fail { class: "profile" })?;
                 let approvals = i64::from(profile.approvals());
                 let findings = if approvals > 0 { findings(tx, call, profile).await? } else { Vec::new() };
-                Ok(Planned::Done(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals })))
+                Ok(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals }))
             }
             Err(findings) => {
                 let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
                 let event = audit::Event::RequestRefused { why };
                 audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
-                Ok(Planned::Done(Outcome::Refused(Refused { findings })))
+                Ok(Outcome::Refused(Refused { findings }))
             }
         }
-    }
-
-    async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
-        // `plan` always comes to an outcome.
-        Err(Failure::Fail { class: "plan" })
-    }
-
-    async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<Outcome, Failure> {
-        match *performed {}
     }
 }

@@ -66,12 +66,12 @@ impl Activity for PublishCertificates {
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Parameters, published: &Published) -> Result<Outcome, Failure> {
         match published {
-            Published::Added => {
+            Published::Changed => {
                 let event = audit::Event::CertificatesPublished { count: plan.certificates.len() };
                 audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Outcome::Published)
             }
-            Published::AlreadyThere => Ok(Outcome::AlreadyThere),
+            Published::AsBefore => Ok(Outcome::AlreadyThere),
             Published::Refused => Ok(Outcome::Refused),
         }
     }

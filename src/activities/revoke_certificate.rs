@@ -1,7 +1,5 @@
 //! `pki.revoke`: records a revocation. The first date and reason stay.
 
-use std::convert::Infallible;
-
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use sealwright_workflow::catalog::CertificateEffect;
@@ -10,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::id;
 use crate::audit;
 use crate::clock::milliseconds;
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::{Certificate, Reason};
 use crate::store::{Tx, certificates};
 
@@ -30,21 +28,19 @@ pub enum Outcome {
 }
 
 #[async_trait]
-impl Activity for RevokeCertificate {
+impl LocalActivity for RevokeCertificate {
     const NAME: &'static str = "pki.revoke";
     const CERTIFICATE: CertificateEffect = CertificateEffect::Revokes;
 
     type Parameters = Parameters;
-    type Plan = ();
-    type Performed = Infallible;
     type Outcome = Outcome;
 
-    async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<(), Outcome>, Failure> {
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         let at = milliseconds(call.now);
         let reason = parameters.reason.as_str();
         let certificate = id(&parameters.certificate.id)?;
         if !certificates::revoke(tx, certificate, reason, at).await? {
-            return Ok(Planned::Done(Outcome::AlreadyRevoked));
+            return Ok(Outcome::AlreadyRevoked);
         }
         let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
         let event = audit::Event::CertificateRevoked {
@@ -53,15 +49,6 @@ impl Activity for RevokeCertificate {
             reason: reason.to_owned(),
         };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;
-        Ok(Planned::Done(Outcome::Revoked))
-    }
-
-    async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
-        // `plan` always comes to an outcome.
-        Err(Failure::Fail { class: "plan" })
-    }
-
-    async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<Outcome, Failure> {
-        match *performed {}
+        Ok(Outcome::Revoked)
     }
 }

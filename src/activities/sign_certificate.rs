@@ -20,7 +20,7 @@ use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::{Certificate, Csr, DraftCertificate, Issuance, SlotName};
 use crate::random;
-use crate::store::certificates::CertificateRow;
+use crate::store::certificates::{CertificateRow, Status};
 use crate::store::{Access, Store, Tx, certificates};
 
 pub struct SignCertificate {
@@ -99,13 +99,14 @@ impl Activity for SignCertificate {
             id: random::id(),
             authority: issuer.authority.name().to_owned(),
             serial,
-            status: "intended".to_owned(),
+            status: Status::Intended.as_str().to_owned(),
             profile: again.profile,
             person: again.person.id,
             owner_login: call.instance.owner.login.clone(),
             card: parameters.card.map(|card| id(&card.id)).transpose()?,
             slot: parameters.slot.map(|slot| slot.to_protocol().as_str().to_owned()),
             subject: prepared.draft.subject,
+            names_digest: prepared.names_digest,
             not_before: parsed.validity().not_before.timestamp() * 1000,
             not_after: parsed.validity().not_after.timestamp() * 1000,
             public_key_digest: prepared.public_key_digest,

@@ -42,48 +42,144 @@ impl Origin {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    SignInRefused { why: String, claimed: Option<String> },
+    SignInRefused {
+        why: String,
+        claimed: Option<String>,
+    },
     SessionBegan,
-    SessionEnded { why: &'static str },
-    RoleGranted { role: String },
-    RoleRefused { role: String },
-    RoleLost { role: String },
-    WorkflowStarted { workflow: String, version: u32, owner: String },
-    WorkflowActed { workflow: String, state: String, action: String, shown: Option<String> },
-    WorkflowEnded { workflow: String, outcome: &'static str, state: String },
-    WorkflowStuck { workflow: String, state: String, class: String },
+    SessionEnded {
+        why: &'static str,
+    },
+    RoleGranted {
+        role: String,
+    },
+    RoleRefused {
+        role: String,
+    },
+    RoleLost {
+        role: String,
+    },
+    WorkflowStarted {
+        workflow: String,
+        version: u32,
+        owner: String,
+    },
+    WorkflowActed {
+        workflow: String,
+        state: String,
+        action: String,
+        shown: Option<String>,
+    },
+    WorkflowEnded {
+        workflow: String,
+        outcome: &'static str,
+        state: String,
+    },
+    WorkflowStuck {
+        workflow: String,
+        state: String,
+        class: String,
+    },
     CodeOffered,
-    CodeRefused { why: &'static str },
-    AgentPaired { host: String },
-    AgentResumed { host: String },
-    CardRegistered { card: String, serial: String, owner: String },
-    FactorySecretsSealed { card: String },
-    FactorySecretsReplaced { card: String, seen_by_host: bool },
-    KeyMade { card: String, slot: String, algorithm: String },
-    RequestRefused { why: String },
-    CertificateIntended { authority: String, serial: String, profile: String, subject: String },
-    CertificateIssued { authority: String, serial: String, fingerprint: String },
-    CertificateInstalled { card: String, slot: String, serial: String },
-    KeyProved { card: String, slot: String, serial: String },
-    CertificateRevoked { authority: String, serial: String, reason: String },
-    CertificatesPublished { count: usize },
-    RevocationListIssued { authority: String, number: i64 },
-    ServiceAccountAdded { name: String, role: String },
-    ServiceAccountRevoked { name: String },
-    PersonErased { records: u64 },
+    CodeRefused {
+        why: &'static str,
+    },
+    AgentPaired {
+        host: String,
+    },
+    AgentResumed {
+        host: String,
+    },
+    CardRegistered {
+        card: String,
+        serial: String,
+        owner: String,
+    },
+    FactorySecretsSealed {
+        card: String,
+    },
+    FactorySecretsReplaced {
+        card: String,
+        seen_by_host: bool,
+    },
+    KeyMade {
+        card: String,
+        slot: String,
+        algorithm: String,
+    },
+    RequestRefused {
+        why: String,
+    },
+    CertificateIntended {
+        authority: String,
+        serial: String,
+        profile: String,
+        subject: String,
+    },
+    CertificateIssued {
+        authority: String,
+        serial: String,
+        fingerprint: String,
+    },
+    CertificateInstalled {
+        card: String,
+        slot: String,
+        serial: String,
+    },
+    KeyProved {
+        card: String,
+        slot: String,
+        serial: String,
+    },
+    CertificateSuspended {
+        authority: String,
+        serial: String,
+    },
+    CertificateReinstated {
+        authority: String,
+        serial: String,
+    },
+    CertificatesUnpublished {
+        count: usize,
+    },
+    /// A person is called otherwise, or a login is somebody else's: so many cards and certificates changed hands.
+    LoginChanged {
+        login: String,
+        credentials: u64,
+    },
+    /// The directory was compared with what people have.
+    PeopleCompared {
+        left: usize,
+    },
+    CertificateRevoked {
+        authority: String,
+        serial: String,
+        reason: String,
+    },
+    CertificatesPublished {
+        count: usize,
+    },
+    RevocationListIssued {
+        authority: String,
+        number: i64,
+    },
+    ServiceAccountAdded {
+        name: String,
+        role: String,
+    },
+    ServiceAccountRevoked {
+        name: String,
+    },
+    PersonErased {
+        records: u64,
+    },
 }
 
 /// Writes one row in the transaction of the change.
 ///
 /// # Errors
 /// [`StoreError`]: then the change must not happen either.
-pub fn record(
-    tx: &Tx,
-    origin: &Origin,
-    instance: Option<Uuid>,
-    at: i64,
-    event: &Event,
-) -> Result<(), StoreError> {
+pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: &Event) -> Result<(), StoreError> {
     let mut detail = serde_json::to_value(event)
         .map_err(|error| StoreError::Inconsistent { table: "audit", why: error.to_string() })?;
     let name = match detail.as_object_mut().and_then(|object| object.remove("event")) {

@@ -22,8 +22,10 @@ use crate::{api, web};
 
 /// The largest form in bytes.
 const MAXIMUM_FORM: usize = 64 * 1024;
-/// How often it is looked at whether a new revocation list is due, and whether sessions are over.
-const HOUSE_INTERVAL: Duration = Duration::from_secs(600);
+/// How often it is looked at whether something is due.
+const TICK: Duration = Duration::from_secs(30);
+/// How often what is over is forgotten: every so many ticks.
+const FORGET: u32 = 20;
 
 /// Runs until a signal ends it.
 ///
@@ -115,24 +117,31 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A list is made when there is none, and again long before the last one is over: as everything, by a workflow. Old sessions are forgotten.
+/// Starts what is due by the clock, as everything by a workflow; forgets old sessions and keys.
 async fn keep_house(portal: Portal, stop: CancellationToken) {
-    loop {
-        if let Err(error) = portal.sessions.expire().await {
-            tracing::error!(%error, "old sessions could not be forgotten");
-        }
-        if let Err(error) = portal.engine.forget_keys().await {
-            tracing::error!(%error, "old idempotency keys could not be forgotten");
+    let clock = Caller::new(SYSTEM, SYSTEM, "clock");
+    for tick in 0_u32.. {
+        if tick.is_multiple_of(FORGET) {
+            if let Err(error) = portal.sessions.expire().await {
+                tracing::error!(%error, "old sessions could not be forgotten");
+            }
+            if let Err(error) = portal.engine.forget_keys().await {
+                tracing::error!(%error, "old idempotency keys could not be forgotten");
+            }
         }
         if let Err(error) = refresh_list(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }
-        if tokio::time::timeout(HOUSE_INTERVAL, stop.cancelled()).await.is_ok() {
+        if let Err(error) = portal.engine.start_due(&clock).await {
+            tracing::error!(%error, "a workflow that is due could not be started");
+        }
+        if tokio::time::timeout(TICK, stop.cancelled()).await.is_ok() {
             return;
         }
     }
 }
 
+/// A list is made when there is none, and again long before the last one is over.
 async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
     let now = portal.clock.now_ms();
     let system = Caller::new(SYSTEM, SYSTEM, "revocation-list");

@@ -16,7 +16,7 @@ use crate::audit::HeadsOptions;
 use crate::auth::RoleOptions;
 use crate::auth::header::ProofOptions;
 use crate::directory::DirectoryOptions;
-use crate::issuance::{AuthorityOptions, SlotOptions};
+use crate::issuance::{AuthorityOptions, DepartureAction, SlotOptions};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -43,6 +43,8 @@ pub struct Configuration {
     pub authorities: BTreeMap<String, AuthorityOptions>,
     pub profiles: BTreeMap<String, ProfileOptions>,
     pub personalization: PersonalizationOptions,
+    #[serde(default)]
+    pub synchronization: SynchronizationOptions,
     #[serde(default)]
     pub cards: CardOptions,
     /// Where signed heads of the audit chain go; without it none are exported.
@@ -92,6 +94,30 @@ pub struct SignInOptions {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PersonalizationOptions {
     pub slots: Vec<SlotOptions>,
+}
+
+/// What is done when the directory says otherwise than certificates do: `keep`, `suspend` or `revoke`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SynchronizationOptions {
+    /// The directory does not have the person any more.
+    pub gone: DepartureAction,
+    pub disabled: DepartureAction,
+    /// A certificate names the person otherwise than the directory does.
+    pub moved: DepartureAction,
+    /// Of more people than this at once, a CA operator is asked first.
+    pub at_most: u32,
+}
+
+impl Default for SynchronizationOptions {
+    fn default() -> Self {
+        Self {
+            gone: DepartureAction::Revoke,
+            disabled: DepartureAction::Suspend,
+            moved: DepartureAction::Keep,
+            at_most: 20,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,19 +1,21 @@
 //! Connections: encrypted, bound, pooled, and tried before they are used again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchResult};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::person::Mapping;
+use super::person::MappingOptions;
 use super::{DirectoryError, classify};
 
 pub(super) const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A server that did not answer is the last to be asked for so long.
+const AVOIDED: Duration = Duration::from_secs(60);
 /// A connection that was not used for so long is asked whether it lives.
 const RESTED: Duration = Duration::from_secs(30);
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
@@ -22,8 +24,11 @@ const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DirectoryOptions {
-    /// `ldap://host:port` or `ldaps://host:port`.
-    pub url: String,
+    /// `ldap://host:port` or `ldaps://host:port`, the preferred one first. They must be copies of each other.
+    pub servers: Vec<String>,
+    /// What kind of directory it is: where it keeps what, unless the following say otherwise.
+    #[serde(default)]
+    pub kind: Kind,
     #[serde(default)]
     pub encryption: Encryption,
     /// PEM file of the CA that the server's certificate chains to.
@@ -31,11 +36,10 @@ pub struct DirectoryOptions {
     pub bind_dn: String,
     pub bind_password_file: PathBuf,
     pub base: String,
-    /// The filter that finds one person; `{login}` is replaced by the escaped login.
-    #[serde(default = "default_filter")]
-    pub filter: String,
+    /// The filter that finds one person; `{login}` is replaced by the escaped login, and by `*` to find everybody.
+    pub filter: Option<String>,
     #[serde(default)]
-    pub attributes: Mapping,
+    pub attributes: MappingOptions,
     #[serde(default = "default_connections")]
     pub connections: usize,
 }
@@ -51,8 +55,21 @@ pub enum Encryption {
     None,
 }
 
-fn default_filter() -> String {
-    "(&(objectClass=person)(uid={login}))".to_owned()
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    #[default]
+    OpenLdap,
+    ActiveDirectory,
+}
+
+impl Kind {
+    pub(super) fn filter(self) -> &'static str {
+        match self {
+            Self::OpenLdap => "(&(objectClass=person)(uid={login}))",
+            Self::ActiveDirectory => "(&(objectCategory=person)(objectClass=user)(sAMAccountName={login}))",
+        }
+    }
 }
 
 fn default_connections() -> usize {
@@ -64,7 +81,9 @@ fn default_connections() -> usize {
 pub enum OptionsError {
     #[error("directory: `filter` must contain {{login}}")]
     Filter,
-    #[error("directory: `url` must be ldap://host or ldaps://host")]
+    #[error(
+        "directory: each of `servers` must be ldap://host or ldaps://host, as `encryption` says, and there must be one"
+    )]
     Url,
     #[error("directory: without encryption only a loopback address is allowed")]
     Plain,
@@ -79,27 +98,59 @@ pub enum OptionsError {
 }
 
 struct Manager {
-    url: String,
+    servers: Vec<Server>,
     settings: LdapConnSettings,
     bind_dn: String,
     password: Zeroizing<String>,
+}
+
+/// One server of several, and when it last did not answer.
+struct Server {
+    url: String,
+    failed: Mutex<Option<Instant>>,
+}
+
+impl Server {
+    fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), failed: Mutex::new(None) }
+    }
+
+    fn note(&self, failed: bool) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed.then(Instant::now);
+    }
+
+    fn has_failed_lately(&self) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < AVOIDED)
+    }
 }
 
 impl managed::Manager for Manager {
     type Type = Ldap;
     type Error = LdapError;
 
+    /// The first server that answers, in the order of the configuration; one that lately did not comes last.
     async fn create(&self) -> Result<Ldap, LdapError> {
-        let (connection, mut ldap) = LdapConnAsync::with_settings(self.settings.clone(), &self.url).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.drive().await {
-                tracing::debug!(%error, "a directory connection ended");
+        let (avoided, good): (Vec<_>, Vec<_>) = self.servers.iter().partition(|server| server.has_failed_lately());
+        let mut last = LdapError::EndOfStream;
+        for server in good.into_iter().chain(avoided) {
+            match tokio::time::timeout(CONNECT_LIMIT, self.connect(&server.url)).await {
+                Ok(Ok(ldap)) => {
+                    server.note(false);
+                    return Ok(ldap);
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(server = server.url, %error, "a directory server cannot be used");
+                    last = error;
+                }
+                Err(elapsed) => {
+                    tracing::warn!(server = server.url, "a directory server does not answer");
+                    last = LdapError::Timeout { elapsed };
+                }
             }
-        });
-        ldap.with_timeout(OPERATION_LIMIT).simple_bind(&self.bind_dn, &self.password).await?.success()?;
-        Ok(ldap)
+            server.note(true);
+        }
+        Err(last)
     }
-
     /// A connection that has rested may be dead without knowing: firewalls forget it silently. It is asked for the root DSE, which every server
     /// answers (RFC 4512 section 5.1).
     async fn recycle(&self, ldap: &mut Ldap, metrics: &Metrics) -> RecycleResult<LdapError> {
@@ -111,6 +162,19 @@ impl managed::Manager for Manager {
             asked.and_then(SearchResult::success).map_err(RecycleError::Backend)?;
         }
         Ok(())
+    }
+}
+
+impl Manager {
+    async fn connect(&self, url: &str) -> Result<Ldap, LdapError> {
+        let (connection, mut ldap) = LdapConnAsync::with_settings(self.settings.clone(), url).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.drive().await {
+                tracing::debug!(%error, "a directory connection ended");
+            }
+        });
+        ldap.simple_bind(&self.bind_dn, &self.password).await?.success()?;
+        Ok(ldap)
     }
 }
 
@@ -128,26 +192,26 @@ impl Pool {
         if password.is_empty() {
             return Err(OptionsError::Password);
         }
-        let host = options
-            .url
-            .strip_prefix("ldap://")
-            .or_else(|| options.url.strip_prefix("ldaps://"))
-            .filter(|host| !host.is_empty() && !host.starts_with([':', '/']))
-            .ok_or(OptionsError::Url)?;
         let mut settings = LdapConnSettings::new().set_conn_timeout(CONNECT_LIMIT);
         match options.encryption {
             Encryption::StartTls => settings = settings.set_starttls(true).set_config(tls(options)?),
-            Encryption::Tls if options.url.starts_with("ldaps://") => settings = settings.set_config(tls(options)?),
-            Encryption::Tls => return Err(OptionsError::Url),
-            Encryption::None if host == "127.0.0.1" || host.starts_with("127.0.0.1:") => {}
-            Encryption::None => return Err(OptionsError::Plain),
+            Encryption::Tls => settings = settings.set_config(tls(options)?),
+            Encryption::None => {}
         }
-        let manager = Manager { url: options.url.clone(), settings, bind_dn: options.bind_dn.clone(), password };
+        if options.servers.is_empty() {
+            return Err(OptionsError::Url);
+        }
+        for url in &options.servers {
+            check_url(url, options.encryption)?;
+        }
+        let servers: Vec<Server> = options.servers.iter().map(|url| Server::new(url)).collect();
+        let limit = CONNECT_LIMIT * u32::try_from(servers.len()).unwrap_or(1);
+        let manager = Manager { servers, settings, bind_dn: options.bind_dn.clone(), password };
         let connections = managed::Pool::builder(manager)
             .max_size(options.connections.max(1))
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(OPERATION_LIMIT))
-            .create_timeout(Some(CONNECT_LIMIT + OPERATION_LIMIT))
+            .create_timeout(Some(limit + OPERATION_LIMIT))
             .build()
             .map_err(|_| OptionsError::Tls)?;
         Ok(Self { connections })
@@ -155,6 +219,18 @@ impl Pool {
 
     /// Runs one operation; a connection that turns out to be lost is replaced once.
     pub(super) async fn run<T, Fut>(&self, operation: impl Fn(Ldap) -> Fut + Send) -> Result<T, DirectoryError>
+    where
+        Fut: Future<Output = Result<T, LdapError>> + Send,
+    {
+        self.run_for(OPERATION_LIMIT, operation).await
+    }
+
+    /// The same, within a time of its own.
+    pub(super) async fn run_for<T, Fut>(
+        &self,
+        limit: Duration,
+        operation: impl Fn(Ldap) -> Fut + Send,
+    ) -> Result<T, DirectoryError>
     where
         Fut: Future<Output = Result<T, LdapError>> + Send,
     {
@@ -168,7 +244,7 @@ impl Pool {
                     _ => DirectoryError::Unavailable,
                 }
             })?;
-            let result = tokio::time::timeout(OPERATION_LIMIT, operation(ldap.clone())).await;
+            let result = tokio::time::timeout(limit, operation(ldap.clone())).await;
             let error = match result {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
@@ -197,6 +273,17 @@ impl Pool {
             first = false;
         }
     }
+}
+
+/// What is not encrypted must not leave the machine.
+fn check_url(url: &str, encryption: Encryption) -> Result<(), OptionsError> {
+    let (scheme, host) = url.split_once("://").ok_or(OptionsError::Url)?;
+    let expected = if encryption == Encryption::Tls { "ldaps" } else { "ldap" };
+    if scheme != expected || host.is_empty() || host.starts_with([':', '/']) {
+        return Err(OptionsError::Url);
+    }
+    let is_local = host == "127.0.0.1" || host.starts_with("127.0.0.1:");
+    if encryption == Encryption::None && !is_local { Err(OptionsError::Plain) } else { Ok(()) }
 }
 
 fn tls(options: &DirectoryOptions) -> Result<Arc<rustls::ClientConfig>, OptionsError> {

@@ -8,14 +8,20 @@ mod person;
 mod sid;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
+use ldap3::controls::{Control, ControlType, PagedResults};
 use ldap3::{Ldap, LdapError, Mod, Scope, SearchEntry, SearchOptions, SearchResult, ldap_escape};
 
-pub use connection::{DirectoryOptions, Encryption, OptionsError};
-pub use person::{Attribute, Mapping, Person};
+pub use connection::{DirectoryOptions, Encryption, Kind, OptionsError};
+pub use person::{Attribute, MappingOptions, Person};
 
 use connection::{OPERATION_LIMIT, Pool};
+use person::{Mapping, Read};
 
+/// Entries in one page, and how long all pages may take.
+const PAGE: i32 = 500;
+const EVERYBODY_LIMIT: Duration = Duration::from_secs(600);
 /// How deep groups may be nested, and how many one search may find.
 const DEEPEST_GROUP: usize = 8;
 const MOST_GROUPS: i32 = 500;
@@ -33,6 +39,8 @@ pub struct Directory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
     Found(Person),
+    /// The account is disabled.
+    Disabled(Person),
     NotFound,
     /// More than one entry.
     Ambiguous,
@@ -42,13 +50,16 @@ pub enum Lookup {
     },
 }
 
-/// Why the directory did not answer. Both may pass.
+/// Why the directory did not answer. All of it may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
     #[error("unavailable")]
     Unavailable,
     #[error("timeout")]
     Timeout,
+    /// It answered, and not with everything.
+    #[error("partial")]
+    Partial,
 }
 
 impl DirectoryError {
@@ -57,15 +68,16 @@ impl DirectoryError {
         match self {
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
+            Self::Partial => "partial",
         }
     }
 }
 
-/// What became of publishing certificates.
+/// What became of publishing certificates, or of taking them back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    Added,
-    AlreadyThere,
+    Changed,
+    AsBefore,
     /// The directory does not allow it.
     Refused,
 }
@@ -76,14 +88,15 @@ impl Directory {
     /// # Errors
     /// [`OptionsError`].
     pub fn new(options: &DirectoryOptions) -> Result<Self, OptionsError> {
-        if !options.filter.contains("{login}") {
+        let filter = options.filter.as_deref().unwrap_or(options.kind.filter());
+        if !filter.contains("{login}") {
             return Err(OptionsError::Filter);
         }
         Ok(Self {
             pool: Pool::new(options)?,
             base: options.base.clone(),
-            filter: options.filter.clone(),
-            mapping: options.attributes.clone(),
+            filter: filter.to_owned(),
+            mapping: Mapping::new(options.kind, &options.attributes),
         })
     }
 
@@ -111,8 +124,10 @@ impl Directory {
             0 => match entries.pop() {
                 None => Ok(Lookup::NotFound),
                 Some(entry) => {
-                    let (person, missing) = self.mapping.read(login, &SearchEntry::construct(entry), require);
+                    let Read { person, missing, disabled } =
+                        self.mapping.read(login, &SearchEntry::construct(entry), require);
                     Ok(match person {
+                        Some(person) if disabled => Lookup::Disabled(person),
                         Some(person) if missing.is_empty() => Lookup::Found(person),
                         _ => Lookup::Incomplete { missing },
                     })
@@ -120,6 +135,63 @@ impl Directory {
             },
             // The base is not there: the directory is not the one that was configured.
             _ => Err(DirectoryError::Unavailable),
+        }
+    }
+
+    /// Goes through everybody, page by page (RFC 2696), and gives those whose id is wanted, with whether their account is disabled.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; [`DirectoryError::Partial`] when the answer may lack somebody: a limit was met, or a part lies elsewhere.
+    pub async fn everybody(
+        &self,
+        is_wanted: &(dyn Fn(&str) -> bool + Send + Sync),
+    ) -> Result<Vec<(Person, bool)>, DirectoryError> {
+        let filter = self.filter.replace("{login}", "*");
+        let found = self.pool.run_for(EVERYBODY_LIMIT, |ldap: Ldap| self.pages(ldap, &filter, is_wanted)).await?;
+        found.ok_or(DirectoryError::Partial)
+    }
+
+    /// `None` for an answer that is not complete.
+    async fn pages(
+        &self,
+        mut ldap: Ldap,
+        filter: &str,
+        is_wanted: &(dyn Fn(&str) -> bool + Send + Sync),
+    ) -> Result<Option<Vec<(Person, bool)>>, LdapError> {
+        let mut found = Vec::new();
+        let mut cookie = Vec::new();
+        loop {
+            let control = PagedResults { size: PAGE, cookie };
+            let SearchResult(entries, result) = ldap
+                .with_timeout(OPERATION_LIMIT)
+                .with_controls(vec![control.into()])
+                .search(&self.base, Scope::Subtree, filter, self.mapping.names())
+                .await?;
+            if result.rc != 0 || !result.refs.is_empty() {
+                tracing::warn!(code = result.rc, elsewhere = result.refs.len(), "the directory did not give everybody");
+                return Ok(None);
+            }
+            for entry in entries.into_iter().map(SearchEntry::construct) {
+                // Somebody who cannot be read must not be taken for gone.
+                let Some(id) = self.mapping.id(&entry) else { return Ok(None) };
+                if is_wanted(&id) {
+                    let login = self.mapping.login(&entry).unwrap_or_default();
+                    match self.mapping.read(&login, &entry, &[]) {
+                        Read { person: Some(person), disabled, .. } if !login.is_empty() => {
+                            found.push((person, disabled));
+                        }
+                        _ => return Ok(None),
+                    }
+                }
+            }
+            let next = result.ctrls.into_iter().find_map(|Control(kind, raw)| match kind {
+                Some(ControlType::PagedResults) => Some(raw.parse::<PagedResults>().cookie),
+                _ => None,
+            });
+            match next {
+                Some(next) if !next.is_empty() => cookie = next,
+                _ => return Ok(Some(found)),
+            }
         }
     }
 
@@ -175,30 +247,47 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError`].
     pub async fn publish(&self, person: &Person, certificates: &[Vec<u8>]) -> Result<Published, DirectoryError> {
-        let mut added = false;
-        // One by one: a value that is there already must not keep the others out.
+        self.change(person, certificates, Mod::Add).await
+    }
+
+    /// Takes certificates (DER) from a person's `userCertificate;binary`.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub async fn unpublish(&self, person: &Person, certificates: &[Vec<u8>]) -> Result<Published, DirectoryError> {
+        self.change(person, certificates, Mod::Delete).await
+    }
+
+    async fn change(
+        &self,
+        person: &Person,
+        certificates: &[Vec<u8>],
+        how: fn(Vec<u8>, HashSet<Vec<u8>>) -> Mod<Vec<u8>>,
+    ) -> Result<Published, DirectoryError> {
+        let mut changed = false;
+        // One by one: a value that is as it should be already must not keep the others out.
         for certificate in certificates {
-            let values = HashSet::from([certificate.clone()]);
-            let changes = vec![Mod::Add(b"userCertificate;binary".to_vec(), values)];
+            let change = how(b"userCertificate;binary".to_vec(), HashSet::from([certificate.clone()]));
             let result = self
                 .pool
                 .run(|mut ldap: Ldap| {
-                    let changes = changes.clone();
+                    let changes = vec![change.clone()];
                     async move { ldap.with_timeout(OPERATION_LIMIT).modify(&person.dn, changes).await }
                 })
                 .await?;
             match result.rc {
-                0 => added = true,
-                20 => {}
+                0 => changed = true,
+                // no such attribute, value exists
+                16 | 20 => {}
                 // busy, unavailable
                 51 | 52 => return Err(DirectoryError::Unavailable),
                 code => {
-                    tracing::warn!(code, "the directory refused a certificate");
+                    tracing::warn!(code, "the directory refused to change a person's certificates");
                     return Ok(Published::Refused);
                 }
             }
         }
-        Ok(if added { Published::Added } else { Published::AlreadyThere })
+        Ok(if changed { Published::Changed } else { Published::AsBefore })
     }
 }
 

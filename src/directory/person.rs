@@ -6,6 +6,7 @@ use ldap3::SearchEntry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::connection::Kind;
 use super::sid;
 
 /// A person of the directory.
@@ -62,47 +63,79 @@ pub enum Attribute {
     ObjectSid,
 }
 
-/// Names of the directory's attributes, `[directory.attributes]`.
-#[derive(Clone, Debug, Deserialize)]
+/// Names of the directory's attributes, `[directory.attributes]`: what is left out is as the kind of directory has it.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Mapping {
-    pub id: String,
-    pub name: String,
-    pub mail: String,
-    pub employee_number: String,
-    pub upn: String,
-    pub object_sid: String,
+pub struct MappingOptions {
+    pub id: Option<String>,
+    pub login: Option<String>,
+    pub name: Option<String>,
+    pub mail: Option<String>,
+    pub employee_number: Option<String>,
+    pub upn: Option<String>,
+    pub object_sid: Option<String>,
+    /// Says that an account is disabled: by bit 2 of a number (`userAccountControl`, MS-ADTS section 2.2.16), by TRUE, or by a time that
+    /// is not over (`pwdAccountLockedTime` and the like).
+    pub disabled: Option<String>,
 }
 
-impl Default for Mapping {
-    fn default() -> Self {
-        Self {
-            id: "entryUUID".to_owned(),
-            name: "cn".to_owned(),
-            mail: "mail".to_owned(),
-            employee_number: "employeeNumber".to_owned(),
-            upn: "userPrincipalName".to_owned(),
-            object_sid: "objectSid".to_owned(),
-        }
-    }
+/// Names of the directory's attributes.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    id: String,
+    login: String,
+    name: String,
+    mail: String,
+    employee_number: String,
+    upn: String,
+    object_sid: String,
+    disabled: String,
+}
+
+/// What an entry says of its person.
+pub(super) struct Read {
+    /// None when the id or the name is missing.
+    pub person: Option<Person>,
+    pub missing: Vec<Attribute>,
+    pub disabled: bool,
 }
 
 impl Mapping {
-    pub(super) fn names(&self) -> Vec<String> {
-        [&self.id, &self.name, &self.mail, &self.employee_number, &self.upn, &self.object_sid]
-            .into_iter()
-            .cloned()
-            .collect()
+    pub(super) fn new(kind: Kind, options: &MappingOptions) -> Self {
+        let or = |option: &Option<String>, open_ldap: &str, active_directory: &str| match (option, kind) {
+            (Some(name), _) => name.clone(),
+            (None, Kind::OpenLdap) => open_ldap.to_owned(),
+            (None, Kind::ActiveDirectory) => active_directory.to_owned(),
+        };
+        Self {
+            id: or(&options.id, "entryUUID", "objectGUID"),
+            login: or(&options.login, "uid", "sAMAccountName"),
+            name: or(&options.name, "cn", "displayName"),
+            mail: or(&options.mail, "mail", "mail"),
+            employee_number: or(&options.employee_number, "employeeNumber", "employeeID"),
+            upn: or(&options.upn, "userPrincipalName", "userPrincipalName"),
+            object_sid: or(&options.object_sid, "objectSid", "objectSid"),
+            disabled: or(&options.disabled, "pwdAccountLockedTime", "userAccountControl"),
+        }
     }
 
-    /// Reads an entry: the person, unless id or name is missing, and the required attributes that are not there.
-    pub(super) fn read(
-        &self,
-        login: &str,
-        entry: &SearchEntry,
-        require: &[Attribute],
-    ) -> (Option<Person>, Vec<Attribute>) {
-        let id = identifier(entry, &self.id);
+    pub(super) fn names(&self) -> Vec<String> {
+        let Self { id, login, name, mail, employee_number, upn, object_sid, disabled } = self;
+        [id, login, name, mail, employee_number, upn, object_sid, disabled].into_iter().cloned().collect()
+    }
+
+    pub(super) fn id(&self, entry: &SearchEntry) -> Option<String> {
+        identifier(entry, &self.id)
+    }
+
+    /// The first login of an entry.
+    pub(super) fn login(&self, entry: &SearchEntry) -> Option<String> {
+        text(entry, &self.login)
+    }
+
+    /// Reads the entry of a login.
+    pub(super) fn read(&self, login: &str, entry: &SearchEntry, require: &[Attribute]) -> Read {
+        let id = self.id(entry);
         let name = text(entry, &self.name);
         let mail = text(entry, &self.mail);
         let employee_number = text(entry, &self.employee_number);
@@ -128,7 +161,16 @@ impl Mapping {
             upn,
             object_sid,
         });
-        (person, missing)
+        let disabled = text(entry, &self.disabled).is_some_and(|value| is_disabled(&value));
+        Read { person, missing, disabled }
+    }
+}
+
+/// Bit 2 of a number, TRUE, or any time but zero: OpenLDAP's password policy writes when an account was locked.
+fn is_disabled(value: &str) -> bool {
+    match value.parse::<u32>() {
+        Ok(flags) => flags & 2 != 0,
+        Err(_) => !value.eq_ignore_ascii_case("false") && value != "0",
     }
 }
 

@@ -1,22 +1,32 @@
 //! What a start from outside may give.
 
 use sealwright_workflow::definition::{Definition, Field};
-use sealwright_workflow::step::Rejection;
+use sealwright_workflow::instance::{Actor, Person};
+use sealwright_workflow::step::{Begin, Rejection};
 use sealwright_workflow::types::Type;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
-use super::EngineError;
+use super::rights::may_start_about;
+use super::{Engine, EngineError};
+use crate::store::Tx;
 
 const LONGEST_TEXT: usize = 4000;
 const MOST_VALUES: usize = 100;
 
 /// A start from outside gives the fields that must be given, of their types, and no other.
 pub(super) fn checked_arguments(definition: &Definition, given: &Map<String, Value>) -> Result<(), EngineError> {
+    let about = definition.start.about.as_ref().map(|about| about.text.as_str());
     let is_asked_for = |field: &Field| field.default.is_none() && !field.field_type.is_optional();
     for (name, value) in given {
-        let fits = definition.data.get(name).is_some_and(|field| is_asked_for(field) && fits(&field.field_type, value));
+        let fits = match definition.data.get(name) {
+            // What it is about is named by its id.
+            Some(_) if about == Some(name) => value.as_str().is_some_and(|id| id.parse::<Uuid>().is_ok()),
+            Some(field) => is_asked_for(field) && fits(&field.field_type, value),
+            None => false,
+        };
         if !fits {
             return Err(Rejection::Field { field: name.clone() }.into());
         }
@@ -26,6 +36,27 @@ pub(super) fn checked_arguments(definition: &Definition, given: &Map<String, Val
             return Err(Rejection::Field { field: name.clone() }.into());
         }
     }
+    Ok(())
+}
+
+/// Puts what the start is about in the place of its id. Its owner is the instance's; somebody else's and nobody's look alike.
+pub(super) async fn find_thing(
+    engine: &Engine,
+    tx: &Tx,
+    definition: &Definition,
+    start: &mut Begin,
+) -> Result<(), EngineError> {
+    let Some(about) = &definition.start.about else { return Ok(()) };
+    let field = definition.data.get(&about.text).ok_or(EngineError::NotFound)?;
+    let things = engine.inner.registry.things(&field.field_type).ok_or(EngineError::NotFound)?;
+    let id = start.arguments.get(&about.text).and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let (thing, owner) = things.find(tx, id.ok_or(EngineError::NotFound)?).await?.ok_or(EngineError::NotFound)?;
+    let actor = Actor { person: start.requester.clone(), role: start.role.clone() };
+    if !may_start_about(definition, &owner, &actor) {
+        return Err(EngineError::NotFound);
+    }
+    start.arguments.insert(about.text.clone(), thing);
+    start.owner = Person::new(&owner);
     Ok(())
 }
 

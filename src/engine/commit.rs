@@ -54,14 +54,7 @@ type Boxed<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
 impl<'a> Commit<'a> {
     pub fn new(engine: &'a Engine, tx: &'a Tx, origin: &'a Origin) -> Self {
-        Self {
-            engine,
-            tx,
-            origin,
-            loaded: Loaded::default(),
-            arrivals: VecDeque::new(),
-            after: After::default(),
-        }
+        Self { engine, tx, origin, loaded: Loaded::default(), arrivals: VecDeque::new(), after: After::default() }
     }
 
     /// Reads and locks an instance; gives nothing when there is none.

@@ -4,8 +4,11 @@
 //! runs without a transaction, at least once; `record` runs in the transaction of the next step and turns what happened into
 //! an outcome. A card job has `plan` and `record`; the agent performs it.
 //!
+//! An activity that only changes the database is a [`LocalActivity`]: one function in the step's transaction.
+//!
 //! To add an activity: one file in `activities/` with its parameters, outcomes and the three parts, and one line in `activities/mod.rs`.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -103,6 +106,57 @@ pub trait Activity: Send + Sync + 'static {
         plan: Self::Plan,
         performed: &Self::Performed,
     ) -> Result<Self::Outcome, Failure>;
+}
+
+/// An activity that only reads and changes the database: all of it happens in the transaction of the step that wants it.
+#[async_trait]
+pub trait LocalActivity: Send + Sync + 'static {
+    const NAME: &'static str;
+    const CERTIFICATE: CertificateEffect = CertificateEffect::None;
+
+    type Parameters: DeserializeOwned + JsonSchema + Send + Sync;
+    type Outcome: Serialize + JsonSchema + Send;
+
+    /// # Errors
+    /// [`Failure`].
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Self::Parameters) -> Result<Self::Outcome, Failure>;
+}
+
+#[async_trait]
+impl<A: LocalActivity> Activity for A {
+    const NAME: &'static str = A::NAME;
+    const CERTIFICATE: CertificateEffect = A::CERTIFICATE;
+
+    type Parameters = A::Parameters;
+    type Plan = ();
+    type Performed = Infallible;
+    type Outcome = A::Outcome;
+
+    async fn plan(&self, tx: &Tx, call: &Call, given: A::Parameters) -> Result<Planned<(), A::Outcome>, Failure> {
+        Ok(Planned::Done(self.run(tx, call, given).await?))
+    }
+
+    async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
+        // `plan` always comes to an outcome.
+        Err(Failure::Fail { class: "plan" })
+    }
+
+    async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<A::Outcome, Failure> {
+        match *performed {}
+    }
+}
+
+/// Records that a start can be about. They are looked up here, and never taken from whoever starts.
+#[async_trait]
+pub trait Things: Send + Sync {
+    /// The name of their type, as data declares it.
+    fn type_name(&self) -> &'static str;
+
+    /// The record with this id and the login of its owner.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
 }
 
 #[async_trait]

@@ -18,6 +18,7 @@ mod loaded;
 pub mod registry;
 pub mod reports;
 pub mod rights;
+mod schedule;
 pub mod verbs;
 mod wakes;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::contract::{Activity, CardJob, Condition, ErasedActivity, ErasedJob, Typed};
+use sealwright_workflow::types::Type;
+
+use super::contract::{Activity, CardJob, Condition, ErasedActivity, ErasedJob, Things, Typed};
 
 /// What a node can run.
 #[derive(Default)]
@@ -11,6 +13,7 @@ pub struct Registry {
     activities: BTreeMap<&'static str, Arc<dyn ErasedActivity>>,
     jobs: BTreeMap<&'static str, Arc<dyn ErasedJob>>,
     conditions: BTreeMap<&'static str, Arc<dyn Condition>>,
+    things: BTreeMap<&'static str, Arc<dyn Things>>,
 }
 
 impl Registry {
@@ -24,6 +27,17 @@ impl Registry {
 
     pub fn add_condition(&mut self, condition: impl Condition + 'static) {
         self.conditions.insert(condition.name(), Arc::new(condition));
+    }
+
+    pub fn add_things(&mut self, things: impl Things + 'static) {
+        self.things.insert(things.type_name(), Arc::new(things));
+    }
+
+    pub(super) fn things(&self, of: &Type) -> Option<&Arc<dyn Things>> {
+        match of {
+            Type::Named(name) => self.things.get(name.as_str()),
+            _ => None,
+        }
     }
 
     pub(super) fn activity(&self, name: &str) -> Option<&Arc<dyn ErasedActivity>> {

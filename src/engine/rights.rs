@@ -168,8 +168,15 @@ pub(super) fn asks(definition: &Definition, actor: &Actor) -> bool {
     })
 }
 
+/// Whether the actor may start it out of nothing, in their role.
 pub fn may_start(definition: &Definition, actor: &Actor) -> bool {
-    definition.start.by.iter().any(|role| role.text == actor.role)
+    definition.start.is_by_role(&actor.role)
+}
+
+/// Whether the actor may start it about something that is `owner`'s.
+pub fn may_start_about(definition: &Definition, owner: &str, actor: &Actor) -> bool {
+    let about = About { owner, requester: &actor.person.login };
+    definition.start.about.is_some() && definition.start.by.iter().any(|party| is_party(party, actor, about))
 }
 
 pub(super) fn may_see<'a>(definition: &Definition, about: impl Into<About<'a>>, actor: &Actor) -> bool {

@@ -9,7 +9,7 @@ use sealwright_workflow::step::{About, Begin, Rejection};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::arguments::checked_arguments;
+use super::arguments::{checked_arguments, find_thing};
 use super::commit::{Commit, person};
 use super::idempotency::{Key, REMEMBERED};
 use super::rights::{
@@ -129,7 +129,7 @@ impl Engine {
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
-        if !may_start(&definition, &caller.actor) {
+        if definition.start.about.is_none() && !may_start(&definition, &caller.actor) {
             return Err(EngineError::Forbidden);
         }
         checked_arguments(&definition, &arguments)?;
@@ -145,8 +145,9 @@ impl Engine {
         };
         let also = Arc::new(also);
         let started = dispatch::write(self, caller.origin(), move |engine, tx, origin| {
-            let (definition, start, also) = (definition.clone(), start.clone(), also.clone());
+            let (definition, mut start, also) = (definition.clone(), start.clone(), also.clone());
             Box::pin(async move {
+                find_thing(&engine, &tx, &definition, &mut start).await?;
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 commit.begin(&definition, start, id).await?;
                 also(tx.clone(), id, definition).await?;

@@ -1,6 +1,7 @@
 //! The certification authorities of a tenant: their certificates, their signers and the profiles.
 
 mod blocked_keys;
+mod departure;
 mod options;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::certificates::CertificateRow;
 
 use blocked_keys::BlockedKeys;
+pub use departure::{Departure, DepartureAction, DepartureKind};
 pub use options::{AuthorityOptions, IssuanceError, SlotOptions, load};
 
 /// An authority that can sign.
@@ -233,6 +235,7 @@ pub fn revocation_reason(word: &str) -> RevocationReason {
         "affiliation-changed" => RevocationReason::AffiliationChanged,
         "superseded" => RevocationReason::Superseded,
         "cessation-of-operation" => RevocationReason::CessationOfOperation,
+        "certificate-hold" => RevocationReason::CertificateHold,
         "privilege-withdrawn" => RevocationReason::PrivilegeWithdrawn,
         _ => RevocationReason::Unspecified,
     }

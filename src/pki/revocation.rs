@@ -23,6 +23,8 @@ pub enum RevocationReason {
     Superseded,
     CessationOfOperation,
     PrivilegeWithdrawn,
+    /// For now: the certificate may come off the list again.
+    CertificateHold,
 }
 
 /// One revoked certificate.
@@ -78,6 +80,7 @@ fn entry(revoked: &Revoked) -> der::Result<RevokedEntry> {
         RevocationReason::Superseded => Some(CrlReason::Superseded),
         RevocationReason::CessationOfOperation => Some(CrlReason::CessationOfOperation),
         RevocationReason::PrivilegeWithdrawn => Some(CrlReason::PrivilegeWithdrawn),
+        RevocationReason::CertificateHold => Some(CrlReason::CertificateHold),
     };
     let extensions = reason.map(|reason| extension(CrlReason::OID, false, &reason)).transpose()?;
     Ok(RevokedEntry {

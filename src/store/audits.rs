@@ -1,6 +1,6 @@
 //! Audit rows and the chain that seals them.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::json;
 use uuid::Uuid;
@@ -68,15 +68,21 @@ pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealR
     Ok(row)
 }
 
-/// Writes the seal of a row that is stored; the primary key of the sequence admits one sealer.
-pub async fn write_seal(tx: &Tx, seal: SealRow) -> Result<(), StoreError> {
+/// Writes the seals of rows that are stored; the primary key of the sequence admits one sealer.
+pub async fn write_seals(tx: &Tx, seals: Vec<SealRow>) -> Result<(), StoreError> {
+    let rows: Vec<Uuid> = seals.iter().map(|seal| seal.audit).collect();
+    let seals = seals.into_iter().map(IntoActiveModel::into_active_model);
+    audit_seal::Entity::insert_many(seals).exec_without_returning(tx.connection()).await?;
+    let mut sequence = Query::select();
+    sequence.column((audit_seal::Entity, audit_seal::Column::Sequence)).from(audit_seal::Entity).and_where(
+        Expr::col((audit_seal::Entity, audit_seal::Column::Audit)).equals((audit::Entity, audit::Column::Id)),
+    );
     audit::Entity::update_many()
-        .col_expr(audit::Column::Sequence, Expr::value(seal.sequence))
+        .col_expr(audit::Column::Sequence, Expr::from(sequence))
         .filter(audit::Column::Tenant.eq(tx.tenant()))
-        .filter(audit::Column::Id.eq(seal.audit))
+        .filter(audit::Column::Id.is_in(rows))
         .exec(tx.connection())
         .await?;
-    audit_seal::Entity::insert(seal.into_active_model()).exec_without_returning(tx.connection()).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Cards, the keys on them, and their sealed secrets.
 
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
@@ -34,6 +34,23 @@ pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CardRow>,
         .all(access.connection())
         .await?;
     Ok(rows)
+}
+
+/// Gives a person's cards to their present login, and takes from that login what a former holder of it has. Gives how many changed hands.
+pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, StoreError> {
+    let renamed = card::Column::Owner.eq(person).and(card::Column::OwnerLogin.ne(login));
+    let reused = card::Column::Owner.ne(person).and(card::Column::OwnerLogin.eq(login));
+    let mut changed = 0;
+    for (which, login) in [(renamed, Some(login)), (reused, None)] {
+        let updated = card::Entity::update_many()
+            .col_expr(card::Column::OwnerLogin, Expr::value(login))
+            .filter(card::Column::Tenant.eq(tx.tenant()))
+            .filter(which)
+            .exec(tx.connection())
+            .await?;
+        changed += updated.rows_affected;
+    }
+    Ok(changed)
 }
 
 pub async fn insert(tx: &Tx, row: CardRow) -> Result<(), StoreError> {

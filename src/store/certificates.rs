@@ -1,7 +1,10 @@
-//! Certificates from the intent on (`intended`, `issued`, `revoked`), and revocation lists.
+//! Certificates from the intent on, and revocation lists.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use super::entities::{certificate, revocation_list};
@@ -9,6 +12,46 @@ use super::{Access, StoreError, Tx};
 
 pub use super::entities::certificate::Model as CertificateRow;
 pub use super::entities::revocation_list::Model as RevocationListRow;
+
+/// Where a certificate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its bytes are stored, its signature is not: nobody has it.
+    Intended,
+    Issued,
+    /// On the list for now (`certificateHold`, RFC 5280 section 5.3.1).
+    Suspended,
+    Revoked,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Issued => "issued",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl CertificateRow {
+    pub fn is(&self, status: Status) -> bool {
+        self.status == status.as_str()
+    }
+
+    /// Whether it is valid, or may be again.
+    pub fn is_in_use(&self, now: i64) -> bool {
+        (self.is(Status::Issued) || self.is(Status::Suspended)) && self.not_after > now
+    }
+}
+
+/// What is in use now.
+fn in_use(now: i64) -> Condition {
+    Condition::all()
+        .add(certificate::Column::Status.is_in([Status::Issued, Status::Suspended].map(Status::as_str)))
+        .add(certificate::Column::NotAfter.gt(now))
+}
 
 pub async fn insert(tx: &Tx, row: CertificateRow) -> Result<(), StoreError> {
     match certificate::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await {
@@ -40,10 +83,89 @@ pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<Certifica
     let rows = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::OwnerLogin.eq(login))
-        .filter(certificate::Column::Status.ne("intended"))
+        .filter(certificate::Column::Status.ne(Status::Intended.as_str()))
         .order_by_desc(certificate::Column::CreatedAt)
         .all(access.connection())
         .await?;
+    Ok(rows)
+}
+
+/// What a person has in use.
+pub async fn of_person(access: &impl Access, person: &str, now: i64) -> Result<Vec<CertificateRow>, StoreError> {
+    let rows = certificate::Entity::find()
+        .filter(certificate::Column::Tenant.eq(access.tenant()))
+        .filter(certificate::Column::Person.eq(person))
+        .filter(in_use(now))
+        .order_by_asc(certificate::Column::CreatedAt)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// A certificate in use, as it is compared with the directory.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Held {
+    pub person: String,
+    pub owner_login: String,
+    pub profile: String,
+    pub names_digest: String,
+    pub status: String,
+}
+
+/// Everything that people have in use, after the first `skip` of it.
+pub async fn held(access: &impl Access, now: i64, skip: u64, limit: u64) -> Result<Vec<Held>, StoreError> {
+    let rows = certificate::Entity::find()
+        .select_only()
+        .columns([
+            certificate::Column::Person,
+            certificate::Column::OwnerLogin,
+            certificate::Column::Profile,
+            certificate::Column::NamesDigest,
+            certificate::Column::Status,
+        ])
+        .filter(certificate::Column::Tenant.eq(access.tenant()))
+        .filter(in_use(now))
+        .order_by_asc(certificate::Column::Id)
+        .offset(skip)
+        .limit(limit)
+        .into_model::<Held>()
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
+/// Gives a person's certificates to their present login, and takes from that login what a former holder of it has. Gives how many changed hands.
+pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, StoreError> {
+    let renamed = certificate::Column::Person.eq(person).and(certificate::Column::OwnerLogin.ne(login));
+    let reused = certificate::Column::Person.ne(person).and(certificate::Column::OwnerLogin.eq(login));
+    let mut changed = 0;
+    for (which, login) in [(renamed, login), (reused, "")] {
+        let updated = certificate::Entity::update_many()
+            .col_expr(certificate::Column::OwnerLogin, Expr::value(login))
+            .filter(certificate::Column::Tenant.eq(tx.tenant()))
+            .filter(which)
+            .exec(tx.connection())
+            .await?;
+        changed += updated.rows_affected;
+    }
+    Ok(changed)
+}
+
+/// The newest certificates, at most `limit`; of one login, or with one serial number, when `wanted` says one of the two.
+pub async fn search(access: &impl Access, wanted: Option<&str>, limit: u64) -> Result<Vec<CertificateRow>, StoreError> {
+    let mut query = certificate::Entity::find()
+        .filter(certificate::Column::Tenant.eq(access.tenant()))
+        .filter(certificate::Column::Status.ne(Status::Intended.as_str()));
+    if let Some(wanted) = wanted {
+        let serial = wanted.to_ascii_lowercase().replace([':', ' '], "");
+        let serial = serial.trim_start_matches('0');
+        query = query.filter(
+            Condition::any()
+                .add(certificate::Column::OwnerLogin.eq(wanted))
+                .add(certificate::Column::Serial.eq(serial)),
+        );
+    }
+    let rows = query.order_by_desc(certificate::Column::Id).limit(limit).all(access.connection()).await?;
     Ok(rows)
 }
 
@@ -72,10 +194,10 @@ pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result
     let updated = certificate::Entity::update_many()
         .col_expr(certificate::Column::Certificate, Expr::value(der))
         .col_expr(certificate::Column::Fingerprint, Expr::value(fingerprint))
-        .col_expr(certificate::Column::Status, Expr::value("issued"))
+        .col_expr(certificate::Column::Status, Expr::value(Status::Issued.as_str()))
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
-        .filter(certificate::Column::Status.eq("intended"))
+        .filter(certificate::Column::Status.eq(Status::Intended.as_str()))
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected == 1)
@@ -84,23 +206,46 @@ pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result
 /// Revokes what was not revoked yet: the first date stays.
 pub async fn revoke(tx: &Tx, id: Uuid, reason: &str, at: i64) -> Result<bool, StoreError> {
     let updated = certificate::Entity::update_many()
-        .col_expr(certificate::Column::Status, Expr::value("revoked"))
+        .col_expr(certificate::Column::Status, Expr::value(Status::Revoked.as_str()))
         .col_expr(certificate::Column::Reason, Expr::value(reason))
         .col_expr(certificate::Column::RevokedAt, Expr::value(at))
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
-        .filter(certificate::Column::Status.ne("revoked"))
+        .filter(certificate::Column::Status.ne(Status::Revoked.as_str()))
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected == 1)
 }
 
-/// Revoked certificates of an authority that would still be valid.
+/// Suspends what is issued; `false` when it is not.
+pub async fn suspend(tx: &Tx, id: Uuid, at: i64) -> Result<bool, StoreError> {
+    move_on(tx, id, Status::Issued, Status::Suspended, Some(("certificate-hold", at))).await
+}
+
+/// Ends a suspension; `false` when there is none.
+pub async fn reinstate(tx: &Tx, id: Uuid) -> Result<bool, StoreError> {
+    move_on(tx, id, Status::Suspended, Status::Issued, None).await
+}
+
+async fn move_on(tx: &Tx, id: Uuid, from: Status, to: Status, why: Option<(&str, i64)>) -> Result<bool, StoreError> {
+    let updated = certificate::Entity::update_many()
+        .col_expr(certificate::Column::Status, Expr::value(to.as_str()))
+        .col_expr(certificate::Column::Reason, Expr::value(why.map(|(reason, _)| reason)))
+        .col_expr(certificate::Column::RevokedAt, Expr::value(why.map(|(_, at)| at)))
+        .filter(certificate::Column::Tenant.eq(tx.tenant()))
+        .filter(certificate::Column::Id.eq(id))
+        .filter(certificate::Column::Status.eq(from.as_str()))
+        .exec(tx.connection())
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Revoked and suspended certificates of an authority that would still be valid.
 pub async fn revoked(access: &impl Access, authority: &str, now: i64) -> Result<Vec<CertificateRow>, StoreError> {
     let rows = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Authority.eq(authority))
-        .filter(certificate::Column::Status.eq("revoked"))
+        .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended].map(Status::as_str)))
         .filter(certificate::Column::NotAfter.gte(now))
         .order_by_asc(certificate::Column::RevokedAt)
         .all(access.connection())

@@ -3,7 +3,7 @@
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     TryInsertResult,
-    sea_query::{Expr, LockBehavior, LockType, Query},
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
 };
 use sealwright_workflow::instance::Instance;
 use uuid::Uuid;
@@ -219,11 +219,11 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
         query = query.filter(instance::Column::Status.eq("stuck"));
     }
     if let Some(VisibleTo { login, workflows }) = &filter.visible_to {
-        let visible = Condition::any()
-            .add(instance::Column::Owner.eq(login))
-            .add(instance::Column::Requester.eq(login))
-            .add(instance::Column::Workflow.is_in(workflows));
-        query = query.filter(visible);
+        let own = Condition::any().add(instance::Column::Owner.eq(login)).add(instance::Column::Requester.eq(login));
+        query = query.filter(match workflows.is_empty() {
+            true => own,
+            false => own.add(instance::Column::Workflow.is_in(workflows)),
+        });
     }
     if filter.only_roots {
         query = query.filter(instance::Column::Parent.is_null());
@@ -264,7 +264,7 @@ pub async fn tree(access: &impl Access, id: Uuid) -> Result<Vec<Stored>, StoreEr
     root.column(instance::Column::Root).from(instance::Entity).and_where(instance::Column::Id.eq(id));
     let rows = instance::Entity::find()
         .filter(instance::Column::Tenant.eq(access.tenant()))
-        .filter(instance::Column::Root.in_subquery(root))
+        .filter(Expr::col(instance::Column::Root).eq(root))
         .order_by_asc(instance::Column::StartedAt)
         .order_by_asc(instance::Column::Id)
         .limit(1000)

@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod instances;
 pub mod jobs;
 mod journal;
+pub mod logins;
 pub mod pairings;
 pub mod service_accounts;
 pub mod sessions;

@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::certificates::CertificateView;
 use super::error::PageError;
-use super::instance::time_text;
 use super::{Frame, render, see_other, visitor};
 use crate::portal::Portal;
 use crate::store::{cards, certificates};
@@ -24,20 +24,9 @@ struct CardView {
     keys: Vec<(String, String)>,
 }
 
-struct CertificateView {
-    subject: String,
-    serial: String,
-    profile: String,
-    slot: String,
-    until: String,
-    status: String,
-}
-
 pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
-    if visitor.caller().is_none() {
-        return Ok(visitor.finish(see_other("/role?to=/credentials")));
-    }
+    let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/credentials"))) };
     let reader = portal.store.read();
     let internal = |error| PageError::internal(&error as &dyn std::error::Error);
     let mut shown = Vec::new();
@@ -51,20 +40,7 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
         });
     }
     let certificates = certificates::of_owner(reader, &visitor.session.login).await.map_err(internal)?;
-    let certificates = certificates
-        .into_iter()
-        .map(|row| CertificateView {
-            profile: portal
-                .issuance
-                .profile(&row.profile)
-                .map_or(row.profile.clone(), |known| known.title().to_owned()),
-            subject: row.subject,
-            serial: row.serial,
-            slot: row.slot.unwrap_or_default().to_uppercase(),
-            until: time_text(row.not_after),
-            status: row.status,
-        })
-        .collect();
+    let certificates = certificates.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect();
     let page =
         CredentialsPage { frame: visitor.frame(&portal, "My cards and certificates"), cards: shown, certificates };
     Ok(visitor.finish(render(&page)?))

@@ -104,7 +104,10 @@ pub async fn start(
             if needs_card { offer_in(&tx, code, &origin).await } else { Ok(()) }
         }
     };
-    let id = portal.engine.start_with(&caller, &workflow, Map::new(), also).await?;
+    let definition = portal.engine.definitions().current(&workflow);
+    let about = definition.and_then(|definition| definition.start.about.clone()).zip(form.fields.get("about"));
+    let arguments = about.map(|(field, id)| (field.text, Value::from(id.clone()))).into_iter().collect();
+    let id = portal.engine.start_with(&caller, &workflow, arguments, also).await?;
     Ok(visitor.finish(back(&id.to_string(), &form)))
 }
 

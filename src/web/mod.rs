@@ -3,6 +3,7 @@
 //! To add a page: `web/<page>.rs` with a handler, `templates/<page>.html`, one line in [`routes`]. A handler reads, calls one verb of
 //! the engine, and answers with a page or a redirect; it never changes state itself.
 
+mod certificates;
 mod credentials;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/role", web::get().to(role::get))
         .route("/role", web::post().to(role::post))
         .route("/credentials", web::get().to(credentials::get))
+        .route("/certificates", web::get().to(certificates::get))
         .route("/start/{workflow}", web::post().to(instance::start))
         .route("/instances/{id}", web::get().to(instance::get))
         .route("/instances/{id}/act", web::post().to(instance::act))
@@ -47,6 +49,8 @@ pub struct Frame {
     pub csrf: String,
     /// What can be started in this role by a link of its own: path and title.
     pub links: Vec<(String, String)>,
+    /// The role looks after what is others'.
+    pub sees_others: bool,
     /// Deep links hide the menu.
     pub menu: bool,
     /// A page that changes by itself asks the server again.

@@ -123,6 +123,7 @@ impl Visitor {
             role: self.session.role.as_deref().map(Roles::title).unwrap_or_default().to_owned(),
             csrf: self.session.csrf.clone(),
             links: portal.engine.definitions().all().filter_map(linked).collect(),
+            sees_others: self.caller().is_some_and(|caller| portal.engine.sees_others(&caller)),
             menu: true,
             refresh: None,
         }

@@ -41,6 +41,7 @@ pub struct Catalog {
     conditions: BTreeSet<String>,
     roles: BTreeSet<String>,
     policy: BTreeMap<String, Type>,
+    things: BTreeSet<String>,
 }
 
 impl Catalog {
@@ -99,6 +100,15 @@ impl Catalog {
     /// Declares a value of the configuration that data may be copied from at the start, as `policy.<path>`.
     pub fn add_policy(&mut self, path: &str, policy_type: Type) {
         self.policy.insert(path.to_owned(), policy_type);
+    }
+
+    /// Declares that the host can look records of a type up, so that a start can be about one.
+    pub fn add_thing(&mut self, type_name: &str) {
+        self.things.insert(type_name.to_owned());
+    }
+
+    pub fn is_thing(&self, of: &Type) -> bool {
+        matches!(of, Type::Named(name) if self.things.contains(name))
     }
 
     pub fn shape(&self, name: &str) -> Option<&Shape> {

@@ -73,10 +73,21 @@ impl Definition {
 /// Who may start a workflow.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// Roles; empty for a workflow that only another one starts.
-    pub by: Vec<Word>,
+    /// Empty for a workflow that only another one starts.
+    pub by: Vec<Party>,
+    /// The field with what it is about: whoever starts it names it, the host looks it up, and its owner is the instance's.
+    pub about: Option<Word>,
     /// A path of the portal that shows it without the menu.
     pub link: Option<Word>,
+    /// The host starts one so long after the last one, when none is under way.
+    pub every: Option<Duration>,
+}
+
+impl Start {
+    /// Whether somebody can start it out of nothing, by a role alone.
+    pub fn is_by_role(&self, role: &str) -> bool {
+        self.about.is_none() && self.by.iter().any(|party| matches!(party, Party::Role(known) if known.text == role))
+    }
 }
 
 /// Who may end an instance, and the state that it then goes to where no `if-cancelled` says otherwise.
@@ -197,6 +208,8 @@ pub struct Input {
     pub input_type: Type,
     /// Least and greatest number of characters, for text.
     pub length: (usize, usize),
+    /// The words to choose from; empty for text.
+    pub choices: Vec<String>,
 }
 
 /// A call of an activity (`do`) or of a job for the agent (`card`).
@@ -239,6 +252,8 @@ pub enum ArgumentValue {
     Words(Vec<Word>),
     /// Linked: read from the data.
     Path(Path),
+    /// Linked: a list of what is read from the data.
+    Paths(Vec<Path>),
     /// Linked: the value itself.
     Literal(Value),
 }

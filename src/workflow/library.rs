@@ -80,7 +80,7 @@ impl Library {
     }
 }
 
-/// Decides what the words given to calls mean: a parameter whose type is a choice of words takes the word as it stands, every
+/// Gives forms the words that can be chosen, and decides what the words given to calls mean: a parameter whose type is a choice of words takes the word as it stands, every
 /// other one names data.
 fn link(
     definition: &mut Definition,
@@ -89,6 +89,11 @@ fn link(
     report: &mut Report,
 ) {
     for state in &mut definition.states {
+        if let Kind::Ask(ask) = &mut state.kind {
+            for input in ask.actions.iter_mut().flat_map(|action| &mut action.fields) {
+                input.choices = catalog.words(&input.input_type).unwrap_or_default().to_vec();
+            }
+        }
         let (parameters, with) = match &mut state.kind {
             Kind::Do(call) => (catalog.activity(&call.name.text).map(|of| &of.parameters), &mut call.with),
             Kind::Card(call) => (catalog.job(&call.name.text).map(|of| &of.parameters), &mut call.with),
@@ -124,6 +129,16 @@ fn link_argument(argument: &mut Argument, parameter: Option<&Type>, catalog: &Ca
         (ArgumentValue::Words(list), Some(Type::List(of))) if catalog.words(of).is_some() => {
             let words = catalog.words(of).unwrap_or_default();
             ArgumentValue::Literal(list.iter().map(|Word { text, .. }| choice(text, words, report)).collect())
+        }
+        (ArgumentValue::Words(list), Some(Type::List(_))) => {
+            let read = list.iter().map(|word| match path(&word.text, word.at, report) {
+                ArgumentValue::Path(path) => Some(path),
+                _ => None,
+            });
+            match read.collect() {
+                Some(paths) => ArgumentValue::Paths(paths),
+                None => return,
+            }
         }
         (ArgumentValue::Words(_), _) => {
             report.add(at, "parameters", "a list of words does not fit this parameter");

@@ -132,9 +132,10 @@ impl<'a> Play<'a> {
                     _ => String::new(),
                 };
                 match kind {
-                    crate::definition::Kind::Fork(_) => {
-                        format!("fork {name}, {} children", children.arguments.len())
-                    }
+                    crate::definition::Kind::Fork(_) => match children.arguments.len() {
+                        1 => format!("fork {name}, 1 child"),
+                        count => format!("fork {name}, {count} children"),
+                    },
                     _ => format!("run {name}"),
                 }
             }

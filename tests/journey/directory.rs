@@ -1,6 +1,6 @@
 //! The journey on OpenLDAP over StartTLS: people as it knows them, a server that is down, certificates that are published.
 
-use sealwright::commands::demo::journey;
+use sealwright::commands::demo::journey::{self, Begun};
 use sealwright::commands::demo::world::ForeignDirectory;
 
 use super::assert_personalized;
@@ -16,7 +16,7 @@ on_both_databases! {
     who_loses_the_group_loses_the_role,
 }
 
-async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
+pub async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
     start_with_approvals(database, 0).await
 }
 
@@ -25,23 +25,29 @@ pub async fn start_with_approvals(database: Database, approvals: u32) -> (TestWo
     let folder = tempfile::tempdir().expect("a folder");
     let slapd = Slapd::start(folder.path()).await;
     let section = format!(
-        "url = \"{}\"\nca-file = \"{}\"\nbind-dn = \"{ADMIN}\"\nbind-password-file = \"{}\"\nbase = \"{BASE}\"\nfilter = \"(&(objectClass=inetOrgPerson)(uid={{login}}))\"",
+        "servers = [\"{}\"]\nca-file = \"{}\"\nbind-dn = \"{ADMIN}\"\nbind-password-file = \"{}\"\nbase = \"{BASE}\"",
         slapd.url,
         slapd.ca_file.display(),
         slapd.password_file.display()
     );
     let groups = format!("ou=groups,{BASE}");
-    let logins = ["alice", "ida", "twin", "nobody", "carl", "rita"].map(str::to_owned).to_vec();
+    let logins = ["alice", "bob", "ida", "twin", "nobody", "carl", "rita"].map(str::to_owned).to_vec();
     let directory = ForeignDirectory { section, groups, logins };
     let test = TestWorld::start_on(database, directory, approvals).await;
     (test, slapd, folder)
 }
 
-async fn certificates_are_published_in_openldap(database: Database) {
-    let (test, slapd, _folder) = start(database).await;
+/// Alice's card, made.
+pub async fn personalized(test: &TestWorld) -> Begun {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    begun
+}
+
+async fn certificates_are_published_in_openldap(database: Database) {
+    let (test, slapd, _folder) = start(database).await;
+    let mut begun = personalized(&test).await;
     assert_personalized(&test, &mut begun).await;
     assert_eq!(slapd.search("(uid=alice)", "userCertificate").matches("userCertificate;binary:: ").count(), 2);
 }

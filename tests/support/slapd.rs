@@ -12,7 +12,9 @@ pub const ADMIN: &str = "cn=admin,dc=example,dc=test";
 pub const PASSWORD: &str = "secret-of-the-test";
 
 pub struct Slapd {
+    /// With StartTLS.
     pub url: String,
+    pub ldaps_url: String,
     /// PEM of the CA that the server's certificate is from.
     pub ca_file: PathBuf,
     /// PEM of a CA that it is not from.
@@ -27,7 +29,13 @@ pub struct Slapd {
 const SCHEMA: &str = "
 attributetype ( 1.2.840.113556.1.4.146 NAME 'objectSid' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
 attributetype ( 1.2.840.113556.1.4.656 NAME 'userPrincipalName' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.221 NAME 'sAMAccountName' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl' EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.782 NAME 'objectCategory' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.35 NAME 'employeeID' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
 objectclass ( 1.3.6.1.4.1.99999.1 NAME 'activeDirectoryPerson' SUP top AUXILIARY MAY ( objectSid $ userPrincipalName ) )
+objectclass ( 1.2.840.113556.1.5.9 NAME 'user' SUP top AUXILIARY MAY ( objectSid $ userPrincipalName $ sAMAccountName $ userAccountControl $ objectGUID $ objectCategory $ employeeID ) )
 ";
 
 const PEOPLE: &str = "dn: dc=example,dc=test
@@ -114,6 +122,11 @@ member: cn=night shift,ou=groups,dc=example,dc=test
 
 impl Slapd {
     pub async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "").await
+    }
+
+    /// The same, with further lines for the database's configuration.
+    pub async fn start_with(folder: &Path, further: &str) -> Self {
         let folder = folder.to_owned();
         certificates(&folder);
         std::fs::create_dir(folder.join("db")).expect("a folder");
@@ -128,6 +141,7 @@ include /etc/ldap/schema/inetorgperson.schema
 include {here}/ad.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload ppolicy
 pidfile {here}/pid
 TLSCACertificateFile {here}/ca.pem
 TLSCertificateFile {here}/server.pem
@@ -139,12 +153,15 @@ suffix \"{BASE}\"
 rootdn \"{ADMIN}\"
 rootpw {PASSWORD}
 directory {here}/db
+overlay ppolicy
+{further}
 "
         );
         std::fs::write(folder.join("slapd.conf"), configuration).expect("written");
         let port = free_address().expect("a port").port();
         let mut slapd = Self {
             url: format!("ldap://127.0.0.1:{port}"),
+            ldaps_url: format!("ldaps://127.0.0.1:{}", free_address().expect("a port").port()),
             ca_file: folder.join("ca.pem"),
             other_ca_file: folder.join("other-ca.pem"),
             password_file: folder.join("password"),
@@ -155,6 +172,30 @@ directory {here}/db
         slapd.restart().await;
         slapd.change(&["-a"], "people.ldif");
         slapd
+    }
+
+    /// Adds entries.
+    pub fn add(&self, ldif: &str) {
+        std::fs::write(self.folder.join("added.ldif"), ldif).expect("written");
+        self.change(&["-a"], "added.ldif");
+    }
+
+    /// Removes an entry, also one that stands for another server.
+    pub fn remove(&self, dn: &str) {
+        let removed = Command::new("ldapdelete")
+            .args(["-x", "-ZZ", "-M", "-H", &self.url, "-D", ADMIN, "-w", PASSWORD, dn])
+            .env("LDAPTLS_CACERT", &self.ca_file)
+            .status()
+            .expect("ldapdelete");
+        assert!(removed.success(), "{dn} is still there");
+    }
+
+    /// The server stands still and answers nothing, until it goes on.
+    pub fn stand_still(&self, still: bool) {
+        let server = self.server.as_ref().expect("a server").id();
+        let signal = if still { nix::sys::signal::Signal::SIGSTOP } else { nix::sys::signal::Signal::SIGCONT };
+        let server = nix::unistd::Pid::from_raw(i32::try_from(server).expect("a process"));
+        nix::sys::signal::kill(server, signal).expect("signalled");
     }
 
     /// Changes entries as an administrator does, by LDIF.
@@ -180,7 +221,7 @@ directory {here}/db
         let server = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "/usr/sbin/slapd", "-d", "0", "-f"])
             .arg(self.folder.join("slapd.conf"))
-            .args(["-h", &self.url])
+            .args(["-h", &format!("{} {}", self.url, self.ldaps_url)])
             .stderr(Stdio::null())
             .spawn()
             .expect("slapd (make test installs it)");

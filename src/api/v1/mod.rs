@@ -2,6 +2,7 @@
 //! `X-CSRF-Token`); on the agents' surface, where nobody signs in, a service account's token. What it is, is told at `/api/v1/openapi.json`.
 
 mod caller;
+mod certificates;
 mod instances;
 mod problem;
 mod views;
@@ -35,6 +36,7 @@ pub fn routes(door: Door) -> impl FnOnce(&mut web::ServiceConfig) {
                     .into()
             }))
             .route("/openapi.json", web::get().to(document))
+            .route("/certificates", web::get().to(certificates::list))
             .route("/instances", web::get().to(instances::list))
             .route("/instances", web::post().to(instances::start))
             .route("/instances/{id}", web::get().to(instances::view))
@@ -50,7 +52,7 @@ pub fn routes(door: Door) -> impl FnOnce(&mut web::ServiceConfig) {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Sealwright", description = "Start, act, view and list workflows."),
-    paths(session, instances::list, instances::start, instances::view, instances::act),
+    paths(session, certificates::list, instances::list, instances::start, instances::view, instances::act),
     security(("session" = [], "token" = []), ("service-account" = [])),
     modifiers(&Security)
 )]

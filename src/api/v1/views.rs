@@ -118,7 +118,7 @@ pub struct Times {
     pub portal_ms: i64,
 }
 
-fn time(milliseconds: i64) -> String {
+pub(super) fn time(milliseconds: i64) -> String {
     moment(milliseconds).format(&Rfc3339).unwrap_or_default()
 }
 

@@ -388,7 +388,7 @@ async fn start_directory(
     let people = directory.people();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let section = format!(
-        r#"url = "ldap://{}"
+        r#"servers = ["ldap://{}"]
 encryption = "none"
 bind-dn = "{BIND_DN}"
 bind-password-file = "{}/ldap-password"

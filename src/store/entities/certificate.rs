@@ -17,6 +17,8 @@ pub struct Model {
     pub card: Option<Uuid>,
     pub slot: Option<String>,
     pub subject: String,
+    /// What of the person it names, as a digest: another one means that the person has moved.
+    pub names_digest: String,
     pub not_before: i64,
     pub not_after: i64,
     pub public_key_digest: String,

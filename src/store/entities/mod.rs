@@ -12,6 +12,7 @@ pub(super) mod idempotency;
 pub(super) mod inbox;
 pub(super) mod instance;
 pub(super) mod job;
+pub(super) mod login;
 pub(super) mod pairing;
 pub(super) mod revocation_list;
 pub(super) mod sealed_secret;

@@ -68,7 +68,9 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
         return Some(Start::default());
     }
     let mut entries = Entries::new(node, "`start`, unless it is `only-as-child`,", report)?;
-    let by = entries.require("by", report).map(|node| words::words(node, "a role", report)).unwrap_or_default();
+    let by = entries.require("by", report).map(|node| words::parties(node, "`by`", report)).unwrap_or_default();
+    let about = entries.get("about").and_then(|node| words::word(node, "`about`", report));
+    let every = entries.get("every").map(|node| words::duration(node, "`every`", report));
     let link = entries.get("link").and_then(|node| words::word(node, "`link`", report));
     if let Some(link) = &link
         && !(link.text.starts_with('/')
@@ -81,5 +83,9 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
         report.add(link.at, RULE, "a link is one kebab-case word after a `/`");
     }
     entries.finish(report);
-    Some(Start { by, link })
+    let every = match every {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(Start { by, about, link, every })
 }

@@ -142,7 +142,7 @@ fn inputs(node: &Node, report: &mut Report) -> Vec<Input> {
             let input_type = data::read_type(inner, &written, report)?;
             let label = label.unwrap_or_else(|| sentence(&name.text));
             let input_type = if optional { input_type.optional() } else { input_type };
-            Some(Input { name, label, input_type, length: length.unwrap_or((1, 500)) })
+            Some(Input { name, label, input_type, length: length.unwrap_or((1, 500)), choices: Vec::new() })
         })
         .collect()
 }

@@ -435,10 +435,8 @@ impl<'a> Machine<'a> {
             .map(|(name, argument)| {
                 let value = match &argument.value {
                     ArgumentValue::Literal(value) => value.clone(),
-                    ArgumentValue::Path(path) => match variable {
-                        Some((variable, element)) if path.root == variable => fields_below(element, &path.fields),
-                        _ => self.read(path),
-                    },
+                    ArgumentValue::Path(path) => self.read_beside(path, variable),
+                    ArgumentValue::Paths(paths) => paths.iter().map(|path| self.read_beside(path, variable)).collect(),
                     ArgumentValue::Word(_) | ArgumentValue::Words(_) => {
                         return Err(unfit("the definition was not linked"));
                     }
@@ -446,6 +444,14 @@ impl<'a> Machine<'a> {
                 Ok((name.clone(), value))
             })
             .collect()
+    }
+
+    /// What a path names, where a fork's variable stands beside the data.
+    fn read_beside(&self, path: &Path, variable: Option<(&str, &Value)>) -> Value {
+        match variable {
+            Some((variable, element)) if path.root == variable => fields_below(element, &path.fields),
+            _ => self.read(path),
+        }
     }
 
     pub fn read(&self, path: &Path) -> Value {

@@ -80,7 +80,9 @@ pub(super) fn checked_fields(action: &Action, mut given: Map<String, Value>) -> 
             Some(Value::String(text)) if text.trim().is_empty() => Value::Null,
             Some(Value::String(text)) => {
                 let length = text.chars().count();
-                let clean = !text.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\r');
+                let is_choice = input.choices.is_empty() || input.choices.contains(&text);
+                let clean =
+                    is_choice && !text.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\r');
                 if length < input.length.0 || length > input.length.1 || !clean {
                     return Err(wrong());
                 }

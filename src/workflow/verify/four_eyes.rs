@@ -25,8 +25,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
 
 /// Who is left of `by` once `never` is taken away.
 fn left<'a>(definition: &Definition, action: &'a Action) -> Vec<&'a Party> {
-    // Who starts a workflow from outside is its owner and its requester at once.
-    let one_person = !definition.start.by.is_empty();
+    // Who starts a workflow out of nothing is its owner and its requester at once.
+    let one_person = !definition.start.by.is_empty() && definition.start.about.is_none();
     let excluded = |party: &Party| {
         action.never.iter().any(|never| match (never, party) {
             (Party::Role(never), Party::Role(role)) => never.text == role.text,

@@ -4,6 +4,7 @@
 //! a bad fixture into `tests/definitions/{ok,bad}/<rule>.yaml`; a test fails when a rule has no fixtures.
 
 mod flow;
+mod forms;
 mod four_eyes;
 mod guards;
 mod if_cancelled;
@@ -17,6 +18,7 @@ mod recursion;
 mod repair;
 mod roles;
 mod secrets;
+mod start;
 
 use std::collections::BTreeMap;
 
@@ -53,7 +55,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 13] = [
+pub const RULES: [(&str, RuleFunction); 15] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -61,6 +63,8 @@ pub const RULES: [(&str, RuleFunction); 13] = [
     ("keep", RuleFunction(keep::check)),
     ("guards", RuleFunction(guards::check)),
     ("roles", RuleFunction(roles::check)),
+    ("start", RuleFunction(start::check)),
+    ("forms", RuleFunction(forms::check)),
     ("four-eyes", RuleFunction(four_eyes::check)),
     ("repair", RuleFunction(repair::check)),
     ("loops", RuleFunction(loops::check)),

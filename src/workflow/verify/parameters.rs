@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Context;
-use crate::definition::{Argument, ArgumentValue, Kind, State};
+use crate::definition::{Argument, ArgumentValue, Kind, Path, State};
 use crate::diagnostic::{Report, nearest};
 use crate::guard::{self, Environment};
 use crate::types::Type;
@@ -75,18 +75,28 @@ fn arguments(
             }
             continue;
         };
-        let ArgumentValue::Path(path) = &argument.value else { continue };
-        let walk: Vec<String> = std::iter::once(path.root.clone()).chain(path.fields.iter().cloned()).collect();
-        match guard::path_type(&walk, environment) {
-            Ok(found) if parameter.accepts(&found) => {}
-            Ok(found) if found.is_optional() && parameter.accepts(found.required()) => {
-                report.add(argument.at, RULE, format!("`{path}` may be unset here, `{name}` must be set"));
-            }
-            Ok(found) => report.add(argument.at, RULE, format!("`{name}` is {parameter}, `{path}` is {found}")),
-            Err(error) => report.add(argument.at, RULE, format!("`{path}`: {error}")),
+        let (paths, parameter) = match (&argument.value, parameter.required()) {
+            (ArgumentValue::Path(path), _) => (std::slice::from_ref(path), parameter),
+            (ArgumentValue::Paths(paths), Type::List(of)) => (paths.as_slice(), of.as_ref()),
+            _ => continue,
+        };
+        for path in paths {
+            fits(name, parameter, path, environment, report);
         }
     }
     for (name, _) in expected.iter().filter(|(name, of)| !of.is_optional() && !given.contains_key(*name)) {
         report.add(state.name.at, RULE, format!("the parameter `{name}` is missing"));
+    }
+}
+
+fn fits(name: &str, parameter: &Type, path: &Path, environment: &Environment<'_>, report: &mut Report) {
+    let walk: Vec<String> = std::iter::once(path.root.clone()).chain(path.fields.iter().cloned()).collect();
+    match guard::path_type(&walk, environment) {
+        Ok(found) if parameter.accepts(&found) => {}
+        Ok(found) if found.is_optional() && parameter.accepts(found.required()) => {
+            report.add(path.at, RULE, format!("`{path}` may be unset here, `{name}` must be set"));
+        }
+        Ok(found) => report.add(path.at, RULE, format!("`{name}` is {parameter}, `{path}` is {found}")),
+        Err(error) => report.add(path.at, RULE, format!("`{path}`: {error}")),
     }
 }

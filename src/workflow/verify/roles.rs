@@ -8,7 +8,8 @@ const RULE: &str = "roles";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     let definition = context.definition;
-    let mut roles: Vec<&Word> = definition.start.by.iter().chain(&definition.repair).collect();
+    let mut roles: Vec<&Word> = definition.repair.iter().collect();
+    roles.extend(definition.start.by.iter().filter_map(role_of));
     roles.extend(definition.see.iter().filter_map(role_of));
     roles.extend(definition.cancel.iter().flat_map(|cancel| &cancel.by).filter_map(role_of));
     for state in &definition.states {

@@ -1,7 +1,7 @@
-//! A secret is never shown, said, given to a parent or kept as something plain.
+//! A secret is never shown, asked, said, given to a parent, given to a child or kept as something plain.
 
 use super::Context;
-use crate::definition::{Definition, Kind};
+use crate::definition::{ArgumentValue, Definition, Kind, Run};
 use crate::diagnostic::Report;
 
 const RULE: &str = "secrets";
@@ -21,11 +21,34 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             for path in end.result.values().filter(|path| is_secret(definition, &path.root)) {
                 report.add(path.at, RULE, format!("`{}` is secret and stays in this instance", path.root));
             }
-            let said =
-                end.say.iter().flat_map(|say| say.split('{').skip(1)).filter_map(|part| part.split(['}', '.']).next());
-            for name in said.filter(|name| is_secret(definition, name)) {
-                report.add(state.name.at, RULE, format!("`{name}` is secret and is never said"));
-            }
+        }
+        let said = match &state.kind {
+            Kind::End(end) => end.say.as_deref(),
+            Kind::Ask(ask) => Some(ask.question.as_str()),
+            _ => None,
+        };
+        let names = said.into_iter().flat_map(|said| said.split('{').skip(1));
+        for name in names.filter_map(|part| part.split(['}', '.']).next()).filter(|name| is_secret(definition, name)) {
+            report.add(state.name.at, RULE, format!("`{name}` is secret and is never said"));
+        }
+        match &state.kind {
+            Kind::Run(run) => to_child(context, run, report),
+            Kind::Fork(fork) => to_child(context, &fork.run, report),
+            _ => {}
+        }
+    }
+}
+
+fn to_child(context: &Context<'_>, run: &Run, report: &mut Report) {
+    let Some(child) = context.workflows.get(&run.workflow.text) else { return };
+    for (name, argument) in &run.with {
+        let paths = match &argument.value {
+            ArgumentValue::Path(path) => std::slice::from_ref(path),
+            ArgumentValue::Paths(paths) => paths.as_slice(),
+            _ => continue,
+        };
+        for path in paths.iter().filter(|path| is_secret(context.definition, &path.root) && !is_secret(child, name)) {
+            report.add(path.at, RULE, format!("`{}` is secret, `{name}` of `{}` is not", path.root, child.name.text));
         }
     }
 }

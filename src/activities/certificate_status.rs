@@ -1,0 +1,47 @@
+//! `pki.certificate-status`: whether there is still something to revoke.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::id;
+use crate::clock::milliseconds;
+use crate::engine::contract::{Call, Failure, LocalActivity};
+use crate::issuance::Certificate;
+use crate::store::certificates::Status;
+use crate::store::{Tx, certificates};
+
+pub struct CertificateStatus;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Parameters {
+    certificate: Certificate,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Valid, or suspended.
+    InUse,
+    Revoked,
+    Expired,
+}
+
+#[async_trait]
+impl LocalActivity for CertificateStatus {
+    const NAME: &'static str = "pki.certificate-status";
+
+    type Parameters = Parameters;
+    type Outcome = Outcome;
+
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
+        let row = certificates::find(tx, id(&parameters.certificate.id)?).await?;
+        let row = row.ok_or(Failure::Fail { class: "certificate" })?;
+        Ok(match () {
+            () if row.is(Status::Revoked) => Outcome::Revoked,
+            // What was never signed is nobody's: it is revoked like any other.
+            () if row.not_after <= milliseconds(call.now) => Outcome::Expired,
+            () => Outcome::InUse,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! `directory.compare-people`: everybody who has certificates in use, against the whole directory. A partial answer compares nothing.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Rooms;
+use super::prepare_certificate::names_digest;
+use crate::audit;
+use crate::clock::milliseconds;
+use crate::directory::{Directory, DirectoryError, Person};
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::fail_point;
+use crate::issuance::{Departure, DepartureAction, DepartureKind, Issuance, Reason};
+use crate::store::certificates::{Held, Status};
+use crate::store::{Store, StoreError, Tx, certificates, logins};
+
+/// Departures that one comparison gives, at most; the next one finds the rest.
+const MOST: usize = 1_000;
+/// Certificates read at once.
+const PAGE: u64 = 1_000;
+
+pub struct ComparePeople {
+    directory: Directory,
+    issuance: Issuance,
+    store: Store,
+}
+
+impl ComparePeople {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { directory: rooms.directory.clone(), issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Parameters {
+    gone: DepartureAction,
+    disabled: DepartureAction,
+    moved: DepartureAction,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Changed {
+    departures: Vec<Departure>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Unchanged,
+    Changed(Changed),
+    /// The directory did not answer, or not with everybody: nothing is known of anybody.
+    Unanswered,
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Compared {
+    departures: Vec<Departure>,
+    /// Login and id of people who are called otherwise than before.
+    renamed: Vec<(String, String)>,
+}
+
+#[async_trait]
+impl Activity for ComparePeople {
+    const NAME: &'static str = "directory.compare-people";
+
+    type Parameters = Parameters;
+    type Plan = Parameters;
+    type Performed = Option<Compared>;
+    type Outcome = Outcome;
+
+    async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Parameters, Outcome>, Failure> {
+        Ok(Planned::Perform(parameters))
+    }
+
+    async fn perform(&self, call: &Call, plan: &Parameters) -> Result<Option<Compared>, Failure> {
+        fail_point!("directory.compare-people");
+        let held = self.held(milliseconds(call.now)).await?;
+        if held.is_empty() {
+            return Ok(Some(Compared::default()));
+        }
+        match self.directory.everybody(&|id| held.contains_key(id)).await {
+            Ok(people) => Ok(Some(self.compare(*plan, held, people))),
+            Err(error @ (DirectoryError::Unavailable | DirectoryError::Timeout | DirectoryError::Partial)) => {
+                tracing::warn!(%error, "people were not compared with the directory");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        _: Parameters,
+        performed: &Option<Compared>,
+    ) -> Result<Outcome, Failure> {
+        let Some(Compared { departures, renamed }) = performed else { return Ok(Outcome::Unanswered) };
+        let at = milliseconds(call.now);
+        for (login, person) in renamed {
+            let credentials = logins::settle(tx, login, person).await?;
+            let event = audit::Event::LoginChanged { login: login.clone(), credentials };
+            audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+        }
+        if departures.is_empty() {
+            return Ok(Outcome::Unchanged);
+        }
+        let event = audit::Event::PeopleCompared { left: departures.len() };
+        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+        Ok(Outcome::Changed(Changed { departures: departures.clone() }))
+    }
+}
+
+impl ComparePeople {
+    /// What people have in use, by the id of the person.
+    async fn held(&self, now: i64) -> Result<BTreeMap<String, Vec<Held>>, StoreError> {
+        let mut people: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+        let mut skip = 0;
+        loop {
+            let page = certificates::held(self.store.read(), now, skip, PAGE).await?;
+            let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+            skip += PAGE;
+            for held in page {
+                people.entry(held.person.clone()).or_default().push(held);
+            }
+            if is_last {
+                return Ok(people);
+            }
+        }
+    }
+
+    fn compare(&self, plan: Parameters, held: BTreeMap<String, Vec<Held>>, people: Vec<(Person, bool)>) -> Compared {
+        let people: BTreeMap<String, (Person, bool)> =
+            people.into_iter().map(|(person, disabled)| (person.id.clone(), (person, disabled))).collect();
+        let mut compared = Compared::default();
+        for (id, certificates) in held {
+            let found = people.get(&id);
+            let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
+            let is_valid = certificates.iter().any(|of| of.status == Status::Issued.as_str());
+            let login = match (found, certificates.first()) {
+                (Some((person, _)), _) => person.login.clone(),
+                (None, Some(of)) => of.owner_login.clone(),
+                (None, None) => continue,
+            };
+            let (kind, action, reason) = match found {
+                None => (DepartureKind::Gone, plan.gone, Reason::CessationOfOperation),
+                Some((_, true)) => (DepartureKind::Disabled, plan.disabled, Reason::PrivilegeWithdrawn),
+                Some(_) if is_suspended => (DepartureKind::Back, DepartureAction::Reinstate, Reason::Unspecified),
+                Some((person, false)) => {
+                    if certificates.iter().any(|of| of.owner_login != person.login) {
+                        compared.renamed.push((person.login.clone(), id.clone()));
+                    }
+                    let has_moved = certificates.iter().any(|of| self.names_otherwise(of, person));
+                    let action = if has_moved { plan.moved } else { DepartureAction::Keep };
+                    (DepartureKind::Moved, action, Reason::AffiliationChanged)
+                }
+            };
+            // What is suspended already is not suspended again.
+            let is_done = action == DepartureAction::Keep || (action == DepartureAction::Suspend && !is_valid);
+            if !is_done && compared.departures.len() < MOST {
+                compared.departures.push(Departure { person: id, login, kind, action, reason });
+            }
+        }
+        compared
+    }
+
+    fn names_otherwise(&self, of: &Held, person: &Person) -> bool {
+        self.issuance.profile(&of.profile).is_some_and(|profile| names_digest(profile, person) != of.names_digest)
+    }
+}

@@ -1,0 +1,88 @@
+//! `directory.unpublish-certificates`: takes certificates from their owners' `userCertificate;binary`. A repeat finds them gone.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Rooms, id};
+use crate::audit;
+use crate::clock::milliseconds;
+use crate::directory::{Directory, Lookup, Published};
+use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::fail_point;
+use crate::issuance::Certificate;
+use crate::store::{Store, Tx, certificates};
+
+pub struct UnpublishCertificates {
+    directory: Directory,
+    store: Store,
+}
+
+impl UnpublishCertificates {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Parameters {
+    certificates: Vec<Certificate>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Unpublished,
+    /// They were not there, or nobody is.
+    NotThere,
+    Refused,
+}
+
+#[async_trait]
+impl Activity for UnpublishCertificates {
+    const NAME: &'static str = "directory.unpublish-certificates";
+    const FAILURES: &'static [&'static str] = &["unavailable", "timeout", "partial"];
+
+    type Parameters = Parameters;
+    type Plan = Parameters;
+    type Performed = Published;
+    type Outcome = Outcome;
+
+    async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Parameters, Outcome>, Failure> {
+        Ok(Planned::Perform(parameters))
+    }
+
+    async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Published, Failure> {
+        fail_point!("directory.unpublish-certificates");
+        let mut all = Published::AsBefore;
+        for certificate in &plan.certificates {
+            let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;
+            let row = row.ok_or(Failure::Fail { class: "certificate" })?;
+            let Some(der) = row.certificate else { continue };
+            let retry = |error: crate::directory::DirectoryError| Failure::Retry { class: error.class() };
+            // Whoever has the login now need not be who had the certificate.
+            let person = match self.directory.find(&row.owner_login, &[]).await.map_err(retry)? {
+                Lookup::Found(person) | Lookup::Disabled(person) if person.id == row.person => person,
+                _ => continue,
+            };
+            match self.directory.unpublish(&person, &[der]).await.map_err(retry)? {
+                Published::AsBefore => {}
+                Published::Changed => all = Published::Changed,
+                Published::Refused => return Ok(Published::Refused),
+            }
+        }
+        Ok(all)
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, plan: Parameters, published: &Published) -> Result<Outcome, Failure> {
+        match published {
+            Published::Changed => {
+                let event = audit::Event::CertificatesUnpublished { count: plan.certificates.len() };
+                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
+                Ok(Outcome::Unpublished)
+            }
+            Published::AsBefore => Ok(Outcome::NotThere),
+            Published::Refused => Ok(Outcome::Refused),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What the clock starts: workflows that say `every`.
+
+use serde_json::Map;
+
+use super::idempotency::Key;
+use super::verbs::Caller;
+use super::{Engine, EngineError};
+use crate::store::instances::{self, Filter};
+
+impl Engine {
+    /// Starts what is due: as long after the last one as its `every` says, and when none is under way. Of several nodes one starts it.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the others are started all the same the next time.
+    pub async fn start_due(&self, clock: &Caller) -> Result<(), EngineError> {
+        let now = self.clock().now_ms();
+        for definition in self.definitions().all() {
+            let Some(every) = definition.start.every else { continue };
+            let every = i64::try_from(every.whole_milliseconds()).unwrap_or(i64::MAX).max(1);
+            let name = &definition.name.text;
+            let filter = Filter {
+                owner: Some(clock.actor.person.login.clone()),
+                workflow: Some(name.clone()),
+                only_roots: true,
+                ..Filter::default()
+            };
+            let last = instances::list(self.store().read(), &filter, 1).await?.pop();
+            // A clock that was set back does not stop it for long.
+            let is_over = |started_at: i64| (now - started_at).abs() >= every;
+            if last.is_none_or(|last| !last.is_open() && is_over(last.started_at)) {
+                let key = format!("{name} {}", now / every);
+                self.start(clock, name, Map::new(), Some(Key { digest: key.clone(), key })).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Everybody's certificates, for those who look after them.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::error::PageError;
+use super::instance::time_text;
+use super::{Frame, render, see_other, visitor};
+use crate::engine::EngineError;
+use crate::engine::rights::may_start_about;
+use crate::engine::verbs::Caller;
+use crate::portal::Portal;
+use crate::store::certificates::{self, CertificateRow};
+
+/// How many are shown.
+const MOST: u64 = 50;
+/// The workflow that a button beside a certificate starts.
+const REVOKE: &str = "revoke-certificate";
+
+#[derive(Template)]
+#[template(path = "certificates.html")]
+struct CertificatesPage {
+    frame: Frame,
+    wanted: String,
+    certificates: Vec<CertificateView>,
+}
+
+/// A certificate in a list.
+pub struct CertificateView {
+    pub id: String,
+    pub owner: String,
+    pub subject: String,
+    pub serial: String,
+    pub profile: String,
+    pub slot: String,
+    pub until: String,
+    pub status: String,
+    /// The visitor may revoke it.
+    pub can_be_revoked: bool,
+}
+
+impl CertificateView {
+    pub fn new(portal: &Portal, caller: &Caller, row: CertificateRow) -> Self {
+        let revoke = portal.engine.definitions().current(REVOKE);
+        let may = revoke.is_some_and(|definition| may_start_about(definition, &row.owner_login, &caller.actor));
+        let profile = portal.issuance.profile(&row.profile).map_or(row.profile.as_str(), |known| known.title());
+        Self {
+            id: row.id.to_string(),
+            can_be_revoked: may && row.is_in_use(portal.clock.now_ms()),
+            profile: profile.to_owned(),
+            slot: row.slot.map(|slot| slot.to_uppercase()).unwrap_or_default(),
+            until: time_text(row.not_after),
+            owner: row.owner_login,
+            subject: row.subject,
+            serial: row.serial,
+            status: row.status,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Query {
+    #[serde(default)]
+    wanted: String,
+}
+
+pub async fn get(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    query: web::Query<Query>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = visitor(&portal, &request).await?;
+    let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/certificates"))) };
+    if !portal.engine.sees_others(&caller) {
+        return Err(EngineError::Forbidden.into());
+    }
+    let wanted = query.into_inner().wanted;
+    let text = Some(wanted.trim()).filter(|text| !text.is_empty());
+    let rows = certificates::search(portal.store.read(), text, MOST).await;
+    let rows = rows.map_err(|error| PageError::internal(&error))?;
+    let page = CertificatesPage {
+        frame: visitor.frame(&portal, "Certificates"),
+        certificates: rows.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect(),
+        wanted,
+    };
+    Ok(visitor.finish(render(&page)?))
+}

@@ -1,0 +1,105 @@
+//! Certificates are revoked by their owner and by RA operators, and by nobody else.
+
+use serde_json::{Value, json};
+
+use super::{assert_personalized, directory};
+use crate::on_both_databases;
+use crate::support::client::Client;
+use crate::support::{Database, TestWorld, run};
+
+on_both_databases! {
+    the_owner_and_an_operator_revoke,
+}
+
+/// The certificates that a caller is told of, the newest first.
+async fn certificates(of: &Client, query: &str) -> Vec<Value> {
+    let (status, list) = of.get(&format!("/api/v1/certificates{query}")).await;
+    assert_eq!(status, 200, "{list}");
+    list["certificates"].as_array().expect("a list").clone()
+}
+
+async fn start(by: &Client, certificate: &str) -> (u16, Value) {
+    let body = json!({ "workflow": "revoke-certificate", "data": { "certificate": certificate } });
+    by.post("/api/v1/instances", &body.to_string()).await
+}
+
+async fn answer(by: &Client, instance: &str, action: &str, fields: Value) -> (u16, Value) {
+    let view = by.get(&format!("/api/v1/instances/{instance}")).await.1;
+    let body = json!({ "step": view["step"], "fields": fields });
+    by.post(&format!("/api/v1/instances/{instance}/actions/{action}"), &body.to_string()).await
+}
+
+/// The end of an instance.
+async fn end(by: &Client, instance: &str) -> Value {
+    for _ in 0..600 {
+        let view = by.get(&format!("/api/v1/instances/{instance}")).await.1;
+        if view["status"] != "running" {
+            return view;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it does not end");
+}
+
+/// The published list, as openssl reads it.
+async fn list(test: &TestWorld) -> String {
+    let der = test.path("list.crl");
+    let url = format!("{}/pki/crl/issuing.crl", test.world.public_url);
+    std::fs::write(&der, reqwest::get(url).await.expect("an answer").bytes().await.expect("a list")).expect("written");
+    run("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", der.to_str().expect("a path")], &[])
+}
+
+async fn the_owner_and_an_operator_revoke(database: Database) {
+    let (test, slapd, _folder) = directory::start(database).await;
+    let mut begun = directory::personalized(&test).await;
+    assert_personalized(&test, &mut begun).await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let carl = Client::sign_in(&test, "carl", "user").await;
+    let rita = Client::sign_in(&test, "rita", "ra-operator").await;
+    let operator = Client::sign_in(&test, "carl", "ca-operator").await;
+    let own = certificates(&alice, "").await;
+    assert_eq!(own.len(), 2);
+    assert_eq!(certificates(&carl, "?wanted=alice").await, [] as [Value; 0]);
+    let serial = own[0]["serial"].as_str().expect("a serial");
+    assert_eq!(certificates(&rita, &format!("?wanted={serial}")).await, own[..1]);
+    assert_eq!(certificates(&rita, "?wanted=alice").await.len(), 2);
+    let [first, second] = [0, 1].map(|at| own[at]["id"].as_str().expect("an id").to_owned());
+    // Somebody else, and a role that has no say, learn nothing; nor does somebody who makes ids up.
+    for (by, id) in [(&carl, &first), (&operator, &first), (&alice, &begun.instance)] {
+        assert_eq!(start(by, id).await.0, 404);
+    }
+    let forged = json!({ "workflow": "revoke-certificate", "data": { "certificate": own[0] } });
+    assert_eq!(alice.post("/api/v1/instances", &forged.to_string()).await.0, 400);
+    // The owner thinks better of it.
+    let (status, started) = start(&alice, &first).await;
+    assert_eq!(status, 201, "{started}");
+    let instance = started["id"].as_str().expect("an id").to_owned();
+    assert_eq!(answer(&alice, &instance, "revoke", json!({ "reason": "boredom" })).await.0, 400);
+    assert_eq!(answer(&alice, &instance, "revoke", json!({})).await.0, 400);
+    assert_eq!(answer(&alice, &instance, "keep", json!({})).await.0, 200);
+    assert_eq!(end(&alice, &instance).await["state"], "kept");
+    assert_eq!(certificates(&alice, "").await, own);
+    // And means it the next time.
+    let instance = start(&alice, &first).await.1["id"].as_str().expect("an id").to_owned();
+    let (status, answered) = answer(&alice, &instance, "revoke", json!({ "reason": "key-compromise" })).await;
+    assert_eq!(status, 200, "{answered}");
+    assert_eq!(end(&alice, &instance).await["say"], "The certificate is revoked.");
+    let text = list(&test).await.to_lowercase();
+    assert!(text.contains(serial) && text.contains("key compromise"), "{text}");
+    assert_eq!(slapd.search("(uid=alice)", "userCertificate").matches("userCertificate;binary:: ").count(), 1);
+    // An RA operator takes the other one, and is who is remembered.
+    let instance = start(&rita, &second).await.1["id"].as_str().expect("an id").to_owned();
+    let view = rita.get(&format!("/api/v1/instances/{instance}")).await.1;
+    assert_eq!((view["owner"].as_str(), view["requester"].as_str()), (Some("alice"), Some("rita")));
+    assert_eq!(answer(&rita, &instance, "revoke", json!({ "reason": "superseded" })).await.0, 200);
+    assert_eq!(end(&rita, &instance).await["status"], "success");
+    assert!(!slapd.search("(uid=alice)", "userCertificate").contains("userCertificate;binary:: "));
+    let statuses: Vec<_> = certificates(&alice, "").await.into_iter().map(|of| of["status"].clone()).collect();
+    assert_eq!(statuses, ["revoked", "revoked"]);
+    // Once more changes nothing.
+    let instance = start(&alice, &first).await.1["id"].as_str().expect("an id").to_owned();
+    assert_eq!(end(&alice, &instance).await["state"], "done");
+    let revoked = test.audited("certificate-revoked").await;
+    let who: Vec<_> = revoked.iter().filter_map(|row| row.actor.as_deref()).collect();
+    assert_eq!((revoked.len(), who), (2, vec!["rita", "alice"]));
+}
