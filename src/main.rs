@@ -38,6 +38,10 @@ enum Command {
         #[command(subcommand)]
         command: commands::audit::Command,
     },
+    /// Copy everything that the portal knows to a new folder, while it runs; keys are not in it.
+    Backup(commands::backup::BackupOptions),
+    /// Make an empty database what it was when a backup was made.
+    Restore(commands::backup::RestoreOptions),
     /// Accounts of programs that call the API.
     ServiceAccount(commands::service_account::Options),
     /// A key in a token, for the portal that started this.
@@ -57,6 +61,10 @@ async fn main() -> ExitCode {
         Command::Ca { command } => commands::ca::run(command),
         Command::ServiceAccount(options) => commands::service_account::run(options).await,
         Command::Audit { command } => commands::audit::run(command).await,
+        Command::Backup(options) => commands::backup::backup(&options.config, &options.to).await,
+        Command::Restore(options) => {
+            commands::backup::restore(&options.config, &options.from, options.revocation_list.as_deref()).await
+        }
         Command::Demo(options) => commands::demo::run(options).await,
     };
     match result {

@@ -50,7 +50,9 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
     let request = random::id().to_string();
     actix_web::rt::spawn(async move {
         let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, request };
+        metrics::gauge!("sealwright_agents_connected").increment(1.0);
         let end = channel.converse().await;
+        metrics::gauge!("sealwright_agents_connected").decrement(1.0);
         let say = match end {
             End::Gone => None,
             End::Say(message) => Some(*message),

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod nobody;
+pub mod operations;
 pub mod public;
 pub mod v1;
 

@@ -38,6 +38,9 @@ pub struct Head {
     pub hash: String,
     /// Milliseconds since 1970.
     pub at: i64,
+    /// The database was restored from a backup that ends here: greater numbers before this line are of a chain that was lost with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
     /// Ed25519, base64.
     signature: String,
 }
@@ -86,12 +89,25 @@ impl Heads {
     /// # Errors
     /// [`HeadError::File`].
     pub fn append(&self, seal: &SealRow, at: i64) -> Result<(), HeadError> {
-        let signature = self.key.sign(&signed(&seal.tenant, seal.sequence, &seal.hash, at));
+        self.write(seal, at, false)
+    }
+
+    /// Notes that the chain goes on from this seal, as a backup had it.
+    ///
+    /// # Errors
+    /// [`HeadError::File`].
+    pub fn note_restored(&self, seal: &SealRow, at: i64) -> Result<(), HeadError> {
+        self.write(seal, at, true)
+    }
+
+    fn write(&self, seal: &SealRow, at: i64, restored: bool) -> Result<(), HeadError> {
+        let signature = self.key.sign(&signed(&seal.tenant, seal.sequence, &seal.hash, at, restored));
         let head = Head {
             tenant: seal.tenant.clone(),
             sequence: seal.sequence,
             hash: seal.hash.clone(),
             at,
+            restored,
             signature: STANDARD.encode(signature.as_ref()),
         };
         let file_error = |error| HeadError::File { path: self.path.clone(), error };
@@ -100,7 +116,7 @@ impl Heads {
         file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(file_error)
     }
 
-    /// The heads of a tenant that were exported, each with a good signature.
+    /// The heads of a tenant that were exported, each with a good signature; without those that were lost before a backup was restored.
     ///
     /// # Errors
     /// [`HeadError`]; a file that is not there yet holds none.
@@ -114,8 +130,12 @@ impl Heads {
             let wrong = || HeadError::Signature { path: self.path.clone(), line: index + 1 };
             let head: Head = serde_json::from_str(line).map_err(|_| wrong())?;
             let signature = STANDARD.decode(&head.signature).map_err(|_| wrong())?;
-            key.verify(&signed(&head.tenant, head.sequence, &head.hash, head.at), &signature).map_err(|_| wrong())?;
+            key.verify(&signed(&head.tenant, head.sequence, &head.hash, head.at, head.restored), &signature)
+                .map_err(|_| wrong())?;
             if head.tenant == tenant {
+                if head.restored {
+                    heads.retain(|lost: &Head| lost.sequence <= head.sequence);
+                }
                 heads.push(head);
             }
         }
@@ -123,8 +143,9 @@ impl Heads {
     }
 }
 
-fn signed(tenant: &str, sequence: i64, hash: &str, at: i64) -> Vec<u8> {
-    format!("{CONTEXT}\n{tenant}\n{sequence}\n{hash}\n{at}\n").into_bytes()
+fn signed(tenant: &str, sequence: i64, hash: &str, at: i64, restored: bool) -> Vec<u8> {
+    let how = if restored { "restored\n" } else { "" };
+    format!("{CONTEXT}\n{tenant}\n{sequence}\n{hash}\n{at}\n{how}").into_bytes()
 }
 
 fn read(path: &Path) -> Result<String, HeadError> {

@@ -173,6 +173,11 @@ pub enum Event {
     PersonErased {
         records: u64,
     },
+    /// The database was made from a backup of that time; so many revocations were taken from the last list.
+    Restored {
+        made_at: String,
+        revoked: u64,
+    },
 }
 
 /// Writes one row in the transaction of the change.

@@ -74,6 +74,11 @@ impl SealingKey {
         Ok(Self { id, key: LessSafeKey::new(key) })
     }
 
+    /// What tells it from other keys.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A new key as the text of a key file.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The commands of the program, one a file.
 
 pub mod audit;
+pub mod backup;
 pub mod ca;
 pub mod check;
 pub mod demo;

@@ -112,9 +112,36 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     .tcp_nodelay(true)
     .shutdown_timeout(2)
     .run();
+    let operations = operations(portal)?;
     tracing::info!(pages = %options.pages, agent = %options.agent, public = %options.public, "the portal is ready");
-    tokio::try_join!(pages, agents, public)?;
+    tokio::try_join!(pages, agents, public, operations)?;
     Ok(())
+}
+
+/// The surface for the machine that watches, if one is configured.
+fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::Result<()>> + use<>> {
+    let server = match portal.configuration.server.operations {
+        None => None,
+        Some(address) => {
+            let handle = actix::Data::new(api::operations::count()?);
+            let data = actix::Data::new(portal.clone());
+            let server = HttpServer::new(move || {
+                App::new()
+                    .app_data(data.clone())
+                    .app_data(handle.clone())
+                    .wrap(from_fn(api::nobody_signs_in))
+                    .configure(api::operations::routes)
+            });
+            let server = server.workers(1).bind(address).with_context(|| format!("operations: {address}"))?;
+            Some(server.shutdown_timeout(2).run())
+        }
+    };
+    Ok(async move {
+        match server {
+            Some(server) => server.await,
+            None => Ok(()),
+        }
+    })
 }
 
 /// Starts what is due by the clock, as everything by a workflow; forgets old sessions and keys.

@@ -2,7 +2,7 @@
 
 mod environment;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -63,6 +63,8 @@ pub struct ServerOptions {
     pub agent: SocketAddr,
     /// `/pki/…`, anonymous over plain http.
     pub public: SocketAddr,
+    /// `/health/…` and `/metrics`, for the machine that watches; without it there are none.
+    pub operations: Option<SocketAddr>,
     pub pages_url: String,
     pub agent_url: String,
     pub public_url: String,
@@ -160,7 +162,7 @@ pub enum ConfigurationError {
     Syntax { path: PathBuf, error: Box<toml::de::Error> },
     #[error(transparent)]
     Override(#[from] OverrideError),
-    #[error("server: the three addresses must differ")]
+    #[error("server: the addresses must differ")]
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
     Url(&'static str),
@@ -190,7 +192,9 @@ impl Configuration {
 
     fn check(&self) -> Result<(), ConfigurationError> {
         let server = &self.server;
-        if server.pages == server.agent || server.agent == server.public || server.pages == server.public {
+        let addresses = [Some(server.pages), Some(server.agent), Some(server.public), server.operations];
+        let distinct: BTreeSet<SocketAddr> = addresses.into_iter().flatten().collect();
+        if distinct.len() < addresses.into_iter().flatten().count() {
             return Err(ConfigurationError::Addresses);
         }
         let urls =

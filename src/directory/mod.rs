@@ -82,6 +82,9 @@ pub enum Published {
     Refused,
 }
 
+/// What is done with values of an attribute.
+type Change = fn(Vec<u8>, HashSet<Vec<u8>>) -> Mod<Vec<u8>>;
+
 impl Directory {
     /// Reads the options; connects when first asked.
     ///
@@ -262,7 +265,7 @@ impl Directory {
         &self,
         person: &Person,
         certificates: &[Vec<u8>],
-        how: fn(Vec<u8>, HashSet<Vec<u8>>) -> Mod<Vec<u8>>,
+        how: Change,
     ) -> Result<Published, DirectoryError> {
         let mut changed = false;
         // One by one: a value that is as it should be already must not keep the others out.

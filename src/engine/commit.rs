@@ -112,6 +112,12 @@ impl<'a> Commit<'a> {
         self.note_task(definition, stored, before.waiting == Waiting::Person).await?;
         let (of, request) = (&stored.instance, &self.origin.request);
         tracing::info!(instance = %of.id, workflow = of.workflow, state = of.state, event = name, request, "step");
+        let labels = [("workflow", of.workflow.clone()), ("event", name.to_owned())];
+        metrics::counter!("sealwright_steps_total", &labels).increment(1);
+        if !of.is_open() {
+            let labels = [("workflow", of.workflow.clone()), ("outcome", of.status.as_str().to_owned())];
+            metrics::counter!("sealwright_instances_ended_total", &labels).increment(1);
+        }
         self.add_history(stored, name, detail);
         if stored.instance.status == Status::Stuck {
             self.audit_stuck(stored).await?;

@@ -224,7 +224,11 @@ fn spawn(engine: &Engine, row: WorkRow, call: Call) {
         let (instance, activity) = (row.instance, row.activity.clone());
         let started = engine.clock().now();
         let result = perform(&engine, row, call).await;
-        let duration = (engine.clock().now() - started).whole_milliseconds();
+        let taken = engine.clock().now() - started;
+        let duration = taken.whole_milliseconds();
+        let outcome = result.as_ref().map_or("not-recorded", String::as_str).to_owned();
+        let labels = [("activity", activity.clone()), ("outcome", outcome)];
+        metrics::histogram!("sealwright_activity_seconds", &labels).record(taken.as_seconds_f64().max(0.0));
         match result {
             Ok(outcome) => tracing::info!(%instance, activity, outcome, duration, "activity"),
             Err(error) => tracing::warn!(%instance, activity, %error, duration, "activity was not recorded"),

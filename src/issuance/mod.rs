@@ -28,6 +28,15 @@ pub struct Issuer {
     pub signer: Arc<dyn Signer>,
 }
 
+impl Issuer {
+    /// Whether the key signs now: a text that is no certificate and no list.
+    pub async fn is_online(&self) -> bool {
+        let signer = self.signer.clone();
+        let tried = tokio::task::spawn_blocking(move || signer.sign(b"sealwright: is the key online?")).await;
+        matches!(tried, Ok(Ok(_)))
+    }
+}
+
 /// Everything that issuing needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Issuance {
@@ -238,6 +247,19 @@ pub fn revocation_reason(word: &str) -> RevocationReason {
         "certificate-hold" => RevocationReason::CertificateHold,
         "privilege-withdrawn" => RevocationReason::PrivilegeWithdrawn,
         _ => RevocationReason::Unspecified,
+    }
+}
+
+/// The word of a CRL reason code (RFC 5280 section 5.3.1).
+pub fn reason_word(code: u8) -> &'static str {
+    match code {
+        1 => "key-compromise",
+        3 => "affiliation-changed",
+        4 => "superseded",
+        5 => "cessation-of-operation",
+        6 => "certificate-hold",
+        9 => "privilege-withdrawn",
+        _ => "unspecified",
     }
 }
 

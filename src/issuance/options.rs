@@ -30,6 +30,17 @@ pub struct AuthorityOptions {
     pub revocation_list: Option<PathBuf>,
 }
 
+impl AuthorityOptions {
+    /// The authority's certificate, DER.
+    ///
+    /// # Errors
+    /// [`IssuanceError`].
+    pub fn certificate_der(&self, name: &str) -> Result<Vec<u8>, IssuanceError> {
+        let der = certificate::from_pem("CERTIFICATE", &read(&self.certificate)?).into_iter().next();
+        der.ok_or_else(|| authority_error(name, "the file holds no certificate"))
+    }
+}
+
 /// What goes into a slot of every card.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -78,9 +89,7 @@ pub fn load(
     let mut roots = BTreeMap::new();
     let mut lists = BTreeMap::new();
     for (name, options) in authorities {
-        let pem = read(&options.certificate)?;
-        let der = certificate::from_pem("CERTIFICATE", &pem).into_iter().next();
-        let der = der.ok_or_else(|| authority_error(name, "the file holds no certificate"))?;
+        let der = options.certificate_der(name)?;
         let summary =
             certificate::summary(&der).ok_or_else(|| authority_error(name, "the certificate cannot be read"))?;
         blocked.add(&summary.subject_public_key_info);

@@ -1,7 +1,10 @@
 //! Audit rows and the chain that seals them.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -51,6 +54,16 @@ pub async fn unsealed(access: &impl Access, limit: u64) -> Result<Vec<AuditRow>,
         .all(access.connection())
         .await?;
     Ok(rows)
+}
+
+/// How many rows wait for their seal.
+pub async fn count_unsealed(access: &impl Access) -> Result<i64, StoreError> {
+    let unsealed = audit::Entity::find()
+        .filter(audit::Column::Tenant.eq(access.tenant()))
+        .filter(audit::Column::Sequence.is_null())
+        .count(access.connection())
+        .await?;
+    Ok(i64::try_from(unsealed).unwrap_or(i64::MAX))
 }
 
 pub async fn last_seal(access: &impl Access) -> Result<Option<SealRow>, StoreError> {

@@ -68,6 +68,20 @@ pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CertificateRo
     Ok(row)
 }
 
+pub async fn find_by_serial(
+    access: &impl Access,
+    authority: &str,
+    serial: &str,
+) -> Result<Option<CertificateRow>, StoreError> {
+    let row = certificate::Entity::find()
+        .filter(certificate::Column::Tenant.eq(access.tenant()))
+        .filter(certificate::Column::Authority.eq(authority))
+        .filter(certificate::Column::Serial.eq(serial))
+        .one(access.connection())
+        .await?;
+    Ok(row)
+}
+
 /// The intent that a step stored, if it did.
 pub async fn of_step(access: &impl Access, instance: Uuid, step: i64) -> Result<Option<CertificateRow>, StoreError> {
     let row = certificate::Entity::find()

@@ -5,7 +5,7 @@ use sea_orm::{
     TryInsertResult,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
 };
-use sealwright_workflow::instance::Instance;
+use sealwright_workflow::instance::{Instance, Status};
 use uuid::Uuid;
 
 use super::entities::{history, hold, instance, task};
@@ -93,6 +93,9 @@ fn document(instance: &Instance) -> Result<serde_json::Value, StoreError> {
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
+
+/// Statuses of what has not ended.
+const OPEN: [&str; 2] = [Status::Running.as_str(), Status::Stuck.as_str()];
 
 fn model(tx: &Tx, stored: &Stored) -> Result<instance::Model, StoreError> {
     let instance = &stored.instance;
@@ -213,10 +216,10 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
         query = query.filter(instance::Column::Workflow.eq(workflow));
     }
     if filter.only_open {
-        query = query.filter(instance::Column::Status.is_in(["running", "stuck"]));
+        query = query.filter(instance::Column::Status.is_in(OPEN));
     }
     if filter.only_stuck {
-        query = query.filter(instance::Column::Status.eq("stuck"));
+        query = query.filter(instance::Column::Status.eq(Status::Stuck.as_str()));
     }
     if let Some(VisibleTo { login, workflows }) = &filter.visible_to {
         let own = Condition::any().add(instance::Column::Owner.eq(login)).add(instance::Column::Requester.eq(login));
@@ -242,6 +245,23 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
     };
     let query = query.limit(limit).select_only().columns(Listed::COLUMNS).into_model::<Listed>();
     Ok(query.all(access.connection()).await?)
+}
+
+/// How many instances are open, by status.
+pub async fn count_open(access: &impl Access) -> Result<Vec<(String, i64)>, StoreError> {
+    let found = instance::Entity::find()
+        .select_only()
+        .column(instance::Column::Status)
+        .column_as(instance::Column::Id.count(), "count")
+        .filter(instance::Column::Tenant.eq(access.tenant()))
+        .filter(instance::Column::Status.is_in(OPEN))
+        .group_by(instance::Column::Status)
+        .into_tuple::<(String, i64)>()
+        .all(access.connection())
+        .await?;
+    // What there is none of is told too.
+    let count = |status: &str| found.iter().find(|(of, _)| of == status).map_or(0, |(_, count)| *count);
+    Ok(OPEN.map(|status| (status.to_owned(), count(status))).to_vec())
 }
 
 /// The whole tree of a root as lists know it, oldest first.
@@ -280,7 +300,7 @@ pub async fn open_children(tx: &Tx, parent: Uuid) -> Result<Vec<Uuid>, StoreErro
         .column(instance::Column::Id)
         .filter(instance::Column::Tenant.eq(tx.tenant()))
         .filter(instance::Column::Parent.eq(parent))
-        .filter(instance::Column::Status.is_in(["running", "stuck"]))
+        .filter(instance::Column::Status.is_in(OPEN))
         .into_tuple::<Uuid>()
         .all(tx.connection())
         .await?;

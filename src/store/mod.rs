@@ -7,6 +7,7 @@
 //! To add a table: a migration, `entities/<table>.rs`, `<tables>.rs` with its queries. Every query names the tenant.
 
 pub mod audits;
+pub mod backup;
 pub mod cards;
 pub mod certificates;
 pub mod definitions;
@@ -28,15 +29,17 @@ mod writer;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqlErr, Statement, TransactionTrait, sqlx,
+    SqlErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use zeroize::Zeroizing;
 
 use journal::Journal;
@@ -55,6 +58,9 @@ pub enum StoreError {
     /// A row that the program never writes: somebody else did, or a migration is wrong.
     #[error("the table `{table}` holds a row that cannot be read: {why}")]
     Inconsistent { table: &'static str, why: String },
+    /// What is not encrypted must not leave the machine.
+    #[error("the database is on another machine: say `?sslmode=verify-full&sslrootcert=/path/to/ca.pem` in its URL")]
+    Plain,
     #[error("the database is shutting down")]
     Closed,
 }
@@ -256,7 +262,7 @@ impl Store {
             let writer = Writer::Single(writer::start(writing, tenant.clone()));
             return Ok(Self { reader: Reader { connection: reading, tenant }, writer });
         }
-        let connection = Database::connect(postgres(url, password)).await?;
+        let connection = Database::connect(postgres(url, password)?).await?;
         migrate_alone(&connection).await?;
         Ok(Self { reader: Reader { connection: connection.clone(), tenant }, writer: Writer::Many(connection) })
     }
@@ -275,7 +281,7 @@ impl Store {
                 return folder.map(|_| ()).ok_or_else(missing);
             }
             Some(path) => sqlite(Path::new(path), 1).await?,
-            None => Database::connect(postgres(url, password)).await?,
+            None => Database::connect(postgres(url, password)?).await?,
         };
         Ok(connection.ping().await?)
     }
@@ -339,7 +345,14 @@ impl Store {
     }
 }
 
-fn postgres(url: &str, password: Option<Zeroizing<String>>) -> ConnectOptions {
+fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<ConnectOptions, StoreError> {
+    let parsed =
+        PgConnectOptions::from_str(url).map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?;
+    let host = parsed.get_host();
+    let is_local = parsed.get_socket().is_some() || host.starts_with('/') || ["127.0.0.1", "::1"].contains(&host);
+    if !is_local && !matches!(parsed.get_ssl_mode(), PgSslMode::VerifyFull) {
+        return Err(StoreError::Plain);
+    }
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(16)
@@ -350,7 +363,7 @@ fn postgres(url: &str, password: Option<Zeroizing<String>>) -> ConnectOptions {
     if let Some(password) = password {
         options.map_sqlx_postgres_opts(move |options| options.password(&password));
     }
-    options
+    Ok(options)
 }
 
 async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, StoreError> {

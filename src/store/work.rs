@@ -1,7 +1,9 @@
 //! Planned activities and their leases.
 
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use super::entities::work;
@@ -116,6 +118,13 @@ pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
         .exec(tx.connection())
         .await?;
     Ok(())
+}
+
+/// How many activities are planned or under way.
+pub async fn count(access: &impl Access) -> Result<i64, StoreError> {
+    let count =
+        work::Entity::find().filter(work::Column::Tenant.eq(access.tenant())).count(access.connection()).await?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// Whether anything can be claimed or is leased: the engine's heartbeat asks without writing.

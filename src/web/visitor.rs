@@ -47,6 +47,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
             let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
             portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
             tracing::warn!(request = id, why = refusal.as_str(), "a sign-in was refused");
+            metrics::counter!("sealwright_sign_ins_refused_total", "why" => refusal.as_str()).increment(1);
             return Err(PageError::sign_in());
         }
     };

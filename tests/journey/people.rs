@@ -19,14 +19,7 @@ async fn compare(operator: &Client) -> Value {
     let (status, started) = operator.post("/api/v1/instances", "{\"workflow\":\"synchronize-people\"}").await;
     assert_eq!(status, 201, "{started}");
     let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
-    for _ in 0..600 {
-        let view = operator.get(&path).await.1;
-        if view["status"] != "running" {
-            return view;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("it does not end: {}", operator.get(&path).await.1);
+    operator.until(&path, |view| view["status"] != "running").await
 }
 
 async fn statuses(rita: &Client) -> Vec<String> {

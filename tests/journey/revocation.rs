@@ -31,14 +31,7 @@ async fn answer(by: &Client, instance: &str, action: &str, fields: Value) -> (u1
 
 /// The end of an instance.
 async fn end(by: &Client, instance: &str) -> Value {
-    for _ in 0..600 {
-        let view = by.get(&format!("/api/v1/instances/{instance}")).await.1;
-        if view["status"] != "running" {
-            return view;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("it does not end");
+    by.until(&format!("/api/v1/instances/{instance}"), |view| view["status"] != "running").await
 }
 
 /// The published list, as openssl reads it.

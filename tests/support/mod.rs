@@ -129,6 +129,11 @@ impl TestWorld {
         self.world.agent_url = url.to_owned();
     }
 
+    /// Where the database is, if it is a server.
+    pub fn database_url(&self) -> Option<&str> {
+        self.postgres.as_ref().map(|postgres| postgres.url.as_str())
+    }
+
     /// A path in the test's own folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

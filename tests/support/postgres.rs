@@ -18,6 +18,11 @@ impl Postgres {
     /// Without `fsync` it may lose what it has when the machine does: a test is over then.
     pub async fn start(folder: &Path, fsync: bool) -> Self {
         let option = if fsync { "fsync=on" } else { "fsync=off" };
+        Self::start_with(folder, &[option.to_owned()], "host").await
+    }
+
+    /// The same, with options of its own; `access` is `host`, or `hostssl` for TLS alone.
+    pub async fn start_with(folder: &Path, options: &[String], access: &str) -> Self {
         // The server refuses to run as root and must reach its folder.
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("permissions");
         let data = folder.join("postgres");
@@ -46,9 +51,12 @@ impl Postgres {
             .status()
             .expect("initdb");
         assert!(made.success(), "initdb failed");
+        std::fs::write(cluster.join("pg_hba.conf"), format!("{access} all all 127.0.0.1/32 trust\n")).expect("written");
         let port = free_address().expect("a port").port();
         let mut server = command("postgres")
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", option, "-k"])
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
+            .args(options.iter().flat_map(|option| ["-c", option]))
+            .arg("-k")
             .arg(&data)
             .arg("-D")
             .arg(&cluster)

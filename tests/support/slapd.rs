@@ -261,7 +261,8 @@ impl Drop for Slapd {
     }
 }
 
-fn certificates(folder: &Path) {
+/// A CA, a certificate of it for 127.0.0.1 with its key, and a CA that it is not from.
+pub fn certificates(folder: &Path) {
     let authority = |name: &str| {
         let key = KeyPair::generate().expect("a key");
         let mut parameters = CertificateParams::default();

@@ -1,0 +1,187 @@
+//! What an operator works with: health, metrics, backup and restore, a database over TLS.
+
+use std::path::Path;
+use std::process::Output;
+
+use sealwright::commands::demo::journey;
+use sealwright::commands::demo::world::free_address;
+use sealwright::store::{Store, StoreError};
+use serde_json::{Value, json};
+
+use crate::on_both_databases;
+use crate::support::client::Client;
+use crate::support::postgres::Postgres;
+use crate::support::slapd::certificates;
+use crate::support::{Database, TestWorld, ended, run};
+
+on_both_databases! {
+    health_and_metrics_tell_what_happens,
+    a_backup_brings_everything_back_and_revocations_stay,
+}
+
+async fn health_and_metrics_tell_what_happens(database: Database) {
+    let address = free_address().expect("an address").to_string();
+    let variables = [("SEALWRIGHT__SERVER__OPERATIONS", address.as_str())];
+    let test = TestWorld::start_with(database, &variables, "any-blank = true").await;
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{address}{path}")).await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a body"))
+    };
+    assert_eq!(get("/health/live").await, (200, "live\n".to_owned()));
+    let (status, ready) = get("/health/ready").await;
+    let ready: Value = serde_json::from_str(&ready).expect("JSON");
+    assert_eq!((status, &ready["database"], &ready["key"]), (200, &json!(true), &json!(true)));
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    ended(&mut begun).await;
+    let (_, metrics) = get("/metrics").await;
+    for line in [
+        "sealwright_instances_ended_total{workflow=\"personalize\",outcome=\"success\"} 1",
+        "sealwright_instances_ended_total{workflow=\"certify-slot\",outcome=\"success\"} 2",
+        "sealwright_activity_seconds_count{activity=\"pki.sign\",outcome=\"signed\"} 2",
+        "sealwright_instances_open{status=\"stuck\"} 0",
+        "sealwright_authority_key_online{authority=\"issuing\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing:\n{metrics}");
+    }
+    // Nothing that somebody typed is in it, and none of it is on the other surfaces.
+    assert!(!metrics.contains("alice") && !metrics.contains(&begun.instance), "{metrics}");
+    for other in [&test.world.public_url, &test.world.agent_url] {
+        assert_eq!(reqwest::get(format!("{other}/metrics")).await.expect("an answer").status(), 404);
+    }
+    let signed = reqwest::Client::new().get(format!("http://{address}/metrics")).header("X-Remote-User", "alice");
+    assert_eq!(signed.send().await.expect("an answer").status(), 403);
+}
+
+fn sealwright(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_sealwright");
+    std::process::Command::new(program).args(arguments).output().expect("the program")
+}
+
+/// What it says when it fails.
+fn refusal(arguments: &[&str]) -> String {
+    let output = sealwright(arguments);
+    assert!(!output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn done(arguments: &[&str]) -> String {
+    let output = sealwright(arguments);
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The database is lost.
+fn lose(test: &TestWorld) {
+    match test.database_url() {
+        Some(url) => {
+            run("psql", &[url, "--quiet", "--command", "DROP SCHEMA public CASCADE; CREATE SCHEMA public"], &[]);
+        }
+        None => {
+            for end in ["", "-wal", "-shm"] {
+                drop(std::fs::remove_file(test.world.folder.join(format!("sealwright.db{end}"))));
+            }
+        }
+    }
+}
+
+async fn list(test: &TestWorld, to: &Path) -> i64 {
+    let answer = reqwest::get(format!("{}/pki/crl/issuing.crl", test.world.public_url)).await.expect("an answer");
+    std::fs::write(to, answer.bytes().await.expect("a list")).expect("written");
+    let file = to.to_str().expect("a path");
+    let number = run("openssl", &["crl", "-inform", "DER", "-noout", "-crlnumber", "-in", file], &[]);
+    let number = number.trim().trim_start_matches("crlNumber=0x").trim_start_matches("crlNumber=");
+    i64::from_str_radix(number, 16).expect("a number")
+}
+
+async fn revoke(by: &Client, certificate: &Value) {
+    let body = json!({ "workflow": "revoke-certificate", "data": { "certificate": certificate["id"] } });
+    let (status, started) = by.post("/api/v1/instances", &body.to_string()).await;
+    assert_eq!(status, 201, "{started}");
+    let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+    let view = by.until(&path, |view| view["state"] == "ask").await;
+    let body = json!({ "step": view["step"], "fields": { "reason": "key-compromise" } });
+    assert_eq!(by.post(&format!("{path}/actions/revoke"), &body.to_string()).await.0, 200);
+    by.until(&path, |view| view["status"] == "success").await;
+}
+
+async fn certificates_of(by: &Client) -> Vec<Value> {
+    by.get("/api/v1/certificates").await.1["certificates"].as_array().expect("a list").clone()
+}
+
+async fn a_backup_brings_everything_back_and_revocations_stay(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    ended(&mut begun).await;
+    let config = test.world.folder.join("sealwright.toml").display().to_string();
+    let (backup, last) = (test.path("backup"), test.path("last.crl"));
+    let folder = backup.display().to_string();
+    let said = done(&["backup", "--config", &config, "--to", &folder]);
+    assert!(said.contains("needed with it: the sealing key"), "{said}");
+    assert!(refusal(&["backup", "--config", &config, "--to", &folder]).contains("must be a new folder"));
+    // After the backup: a certificate is revoked, and another card is made.
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let before = certificates_of(&alice).await;
+    revoke(&alice, &before[0]).await;
+    let number = list(&test, &last).await;
+    // Not onto what is there, not with other keys, not when it was changed.
+    let restore = ["restore", "--config", &config, "--from", &folder];
+    assert!(refusal(&restore).contains("restored into an empty one"));
+    test.world.kill_portal().await.expect("killed");
+    lose(&test);
+    let key = test.world.folder.join("sealing-key");
+    let kept = std::fs::read(&key).expect("a key");
+    std::fs::write(&key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").expect("written");
+    assert!(refusal(&restore).contains("the sealing key is another one"));
+    std::fs::write(&key, kept).expect("written");
+    let copy = std::fs::read(backup.join("database")).expect("a copy");
+    std::fs::write(backup.join("database"), [copy.as_slice(), b"x"].concat()).expect("written");
+    assert!(refusal(&restore).contains("was changed since the backup"));
+    std::fs::write(backup.join("database"), copy).expect("written");
+    let garbage = test.world.folder.join("sealwright.toml").display().to_string();
+    assert!(!refusal(&[&restore[..], &["--revocation-list", &garbage]].concat()).is_empty());
+    let said = done(&[&restore[..], &["--revocation-list", last.to_str().expect("a path")]].concat());
+    assert!(said.contains("1 certificates were revoked since"), "{said}");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    // The session of before is over; what it knew is there, and what was revoked stays so.
+    assert_ne!(alice.get("/api/v1/certificates").await.0, 200);
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let after = certificates_of(&alice).await;
+    assert_eq!((after.len(), &after[0]["status"], &after[1]["status"]), (2, &json!("revoked"), &json!("issued")));
+    assert_eq!(list(&test, &test.path("same.crl")).await, number);
+    revoke(&alice, &after[1]).await;
+    assert!(list(&test, &test.path("next.crl")).await > number);
+    let verified = done(&["audit", "verify", "--config", &config]);
+    assert!(verified.contains("the audit chain is whole"), "{verified}");
+    assert_eq!(test.audited("restored").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_elsewhere_is_talked_to_over_tls_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let options = [
+        "fsync=off".to_owned(),
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", file("server.pem")),
+        format!("ssl_key_file={}", file("server.key")),
+    ];
+    let owner = if nix::unistd::geteuid().is_root() { "root:postgres" } else { "" };
+    run("chown", &[owner, &file("server.key")], &[]);
+    run("chmod", &["640", &file("server.key")], &[]);
+    let server = Postgres::start_with(folder.path(), &options, "hostssl").await;
+    let url = |ca: &str| format!("{}?sslmode=verify-full&sslrootcert={}", server.url, file(ca));
+    assert!(Store::open(&url("ca.pem"), "default").await.is_ok());
+    assert!(Store::open(&url("other-ca.pem"), "default").await.is_err());
+    assert!(Store::open(&format!("{}?sslmode=disable", server.url), "default").await.is_err());
+    // Of a server on another machine nothing less is good enough; nothing is sent to find that out.
+    for mode in ["", "?sslmode=require", "?sslmode=prefer"] {
+        let opened =
+            Store::open(&format!("postgres://sealwright@database.example.test/postgres{mode}"), "default").await;
+        assert!(matches!(opened, Err(StoreError::Plain)), "{mode}");
+    }
+}
