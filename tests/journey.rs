@@ -8,6 +8,7 @@ mod directory;
 mod people;
 mod requests;
 mod revocation;
+mod shared;
 
 use std::path::Path;
 

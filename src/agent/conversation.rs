@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, RelayAnswer, RelayRefusal, VERSION};
-use tokio::sync::mpsc as channel;
+use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, RelayAnswer, RelayRefusal, VERSION};
+use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::comparison;
 use crate::configuration::{Configuration, ask};
@@ -214,16 +214,9 @@ impl Talk {
         let mut nonce = [0; 32];
         aws_lc_rs::rand::fill(&mut nonce)
             .map_err(|_| End::Failed(Error::say("The system gives no random numbers.")))?;
-        let (answer, listed) = tokio::sync::oneshot::channel();
+        let (answer, listed) = oneshot::channel();
         self.orders.send(Order::List(answer)).map_err(|_| End::Lost)?;
-        let readers = match listed.await {
-            Ok(readers) => readers,
-            // The worker says why when it ends.
-            Err(_) => match self.news.recv().await {
-                Some(News::Failed(error)) => return Err(End::Failed(error)),
-                _ => return Err(End::Lost),
-            },
-        };
+        let readers = self.listed(listed).await?;
         let commitment = Bytes(comparison::commitment(key, &nonce));
         send(connection, &FromAgent::Redeem { code: self.code.clone(), commitment, readers }).await?;
         let (pairing, portal_nonce) = match receive(connection).await? {
@@ -249,6 +242,28 @@ impl Talk {
         match receive(connection).await? {
             FromPortal::Paired => Ok(()),
             other => Err(unexpected(other)),
+        }
+    }
+
+    /// The readers, once the worker has looked; another program may hold it up, and that is said.
+    async fn listed(&mut self, mut listed: oneshot::Receiver<Vec<Reader>>) -> Result<Vec<Reader>, End> {
+        loop {
+            tokio::select! {
+                biased;
+                news = self.news.recv() => match news {
+                    Some(News::Say(text)) => println!("{text}"),
+                    Some(News::Failed(error)) => return Err(End::Failed(error)),
+                    _ => return Err(End::Lost),
+                },
+                readers = &mut listed => match readers {
+                    Ok(readers) => return Ok(readers),
+                    // The worker says why when it ends.
+                    Err(_) => match self.news.recv().await {
+                        Some(News::Failed(error)) => return Err(End::Failed(error)),
+                        _ => return Err(End::Lost),
+                    },
+                },
+            }
         }
     }
 

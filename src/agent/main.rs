@@ -32,7 +32,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// List readers and the cards in them.
-    Cards,
+    Cards {
+        /// As JSON: a list of readers, each with the serial number of its card.
+        #[arg(long)]
+        json: bool,
+    },
     /// Connect to a portal with the code from its page, and do what the page asks the card to do.
     Connect {
         /// The code, or the whole `sealwright://` link.
@@ -73,7 +77,7 @@ fn main() -> ExitCode {
         .init();
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Command::Cards => readers::print_cards(),
+        Command::Cards { json } => readers::print_cards(json),
         Command::Connect { code, portal, pin_fd, reader } => configuration::Configuration::read(arguments.config)
             .and_then(|configuration| conversation::connect(configuration, &code, portal, pin_fd, reader)),
     };

@@ -1,31 +1,56 @@
 //! Readers and the cards in them, over PC/SC.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use pcsc::{Card, Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
 use sealwright_protocol::Reader;
+use serde::Serialize;
 
 use crate::Error;
 use crate::piv::{Piv, PivError, Transport};
 
+/// How long another program may keep a card before the person is told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tells the person something.
+pub type Say = Arc<dyn Fn(String) + Send + Sync>;
+
 /// The connection to the smart card service.
 pub struct Readers {
-    context: Context,
+    context: RefCell<Context>,
     /// Only readers whose name contains this.
     only: Option<String>,
+    say: Say,
+    /// The reader whose card another program kept for itself when it was looked at last.
+    busy: RefCell<Option<String>>,
 }
 
 impl Readers {
     /// # Errors
     /// [`Error::Service`].
-    pub fn new(only: Option<String>) -> Result<Self, Error> {
-        let context = Context::establish(Scope::User).map_err(Error::Service)?;
-        Ok(Self { context, only })
+    pub fn new(only: Option<String>, say: Say) -> Result<Self, Error> {
+        let context = RefCell::new(Context::establish(Scope::User).map_err(Error::Service)?);
+        Ok(Self { context, only, say, busy: RefCell::new(None) })
     }
 
     fn names(&self) -> Vec<CString> {
-        let names = self.context.list_readers_owned().unwrap_or_default();
+        let listed = self.context.borrow().list_readers_owned();
+        let names = match listed {
+            Ok(names) => names,
+            Err(pcsc::Error::NoReadersAvailable) => Vec::new(),
+            Err(error) => {
+                // The service was restarted: the old connection to it is good for nothing.
+                tracing::debug!(%error, "the smart card service is asked anew");
+                if let Ok(context) = Context::establish(Scope::User) {
+                    self.context.replace(context);
+                }
+                Vec::new()
+            }
+        };
         names
             .into_iter()
             .filter(|name| self.only.as_ref().is_none_or(|only| name.to_string_lossy().contains(only.as_str())))
@@ -50,17 +75,32 @@ impl Readers {
 
     /// Every PIV card and its serial number.
     pub fn all(&self) -> Vec<(String, OpenCard)> {
+        self.busy.replace(None);
         let names = self.names();
         let opened = names.iter().filter_map(|name| {
-            let mut open = self.open(name).ok()?;
+            let mut open = match self.open(name) {
+                Ok(open) => open,
+                Err(pcsc::Error::SharingViolation) => {
+                    self.busy.replace(Some(name.to_string_lossy().into_owned()));
+                    return None;
+                }
+                Err(_) => return None,
+            };
             Some((open.serial().ok()?, open))
         });
         opened.collect()
     }
 
+    /// What keeps a card from being found: another program has it for itself.
+    pub fn busy(&self) -> Option<String> {
+        self.busy.borrow().as_deref().map(in_use)
+    }
+
     fn open(&self, name: &CStr) -> Result<OpenCard, pcsc::Error> {
-        let card = self.context.connect(name, ShareMode::Shared, Protocols::ANY)?;
-        Ok(OpenCard { card: Some(card), reader: name.to_string_lossy().into_owned() })
+        let reader = name.to_string_lossy().into_owned();
+        let context = self.context.borrow();
+        let card = patiently(&self.say, &reader, || context.connect(name, ShareMode::Shared, Protocols::ANY))?;
+        Ok(OpenCard { card: Some(card), reader, say: self.say.clone() })
     }
 
     /// Waits until something changes at a reader, or the time is over.
@@ -73,11 +113,11 @@ impl Readers {
             return;
         }
         // The first call tells the present state, the second one waits for a change of it.
-        if self.context.get_status_change(Duration::ZERO, &mut states).is_ok() {
+        if self.context.borrow().get_status_change(Duration::ZERO, &mut states).is_ok() {
             for state in &mut states {
                 state.sync_current_state();
             }
-            match self.context.get_status_change(limit, &mut states) {
+            match self.context.borrow().get_status_change(limit, &mut states) {
                 Ok(()) | Err(pcsc::Error::Timeout) => {}
                 // The service or the reader went away: look again later.
                 Err(_) => std::thread::sleep(limit),
@@ -93,6 +133,7 @@ pub struct OpenCard {
     /// `None` only while it is dropped.
     card: Option<Card>,
     pub reader: String,
+    say: Say,
 }
 
 /// How a transaction leaves the card.
@@ -121,7 +162,8 @@ impl OpenCard {
         work: impl FnOnce(&mut dyn Transport) -> Result<T, PivError>,
     ) -> Result<T, PivError> {
         let card = self.card.as_mut().ok_or(PivError::Gone)?;
-        let transaction = match card.transaction2() {
+        let transaction = patiently(&self.say, &self.reader, || card.transaction2());
+        let transaction = match transaction {
             Ok(transaction) => transaction,
             Err((card, pcsc::Error::ResetCard)) => {
                 // Another program reset it: nothing is lost but what was verified.
@@ -163,12 +205,68 @@ impl Transport for CardTransport<'_> {
     }
 }
 
+/// Asks the service for a card. Whoever comes second waits there without an end: the person is told for what.
+fn patiently<T>(say: &Say, reader: &str, ask: impl FnOnce() -> T) -> T {
+    let (asked, waiting) = mpsc::channel::<()>();
+    let (say, reader) = (say.clone(), reader.to_owned());
+    std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            say(in_use(&reader));
+        }
+    });
+    let answer = ask();
+    drop(asked);
+    answer
+}
+
+/// Says which program has the card: one of those that have loaded the smart card library, as far as this user may look.
+fn in_use(reader: &str) -> String {
+    let programs = programs();
+    let who = match programs.as_slice() {
+        [] => "Another program".to_owned(),
+        names => format!("Another program ({})", names.join(", ")),
+    };
+    format!("{who} uses the card in {reader}. This goes on by itself when that program lets go of it.")
+}
+
+/// Names of other processes that have loaded the smart card library (proc(5), `/proc/<pid>/maps`).
+fn programs() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let named = processes.filter_map(|process| {
+        let id = process.file_name().into_string().ok()?;
+        if id == own || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let maps = std::fs::read_to_string(process.path().join("maps")).ok()?;
+        let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
+        maps.contains("libpcsclite").then(|| name.trim().to_owned())
+    });
+    let names: BTreeSet<String> = named.filter(|name| name != "pcscd").collect();
+    names.into_iter().collect()
+}
+
+/// What `cards --json` prints, one for each reader.
+#[derive(Serialize)]
+struct Listed {
+    reader: String,
+    /// The serial number of the PIV card in it.
+    card: Option<String>,
+}
+
 /// The command `cards`.
 ///
 /// # Errors
 /// [`Error::Service`].
-pub fn print_cards() -> Result<(), Error> {
-    let list = Readers::new(None)?.list();
+pub fn print_cards(json: bool) -> Result<(), Error> {
+    let say: Say = Arc::new(|text| eprintln!("{text}"));
+    let list = Readers::new(None, say)?.list();
+    if json {
+        let list: Vec<Listed> = list.into_iter().map(|Reader { name, card }| Listed { reader: name, card }).collect();
+        let text = serde_json::to_string(&list).map_err(|_| Error::say("The cards cannot be told."))?;
+        println!("{text}");
+        return Ok(());
+    }
     if list.is_empty() {
         println!("There is no reader.");
     }

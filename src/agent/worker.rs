@@ -15,7 +15,7 @@ use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin::Sitting;
 use crate::piv::PivError;
-use crate::readers::{OpenCard, Readers};
+use crate::readers::{OpenCard, Readers, Say};
 
 /// What the conversation wants of the cards.
 pub enum Order {
@@ -74,7 +74,9 @@ pub fn run(
     mut sitting: Sitting,
     only: Option<String>,
 ) {
-    let readers = match Readers::new(only) {
+    let to_person = news.clone();
+    let say: Say = Arc::new(move |text| drop(to_person.send(News::Say(text))));
+    let readers = match Readers::new(only, say) {
         Ok(readers) => readers,
         Err(error) => {
             drop(news.send(News::Failed(error)));
@@ -86,7 +88,7 @@ pub fn run(
             Order::List(answer) => drop(answer.send(readers.list())),
             Order::Job { job, card, instruction, withdrawn } => {
                 let relay = Relay { job: &job, news: &news, answers: &answers };
-                let mut asked = false;
+                let mut said = String::new();
                 loop {
                     if withdrawn.load(Ordering::SeqCst) {
                         break;
@@ -103,15 +105,17 @@ pub fn run(
                         }
                     };
                     let Some(mut open) = found else {
-                        if !asked {
-                            asked = true;
-                            let which = card.as_ref().map_or_else(String::new, |serial| format!(" {serial}"));
-                            drop(news.send(News::Say(format!("Please put the card{which} into the reader."))));
+                        let which = card.as_ref().map_or_else(String::new, |serial| format!(" {serial}"));
+                        let missing = || format!("Please put the card{which} into the reader.");
+                        let say = readers.busy().unwrap_or_else(missing);
+                        if say != said {
+                            said.clone_from(&say);
+                            drop(news.send(News::Say(say)));
                         }
                         readers.wait(Duration::from_millis(300));
                         continue;
                     };
-                    asked = false;
+                    said.clear();
                     let result = jobs::run(&mut open, &instruction, &relay, &journal, &mut sitting);
                     match result {
                         Ok(report) => {

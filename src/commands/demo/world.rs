@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
 use super::configuration::{self, Addresses, Written};
@@ -42,7 +42,7 @@ pub struct World {
     second: Option<Node>,
     upstream: watch::Sender<SocketAddr>,
     cards: [Option<Child>; 2],
-    _readers: (Child, ChildStdin),
+    card_service: CardService,
 }
 
 /// A second portal.
@@ -157,7 +157,7 @@ impl World {
         }
         std::fs::create_dir_all(&folder)?;
         let folder = folder.canonicalize()?;
-        let (readers, input, socket, ports) = start_readers(&folder, &programs.virtual_card).await?;
+        let (card_service, socket, ports) = start_readers(&folder, &programs.virtual_card).await?;
         let secret = random::token()?;
         let password = random::token()?;
         std::fs::write(folder.join("ldap-password"), &password)?;
@@ -209,7 +209,7 @@ impl World {
             second: None,
             upstream,
             cards: [None, None],
-            _readers: (readers, input),
+            card_service,
         };
         world.insert(0)?;
         world.insert(1)?;
@@ -267,6 +267,47 @@ impl World {
         place.take().context("no card in the reader")?.kill().await?;
         anyhow::ensure!(watch.wait().await?.success(), "{reader} still shows the card");
         Ok(())
+    }
+
+    /// Restarts the smart card service, as an update of it does; the cards stay in their readers.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub async fn restart_card_service(&mut self) -> anyhow::Result<()> {
+        for card in &mut self.cards {
+            if let Some(mut card) = card.take() {
+                card.kill().await?;
+            }
+        }
+        self.card_service.input.write_all(b"restart\n").await?;
+        let line = self.card_service.output.next_line().await?;
+        anyhow::ensure!(line.as_deref() == Some("restarted"), "the smart card service did not come back: {line:?}");
+        for index in 0..self.cards.len() {
+            self.insert(index)?;
+        }
+        Ok(())
+    }
+
+    /// Another program that uses the card of a reader: `exclusive`, `transaction` or `reset`. It has the card when this returns, and lets go of it
+    /// when it is dropped; a reset is done by then.
+    ///
+    /// # Errors
+    /// It does not get the card.
+    pub async fn hold_card(&self, index: usize, how: &str) -> anyhow::Result<Child> {
+        let reader = self.readers.get(index).context("no such reader")?;
+        let mut holder = child(&self.programs.virtual_card)
+            .args(["hold", "--reader", reader, "--how", how])
+            .env("PCSCLITE_CSOCK_NAME", &self.socket)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        if how == "reset" {
+            anyhow::ensure!(holder.wait().await?.success(), "the card was not reset");
+        } else {
+            let output = holder.stdout.take().context("no output")?;
+            BufReader::new(output).lines().next_line().await?.context("the card cannot be held")?;
+        }
+        Ok(holder)
     }
 
     /// The portal's process; none when it has ended.
@@ -360,7 +401,14 @@ fn child(program: &Path) -> Command {
     command
 }
 
-async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(Child, ChildStdin, PathBuf, Vec<u16>)> {
+/// The private smart card service.
+struct CardService {
+    _process: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(CardService, PathBuf, Vec<u16>)> {
     let mut readers = child(program)
         .args(["readers", "--count", "2", "--directory"])
         .arg(folder.join("readers"))
@@ -370,12 +418,13 @@ async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(Child, 
         .context("setpriv (Debian package util-linux)")?;
     let input = readers.stdin.take().context("no input")?;
     let output = readers.stdout.take().context("no output")?;
-    let line = BufReader::new(output).lines().next_line().await?;
+    let mut output = BufReader::new(output).lines();
+    let line = output.next_line().await?;
     let line = line.context("the private pcscd did not start; see the message above")?;
     let ready: serde_json::Value = serde_json::from_str(&line)?;
     let socket = ready.get("socket").and_then(serde_json::Value::as_str).context("no socket")?;
     let ports = serde_json::from_value(ready.get("ports").cloned().context("no ports")?)?;
-    Ok((readers, input, PathBuf::from(socket), ports))
+    Ok((CardService { _process: readers, input, output }, PathBuf::from(socket), ports))
 }
 
 /// Starts the embedded directory; gives the section of the configuration and the people in it.

@@ -2,6 +2,7 @@
 
 mod card;
 mod chip;
+mod hold;
 mod readers;
 mod removal;
 
@@ -33,6 +34,13 @@ enum Arguments {
         #[arg(long, default_value_t = 2)]
         count: u16,
     },
+    /// Use the card of a reader as another program would, until standard input ends. Prints a line when it has it.
+    Hold {
+        #[arg(long)]
+        reader: String,
+        #[arg(long)]
+        how: hold::How,
+    },
     /// Wait until the service has noticed that the card of a reader was pulled. Prints a line when it begins to watch.
     Removal {
         #[arg(long)]
@@ -51,6 +59,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse() {
         Arguments::Card { reader, serial, state } => card::run(&reader, serial, &state),
         Arguments::Readers { directory, count } => readers::run(&directory, count),
+        Arguments::Hold { reader, how } => hold::run(&reader, how),
         Arguments::Removal { reader } => removal::wait(&reader),
     };
     match result {

@@ -44,7 +44,18 @@ pub fn run(directory: &Path, count: u16) -> io::Result<()> {
     println!("{{\"socket\":\"{}\",\"ports\":{ports:?}}}", socket.display());
     io::stdout().flush()?;
     for line in io::stdin().lock().lines() {
-        line?;
+        if line? == "restart" {
+            pcscd.kill()?;
+            pcscd.wait()?;
+            // What a killed service leaves behind would be taken for the new one's.
+            for left in ["pcscd.comm", "pcscd.pid"] {
+                drop(fs::remove_file(socket_folder.join(left)));
+            }
+            pcscd = start(&socket_folder, &readers_folder)?;
+            wait_until_ready(&mut pcscd, &socket, &ports)?;
+            println!("restarted");
+            io::stdout().flush()?;
+        }
     }
     pcscd.kill()?;
     pcscd.wait()?;

@@ -1,0 +1,79 @@
+//! Cards and readers that others use too: a program that keeps the card, one that resets it, a service that is restarted.
+
+use sealwright::commands::demo::journey::{self, Agent, Begun};
+
+use super::assert_personalized;
+use crate::on_both_databases;
+use crate::support::{Database, TestWorld};
+
+on_both_databases! {
+    a_card_that_another_program_keeps_is_waited_for,
+    another_program_in_the_middle_of_something_is_waited_for,
+    a_card_that_another_program_resets_goes_on,
+    a_restarted_card_service_is_found_again,
+}
+
+/// Talks until the agent says a text; gives the line.
+async fn until(agent: &mut Agent, begun: &mut Begun, text: &str) -> String {
+    while let Some(line) = agent.line().await.expect("a line") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            agent.compare(begun, number.trim()).await.expect("the same number");
+        }
+        if line.contains(text) {
+            return line;
+        }
+    }
+    panic!("the agent has not said `{text}`: {}", agent.end().await.expect("an end").said);
+}
+
+async fn finish(mut agent: Agent, test: &TestWorld, begun: &mut Begun) {
+    let ended = agent.converse(begun).await.expect("a conversation");
+    assert!(ended.success(), "{}", ended.said);
+    assert_personalized(test, begun).await;
+}
+
+async fn a_card_that_another_program_keeps_is_waited_for(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let holder = test.world.hold_card(0, "exclusive").await.expect("held");
+    let mut agent = test.agent(&code);
+    let line = until(&mut agent, &mut begun, "uses the card in").await;
+    // It is named, and the person is told that nothing is to be done but to let it go.
+    assert!(line.contains("virtual-card") && line.contains(&test.world.readers[0]), "{line}");
+    drop(holder);
+    finish(agent, &test, &mut begun).await;
+}
+
+async fn another_program_in_the_middle_of_something_is_waited_for(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let holder = test.world.hold_card(0, "transaction").await.expect("held");
+    let mut agent = test.agent(&code);
+    until(&mut agent, &mut begun, "uses the card in").await;
+    drop(holder);
+    finish(agent, &test, &mut begun).await;
+}
+
+async fn a_card_that_another_program_resets_goes_on(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    for label in ["Replacing the factory", "Making a key on the card", "Writing the certificate", "Testing the key"] {
+        until(&mut agent, &mut begun, label).await;
+        test.world.hold_card(0, "reset").await.expect("reset");
+    }
+    finish(agent, &test, &mut begun).await;
+}
+
+async fn a_restarted_card_service_is_found_again(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    until(&mut agent, &mut begun, "Making a key on the card").await;
+    test.world.restart_card_service().await.expect("restarted");
+    finish(agent, &test, &mut begun).await;
+}
