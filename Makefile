@@ -1,5 +1,5 @@
 # What to type. Everything with logic is a program or a test; this file stays thin.
-.PHONY: help setup build demo test bench package check fix clean
+.PHONY: help setup build demo test fuzz bench package check fix clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort
@@ -18,6 +18,9 @@ demo: ## A whole portal on this computer; with ONCE=1 it ends when alice's card 
 test: ## Run every test, on both databases and with every real part
 	@.ci/setup
 	@.ci/test
+
+fuzz: ## Feed every parser with bytes that look for its faults, for a minute each
+	@.ci/fuzz 60
 
 bench: ## Measure what the README says of speed and memory
 	@.ci/setup

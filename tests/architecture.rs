@@ -176,3 +176,51 @@ fn every_test_that_security_names_exists() {
         assert!(text.contains(&format!("fn {last}(")) || text.contains(&format!("mod {last}")), "{name} is no test");
     }
 }
+
+/// Every crate that a build takes in, with its licence.
+fn crates() -> Vec<(String, String)> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--workspace", "--all-features", "--edges", "normal,build", "--prefix", "none", "--offline"])
+        .args(["--format", "{p}|{l}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let crates = text.lines().filter_map(|line| line.split_once('|'));
+    crates.map(|(name, licence)| (name.to_owned(), licence.trim_end_matches(" (*)").trim().to_owned())).collect()
+}
+
+/// One crypto provider, no OpenSSL, and no licence that asks more of whoever ships this than its own does.
+#[test]
+fn crates_are_of_known_licences_and_one_crypto_provider() {
+    const FORBIDDEN: [&str; 6] = ["openssl", "openssl-sys", "native-tls", "ring", "boring", "mbedtls"];
+    // MPL-2.0 asks that changes to its own files be published: none is changed.
+    const LICENCES: [&str; 13] = [
+        "MIT",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "Unicode-3.0",
+        "CC0-1.0",
+        "Unlicense",
+        "CDLA-Permissive-2.0",
+        "MIT-0",
+        "MPL-2.0",
+    ];
+    let crates = crates();
+    assert!(crates.len() > 100);
+    for (name, licence) in crates {
+        let bare = name.split(' ').next().unwrap_or_default();
+        assert!(!FORBIDDEN.contains(&bare), "{name} must not be in the product");
+        // `A OR B` is a choice, `A AND B` is all of them.
+        let alternatives = licence.replace('/', " OR ").replace(['(', ')'], "");
+        let known = alternatives
+            .split(" OR ")
+            .any(|choice| choice.split(" AND ").all(|part| LICENCES.contains(&part.trim())));
+        assert!(known, "{name} has the licence `{licence}`");
+    }
+}

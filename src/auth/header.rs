@@ -1,5 +1,7 @@
 //! The header by which the web server in front says who somebody is: believed from one peer with one proof, in one spelling, once.
 
+mod spelling;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -9,8 +11,8 @@ use zeroize::Zeroizing;
 use super::assertion::{AssertionOptions, Assertions, KeySetError};
 use super::mutual_tls::MutualTlsOptions;
 
-/// The longest login in characters.
-const LONGEST_LOGIN: usize = 64;
+use spelling::{LONGEST_LOGIN, canonical, squeezed};
+
 /// The shortest secret in characters.
 const SHORTEST_SECRET: usize = 32;
 
@@ -192,20 +194,6 @@ impl std::fmt::Debug for HeaderSignIn {
             .field("peers", &self.peers)
             .finish_non_exhaustive()
     }
-}
-
-/// Servers and gateways disagree on case, underscores, dots and hyphens: all of them are one here.
-fn squeezed(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
-}
-
-/// One person, one spelling: ASCII letters, digits and `. _ - @`, in lower case. Anything else is refused, never repaired.
-fn canonical(login: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(login).ok()?;
-    let plain = text.len() <= LONGEST_LOGIN
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte))
-        && text.starts_with(|first: char| first.is_ascii_alphanumeric());
-    plain.then(|| text.to_ascii_lowercase())
 }
 
 #[cfg(test)]
