@@ -218,9 +218,8 @@ fn crates_are_of_known_licences_and_one_crypto_provider() {
         assert!(!FORBIDDEN.contains(&bare), "{name} must not be in the product");
         // `A OR B` is a choice, `A AND B` is all of them.
         let alternatives = licence.replace('/', " OR ").replace(['(', ')'], "");
-        let known = alternatives
-            .split(" OR ")
-            .any(|choice| choice.split(" AND ").all(|part| LICENCES.contains(&part.trim())));
+        let known =
+            alternatives.split(" OR ").any(|choice| choice.split(" AND ").all(|part| LICENCES.contains(&part.trim())));
         assert!(known, "{name} has the licence `{licence}`");
     }
 }

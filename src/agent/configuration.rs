@@ -13,6 +13,8 @@ struct File {
     /// Addresses of portals that the agent talks to without asking.
     #[serde(default)]
     trust: Vec<String>,
+    /// The portal that typed codes are from.
+    portal: Option<String>,
     /// PEM of the CA that the portals' TLS certificates chain to, beside the system's.
     ca_file: Option<PathBuf>,
     /// Where journals and confirmed portals are kept.
@@ -23,6 +25,8 @@ struct File {
 #[derive(Debug)]
 pub struct Configuration {
     trust: Vec<String>,
+    /// The portal that typed codes are from.
+    pub portal: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub state: PathBuf,
 }
@@ -48,7 +52,7 @@ impl Configuration {
             .ok_or_else(|| {
                 Error::say("There is no home folder for the agent's state; name one in the configuration.")
             })?;
-        Ok(Self { trust: file.trust, ca_file: file.ca_file, state })
+        Ok(Self { trust: file.trust, portal: file.portal, ca_file: file.ca_file, state })
     }
 
     /// Whether the portal is trusted; asks the person once if it is not known.
@@ -108,7 +112,10 @@ pub fn ask_number(question: &str, most: usize) -> Result<usize, Error> {
 }
 
 /// A line from the terminal; empty at its end.
-fn answer(question: &str) -> Result<String, Error> {
+///
+/// # Errors
+/// The terminal cannot be read.
+pub fn answer(question: &str) -> Result<String, Error> {
     print!("{question}");
     let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
     std::io::stdout().flush().map_err(terminal)?;

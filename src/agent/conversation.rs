@@ -31,7 +31,7 @@ pub fn connect(
     pin_fd: Option<i32>,
     reader: Option<String>,
 ) -> Result<(), Error> {
-    let (portal, code) = target(code, portal)?;
+    let (portal, code) = target(code, portal.or_else(|| configuration.portal.clone()))?;
     configuration.trust(&portal)?;
     let sitting = Sitting::new(pin_fd)?;
     let journal = Arc::new(Mutex::new(Journal::open(&configuration.state, &portal, &code)?));

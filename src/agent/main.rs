@@ -11,6 +11,7 @@ mod journal;
 mod pin;
 mod piv;
 mod readers;
+mod run;
 mod worker;
 
 use std::path::PathBuf;
@@ -36,6 +37,15 @@ enum Command {
         /// As JSON: a list of readers, each with the serial number of its card.
         #[arg(long)]
         json: bool,
+    },
+    /// Wait for cards and codes, one after another, until the input ends.
+    Run {
+        /// The portal's address for agents, if the configuration does not say it.
+        #[arg(long)]
+        portal: Option<String>,
+        /// Use only readers whose name contains this.
+        #[arg(long)]
+        reader: Option<String>,
     },
     /// Connect to a portal with the code from its page, and do what the page asks the card to do.
     Connect {
@@ -78,6 +88,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Cards { json } => readers::print_cards(json),
+        Command::Run { portal, reader } => run::run(arguments.config, portal, reader),
         Command::Connect { code, portal, pin_fd, reader } => configuration::Configuration::read(arguments.config)
             .and_then(|configuration| conversation::connect(configuration, &code, portal, pin_fd, reader)),
     };

@@ -4,13 +4,14 @@ use sealwright::commands::demo::journey::{self, Agent, Begun};
 
 use super::assert_personalized;
 use crate::on_both_databases;
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, PIN, TestWorld};
 
 on_both_databases! {
     a_card_that_another_program_keeps_is_waited_for,
     another_program_in_the_middle_of_something_is_waited_for,
     a_card_that_another_program_resets_goes_on,
     a_restarted_card_service_is_found_again,
+    the_agent_waits_for_cards_and_codes,
 }
 
 /// Talks until the agent says a text; gives the line.
@@ -76,4 +77,30 @@ async fn a_restarted_card_service_is_found_again(database: Database) {
     until(&mut agent, &mut begun, "Making a key on the card").await;
     test.world.restart_card_service().await.expect("restarted");
     finish(agent, &test, &mut begun).await;
+}
+
+async fn the_agent_waits_for_cards_and_codes(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    test.world.remove(0).await.expect("removed");
+    let mut agent = Agent::wait_for_codes(&test.world, &test.world.readers[0]).expect("an agent");
+    let mut begun = test.alice().await;
+    test.world.insert(0).expect("inserted");
+    let line = until(&mut agent, &mut begun, "Card 20000001 is in").await;
+    assert!(line.contains(&test.world.readers[0]), "{line}");
+    // A code that is none is said to be so, and the next one is waited for.
+    agent.answer("AAAA-AAAA\n").await.expect("typed");
+    until(&mut agent, &mut begun, "code").await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    agent.answer(&format!("\n{code}\n")).await.expect("typed");
+    until(&mut agent, &mut begun, "Now confirm the number on the page.").await;
+    // A PIN is chosen, and typed again.
+    agent.answer(&format!("{PIN}\n{PIN}\n")).await.expect("typed");
+    until(&mut agent, &mut begun, "Your card is ready.").await;
+    assert_personalized(&test, &mut begun).await;
+    test.world.remove(0).await.expect("removed");
+    until(&mut agent, &mut begun, "Card 20000001 was taken out").await;
+    test.world.insert(0).expect("inserted");
+    until(&mut agent, &mut begun, "Card 20000001 is in").await;
+    let ended = agent.close().await.expect("an end");
+    assert!(ended.success(), "{}", ended.said);
 }

@@ -127,6 +127,15 @@ pub fn status_of(view: &str) -> anyhow::Result<String> {
     Ok(view.get("status").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned())
 }
 
+async fn end(child: &mut Child) -> anyhow::Result<Ended> {
+    let status = child.wait().await?;
+    let mut said = String::new();
+    if let Some(mut errors) = child.stderr.take() {
+        errors.read_to_string(&mut said).await?;
+    }
+    Ok(Ended { status, said })
+}
+
 /// How an agent ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -169,9 +178,24 @@ impl Agent {
             }
             None => Command::new(&world.agent),
         };
-        let mut child = command
+        command
             .args(["connect", code, "--portal", &world.agent_url, "--reader", reader])
-            .envs(environment.iter().cloned())
+            .envs(environment.iter().cloned());
+        Self::spawn(command)
+    }
+
+    /// Starts the agent that waits for cards and codes.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn wait_for_codes(world: &World, reader: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(&world.agent);
+        command.args(["run", "--portal", &world.agent_url, "--reader", reader]);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> anyhow::Result<Self> {
+        let mut child = command
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::piped())
@@ -239,17 +263,25 @@ impl Agent {
         anyhow::bail!("the agent has not said `{text}`: {}", self.end().await?.said)
     }
 
+    /// Nobody types any more; waits for the end.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn close(self) -> anyhow::Result<Ended> {
+        let Self { mut child, input, lines } = self;
+        drop(input);
+        let ended = end(&mut child).await;
+        // It may print until it has ended.
+        drop(lines);
+        ended
+    }
+
     /// Waits for the end.
     ///
     /// # Errors
     /// It cannot be waited for.
     pub async fn end(&mut self) -> anyhow::Result<Ended> {
-        let status = self.child.wait().await?;
-        let mut said = String::new();
-        if let Some(mut errors) = self.child.stderr.take() {
-            errors.read_to_string(&mut said).await?;
-        }
-        Ok(Ended { status, said })
+        end(&mut self.child).await
     }
 
     /// Compares the number with the page's and confirms both sides, again if the page does not answer.
