@@ -1,5 +1,6 @@
 //! A factory-fresh card becomes a card with two tested certificates, on both databases, and what happens when it cannot.
 
+mod algorithms;
 mod approval;
 mod cards;
 mod codes;

@@ -105,6 +105,11 @@ impl TestWorld {
         Self::start_from(database, |options| options.proof = Some(proof)).await
     }
 
+    /// The same, with profiles and slots of the test's own.
+    pub async fn start_with_profiles(database: Database, profiles: &str) -> Self {
+        Self::start_from(database, |options| options.profiles = profiles.to_owned()).await
+    }
+
     async fn start_from(database: Database, change: impl FnOnce(&mut WorldOptions)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
