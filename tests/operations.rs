@@ -1,6 +1,5 @@
 //! What an operator works with: health, metrics, backup and restore, a database over TLS.
 
-use std::path::Path;
 use std::process::Output;
 
 use sealwright::commands::demo::journey;
@@ -86,15 +85,6 @@ fn lose(test: &TestWorld) {
     }
 }
 
-async fn list(test: &TestWorld, to: &Path) -> i64 {
-    let answer = reqwest::get(format!("{}/pki/crl/issuing.crl", test.world.public_url)).await.expect("an answer");
-    std::fs::write(to, answer.bytes().await.expect("a list")).expect("written");
-    let file = to.to_str().expect("a path");
-    let number = run("openssl", &["crl", "-inform", "DER", "-noout", "-crlnumber", "-in", file], &[]);
-    let number = number.trim().trim_start_matches("crlNumber=0x").trim_start_matches("crlNumber=");
-    i64::from_str_radix(number, 16).expect("a number")
-}
-
 async fn revoke(by: &Client, certificate: &Value) {
     let body = json!({ "workflow": "revoke-certificate", "data": { "certificate": certificate["id"] } });
     let (status, started) = by.post("/api/v1/instances", &body.to_string()).await;
@@ -126,7 +116,7 @@ async fn a_backup_brings_everything_back_and_revocations_stay(database: Database
     let alice = Client::sign_in(&test, "alice", "user").await;
     let before = certificates_of(&alice).await;
     revoke(&alice, &before[0]).await;
-    let number = list(&test, &last).await;
+    let number = test.list_number("last.crl").await;
     // Not onto what is there, not with other keys, not when it was changed.
     let restore = ["restore", "--config", &config, "--from", &folder];
     assert!(refusal(&restore).contains("restored into an empty one"));
@@ -151,9 +141,9 @@ async fn a_backup_brings_everything_back_and_revocations_stay(database: Database
     let alice = Client::sign_in(&test, "alice", "user").await;
     let after = certificates_of(&alice).await;
     assert_eq!((after.len(), &after[0]["status"], &after[1]["status"]), (2, &json!("revoked"), &json!("issued")));
-    assert_eq!(list(&test, &test.path("same.crl")).await, number);
+    assert_eq!(test.list_number("same.crl").await, number);
     revoke(&alice, &after[1]).await;
-    assert!(list(&test, &test.path("next.crl")).await > number);
+    assert!(test.list_number("next.crl").await > number);
     let verified = done(&["audit", "verify", "--config", &config]);
     assert!(verified.contains("the audit chain is whole"), "{verified}");
     assert_eq!(test.audited("restored").await.len(), 1);

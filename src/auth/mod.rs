@@ -8,4 +8,4 @@ pub mod roles;
 pub mod service_accounts;
 pub mod sessions;
 
-pub use roles::{Recheck, RoleOptions, Roles};
+pub use roles::{Grant, Recheck, RoleOptions, Roles};

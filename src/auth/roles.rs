@@ -1,4 +1,5 @@
-//! Roles and their handlers: `static` grants to everybody, `ldap-group` to the members of a group, `command` to whom a program says.
+//! Roles and their handlers: `static` grants to everybody, `ldap-group` to the members of a group, `command` to whom a program says. None of
+//! them grants to somebody of whom the directory says that there is no such person, more than one, or a disabled account.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +30,15 @@ pub enum RoleOptions {
         /// An absolute path. It is called with the login alone; exit status 0 grants.
         program: PathBuf,
     },
+}
+
+/// What a handler says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    Granted,
+    Refused,
+    /// The directory does not know the person, knows two, or has disabled the account.
+    NotKnown,
 }
 
 /// What asking again for a role has shown.
@@ -90,16 +100,22 @@ impl Roles {
     ///
     /// # Errors
     /// [`RoleError`] when it cannot be found out: then the role is not granted.
-    pub async fn grants(&self, role: &str, login: &str) -> Result<bool, RoleError> {
-        match self.handlers.get(role) {
-            None => Ok(false),
-            Some(RoleOptions::Static) => Ok(true),
-            Some(RoleOptions::LdapGroup { group }) => match self.directory.find(login, &[]).await? {
-                Lookup::Found(person) => Ok(self.directory.is_member(group, &person).await?),
-                _ => Ok(false),
-            },
-            Some(RoleOptions::Command { program }) => Ok(command::grants(program, login).await?),
+    pub async fn grants(&self, role: &str, login: &str) -> Result<Grant, RoleError> {
+        let Some(handler) = self.handlers.get(role) else { return Ok(Grant::Refused) };
+        let known = self.directory.find(login, &[]).await;
+        if matches!(known, Ok(Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled(_))) {
+            return Ok(Grant::NotKnown);
         }
+        let granted = match handler {
+            // Only a directory that answers can say that somebody is not there.
+            RoleOptions::Static => true,
+            RoleOptions::LdapGroup { group } => match known? {
+                Lookup::Found(person) => self.directory.is_member(group, &person).await?,
+                _ => false,
+            },
+            RoleOptions::Command { program } => command::grants(program, login).await?,
+        };
+        Ok(if granted { Grant::Granted } else { Grant::Refused })
     }
 
     /// Asks again for a role that was granted at `checked_at`, both in milliseconds. A handler that gives no answer leaves it for a while, and
@@ -110,8 +126,8 @@ impl Roles {
             return kept;
         }
         match self.grants(role, login).await {
-            Ok(true) => Recheck::Granted,
-            Ok(false) => Recheck::Lost,
+            Ok(Grant::Granted) => Recheck::Granted,
+            Ok(Grant::Refused | Grant::NotKnown) => Recheck::Lost,
             Err(error) => {
                 tracing::warn!(role, %error, "a role cannot be asked for again");
                 self.unanswered_at.store(now, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::{Frame, render, see_other, visitor};
 use crate::audit::Event;
+use crate::auth::Grant;
 use crate::portal::Portal;
 
 #[derive(Template)]
@@ -58,9 +59,16 @@ pub async fn post(
         )
     })?;
     let origin = visitor.origin();
-    if !granted {
+    if granted != Grant::Granted {
         let event = Event::RoleRefused { role: form.role.chars().take(64).collect() };
         portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
+        if granted == Grant::NotKnown {
+            return Err(PageError::new(
+                StatusCode::FORBIDDEN,
+                "The directory does not know you",
+                "The directory does not know you, knows you twice, or your account is disabled. Ask the help desk.",
+            ));
+        }
         return Err(PageError::new(
             StatusCode::FORBIDDEN,
             "Not your role",

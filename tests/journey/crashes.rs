@@ -11,6 +11,7 @@ use sealwright::commands::demo::journey::{self, Agent, Begun, Ended};
 use sealwright_protocol::{FromAgent, Report};
 
 use super::assert_personalized;
+use crate::support::client::Client;
 use crate::support::wire::Wire;
 use crate::support::{Database, TestWorld, ended, new_code};
 
@@ -290,6 +291,72 @@ async fn certificates_without_a_proof_are_withdrawn_on_postgres() {
     withdrawing(Database::Postgres).await;
 }
 
+/// The clock of the portal's machine jumps while a card is made: what comes out is whole, or nothing.
+async fn clock_jumps_by(database: Database, offset: &str) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", "agent.install.before")];
+    let ended_there = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await;
+    assert!(!ended_there.is_ok_and(|ended| ended.success()), "the agent was not killed");
+    let number = test.list_number("before.crl").await;
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&crate::support::later(offset)).await.expect("restarted");
+    let finished = tokio::time::timeout(LIMIT, async {
+        // The deadlines of what was asked may be over; then the agent is told so.
+        let _finished = test.agent(&code).converse(&mut begun).await;
+        sign_in_again(&test, &mut begun).await;
+        ended(&mut begun).await
+    });
+    let view = finished.await.unwrap_or_else(|_| panic!("{offset}: nothing ended in time\n{}", test.log()));
+    let page = begun.browser.get("/credentials").await.expect("the page");
+    let issued = page.matches(">issued<").count();
+    match view["status"].as_str() {
+        Some("success") => assert_eq!(issued, 2, "{page}"),
+        Some("failure" | "cancelled") => assert!(issued < 2, "{offset}: {view:#}\n{page}"),
+        _ => panic!("{offset}: {view:#}"),
+    }
+    // A list that is signed now has a greater number, whatever the clock says.
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    let (_, started) = carl.post("/api/v1/instances", "{\"workflow\":\"issue-crl\"}").await;
+    let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+    carl.until(&path, |view| view["status"] == "success").await;
+    assert!(test.list_number("after.crl").await > number);
+}
+
+/// The session may have ended meanwhile.
+async fn sign_in_again(test: &TestWorld, begun: &mut Begun) {
+    let (browser, csrf) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
+    begun.browser = browser;
+    begun.csrf = csrf;
+}
+
+macro_rules! clock_jumps {
+    ($($name:ident: $offset:literal),* $(,)?) => {
+        mod clock_jumps {
+            use super::*;
+            $(mod $name {
+                use super::*;
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_sqlite() {
+                    clock_jumps_by(Database::Sqlite, $offset).await;
+                }
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    clock_jumps_by(Database::Postgres, $offset).await;
+                }
+            })*
+        }
+    };
+}
+
+clock_jumps! {
+    an_hour_on: "+1h",
+    an_hour_back: "-1h",
+    a_year_on: "+365d",
+    a_year_back: "-365d",
+}
+
 /// The points that are named in the sources of a program.
 fn points_of(folder: &str, skip: &[&str]) -> Vec<String> {
     fn read(folder: &Path, skip: &[&str], found: &mut Vec<String>) {
@@ -316,7 +383,12 @@ fn points_of(folder: &str, skip: &[&str]) -> Vec<String> {
 #[test]
 fn every_fail_point_is_one_that_something_is_killed_at() {
     // Points that an undisturbed personalization does not pass, and the tests that are killed there.
-    let elsewhere = [("engine.timer", include_str!("directory.rs")), ("pki.issue-crl", include_str!("crashes.rs"))];
+    let elsewhere = [
+        ("engine.timer", include_str!("directory.rs")),
+        ("pki.issue-crl", include_str!("crashes.rs")),
+        ("directory.compare-people", include_str!("people.rs")),
+        ("directory.unpublish-certificates", include_str!("people.rs")),
+    ];
     for (point, test) in elsewhere {
         assert!(
             test.contains(&format!("(\"SEALWRIGHT_FAIL_POINT\".to_owned(), \"{point}\""))

@@ -53,16 +53,23 @@ async fn certificates_are_published_in_openldap(database: Database) {
 }
 
 async fn people_that_the_directory_does_not_know_for_certain_are_told_so(database: Database) {
-    let (test, _slapd, _folder) = start(database).await;
-    for (login, say) in [
-        ("nobody", "The directory does not know you, or knows you twice. Ask the help desk."),
-        ("twin", "The directory does not know you, or knows you twice. Ask the help desk."),
-        ("ida", "Your directory entry lacks what a certificate needs."),
-    ] {
-        let mut begun = journey::begin(&test.world, login).await.expect("begun");
-        assert_eq!(ended(&mut begun).await["status"], "failure", "{login}");
-        shows(&mut begun, say).await;
+    let (test, slapd, _folder) = start(database).await;
+    slapd.modify(&format!(
+        "dn: uid=carl,ou=people,{BASE}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n"
+    ));
+    for login in ["nobody", "twin", "carl"] {
+        let refused = journey::sign_in(&test.world, login, "user").await.err().expect("refused").to_string();
+        assert!(refused.contains("403"), "{login}: {refused}");
     }
+    assert_eq!(test.audited("role-refused").await.len(), 3);
+    let mut begun = journey::begin(&test.world, "ida").await.expect("begun");
+    assert_eq!(ended(&mut begun).await["status"], "failure");
+    shows(&mut begun, "Your directory entry lacks what a certificate needs.").await;
+    // Known when they signed in, and gone when they are looked up.
+    slapd.modify(&format!("dn: uid=ida,ou=people,{BASE}\nchangetype: delete\n"));
+    let csrf = begun.csrf.clone();
+    begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
+    shows(&mut begun, "The directory does not know you, or knows you twice. Ask the help desk.").await;
 }
 
 /// Down when the person is looked up; the portal is killed when it is about to try again.
@@ -113,11 +120,18 @@ async fn who_loses_the_group_loses_the_role(database: Database) {
     assert!(carl.get("/").await.expect("the page").contains("Publish a revocation list"));
     let group = format!("cn=ca-operators,ou=groups,{BASE}");
     slapd.modify(&format!("dn: {group}\nchangetype: modify\nreplace: member\nmember: uid=alice,ou=people,{BASE}\n"));
+    // Whose account is disabled loses every role, also the one that everybody has.
+    let (mut alice, _) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
+    slapd.modify(&format!(
+        "dn: uid=alice,ou=people,{BASE}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n"
+    ));
     // Five minutes later the handler is asked again.
     test.world.kill_portal().await.expect("killed");
     test.world.restart_portal(&later("+6m")).await.expect("restarted");
     let asked = carl.get("/").await.expect_err("a role").to_string();
     assert!(asked.contains("303"), "{asked}");
     assert!(carl.get("/role").await.expect("the page").contains("Choose your role"));
-    assert_eq!(test.audited("role-lost").await.len(), 1);
+    let asked = alice.get("/").await.expect_err("a role").to_string();
+    assert!(asked.contains("303"), "{asked}");
+    assert_eq!(test.audited("role-lost").await.len(), 2);
 }

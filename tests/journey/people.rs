@@ -12,6 +12,8 @@ on_both_databases! {
     who_is_disabled_is_suspended_and_comes_back,
     who_is_gone_is_revoked_but_never_on_a_partial_answer,
     who_is_renamed_keeps_what_is_theirs,
+    a_portal_that_is_killed_while_people_are_settled_goes_on,
+    names_of_any_kind_are_kept_and_shown_as_they_are,
 }
 
 /// Compares people with the directory, as a CA operator does; gives the end.
@@ -110,4 +112,70 @@ async fn who_is_renamed_keeps_what_is_theirs(database: Database) {
     assert_eq!(crate::support::ended(&mut begun).await["status"], "success");
     assert_eq!(test.audited("certificate-issued").await.len(), 2);
     assert_eq!(test.audited("login-changed").await[0].detail, Some(json!({ "login": "bob", "credentials": 3 })));
+}
+
+async fn a_portal_that_is_killed_while_people_are_settled_goes_on(database: Database) {
+    let (mut test, slapd, _folder) = directory::start(database).await;
+    directory::personalized(&test).await;
+    let (carl, rita) = operators(&test).await;
+    set(&slapd, "add: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z");
+    test.world.kill_portal().await.expect("killed");
+    let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "directory.compare-people".to_owned())];
+    test.world.restart_portal(&killed).await.expect("restarted");
+    let (_, started) = carl.post("/api/v1/instances", "{\"workflow\":\"synchronize-people\"}").await;
+    let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+    test.until_portal_ends().await;
+    let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "directory.unpublish-certificates".to_owned())];
+    test.world.restart_portal(&killed).await.expect("restarted");
+    test.until_portal_ends().await;
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let view = carl.until(&path, |view| view["status"] != "running").await;
+    assert_eq!(view["state"], "settled", "{view:#}");
+    assert_eq!((statuses(&rita).await, published(&slapd)), (vec!["suspended".to_owned(); 2], 0));
+    assert_eq!(test.audited("certificate-suspended").await.len(), 2);
+}
+
+/// What must come out as it went in, on every page and in every record, or be refused as a whole.
+async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
+    let (test, slapd, _folder) = directory::start(database).await;
+    let names = [
+        ("h1", "<script>alert(1)</script>"),
+        ("h2", "{{ 7 * 7 }} {person.mail} %n %s ${jndi:ldap://x}"),
+        ("h3", "=cmd|' /C calc'!A0, \"x\"; DROP TABLE card; --"),
+        ("h4", "\u{5d3}\u{5d5}\u{5d3} \u{202e}evil \u{1f600} \u{e9}\u{65}\u{301}"),
+        ("h5", "*)(uid=*))(|(uid=* \\2a + , # < > = ; \\"),
+    ];
+    for (login, name) in names {
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, name);
+        slapd.add(&format!(
+            "dn: uid={login},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: activeDirectoryPerson\nuid: {login}\nsn: x\ncn:: {encoded}\nmail: {login}@example.test\nemployeeNumber: 1\nuserPrincipalName: {login}@corp.test\nobjectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAUAQAAA==\n"
+        ));
+        let client = Client::sign_in(&test, login, "user").await;
+        let (status, started) = client.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await;
+        assert_eq!(status, 201, "{started}");
+        let id = started["id"].as_str().expect("an id");
+        let view = client.until(&format!("/api/v1/instances/{id}"), |view| view["state"] == "insert-card").await;
+        assert_eq!(view["data"]["person"]["name"], name);
+        let page = client.request(reqwest::Method::GET, &format!("/instances/{id}")).send().await.expect("a page");
+        let page = page.text().await.expect("a page");
+        let escaped = name
+            .replace('&', "&#38;")
+            .replace('<', "&#60;")
+            .replace('>', "&#62;")
+            .replace('"', "&#34;")
+            .replace('\'', "&#39;");
+        assert!(page.contains(&escaped), "{name}: {page}");
+        assert!(name == escaped || !page.contains(name), "{name}");
+    }
+    // A line's end in a name would be another line of a log or a header: such an entry is not used.
+    let two_lines = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "Alice\r\nSet-Cookie: x=y");
+    slapd.add(&format!("dn: uid=h6,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: h6\nsn: x\ncn:: {two_lines}\n"));
+    let client = Client::sign_in(&test, "h6", "user").await;
+    let (_, started) = client.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await;
+    let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+    assert_eq!(client.until(&path, |view| view["status"] != "running").await["state"], "incomplete-person");
+    // Whatever was in them, a line of the log is one record.
+    for line in test.log().lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
 }

@@ -197,6 +197,16 @@ impl TestWorld {
         audits::of_event(store.read(), event, 100).await.expect("rows")
     }
 
+    /// The number of the list that is published now; the list itself is in `file`, DER.
+    pub async fn list_number(&self, file: &str) -> i64 {
+        let path = self.path(file).display().to_string();
+        let answer = reqwest::get(format!("{}/pki/crl/issuing.crl", self.world.public_url)).await.expect("an answer");
+        std::fs::write(&path, answer.bytes().await.expect("a list")).expect("written");
+        let number = run("openssl", &["crl", "-inform", "DER", "-noout", "-crlnumber", "-in", &path], &[]);
+        let number = number.trim().trim_start_matches("crlNumber=").trim_start_matches("0x");
+        i64::from_str_radix(number, 16).expect("a number")
+    }
+
     /// Every line that the portal has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.world.folder.join("portal.log")).expect("the log")
