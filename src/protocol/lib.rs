@@ -218,6 +218,12 @@ pub enum KeyAlgorithm {
     P384,
 }
 
+impl KeyAlgorithm {
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072)
+    }
+}
+
 /// What a card is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "kebab-case", deny_unknown_fields)]
@@ -250,6 +256,15 @@ pub enum Instruction {
         portal: String,
         nonce: Bytes,
     },
+    /// Find the secret of a challenge out with a key that does not sign, and say the digest of it that [`secret_test`] begins.
+    ProveKeyBySecret {
+        slot: Slot,
+        certificate: Bytes,
+        portal: String,
+        nonce: Bytes,
+        /// A ciphertext (RSAES-PKCS1-v1_5), or an ephemeral public key as an uncompressed point.
+        challenge: Bytes,
+    },
 }
 
 /// What became of a job.
@@ -264,6 +279,10 @@ pub enum Report {
     Installed,
     Proved {
         signature: Bytes,
+    },
+    /// SHA-256 of the text of [`secret_test`] and the secret.
+    ProvedBySecret {
+        digest: Bytes,
     },
     /// The card or the person refused; what the person reads.
     Refused {
@@ -307,6 +326,15 @@ pub struct CardFacts {
     pub pin_tries: Option<u8>,
     /// Certificates found, by slot (DER).
     pub certificates: Vec<(Slot, Bytes)>,
+}
+
+/// What stands before the secret of a challenge when it is digested: the digest tells a portal nothing of what else the key deciphers.
+pub fn secret_test(portal: &str, serial: &str, slot: Slot, nonce: &Bytes) -> String {
+    format!(
+        "Sealwright key test\npurpose: the key of this slot finds a secret out\nportal: {portal}\ncard: {serial}\nslot: {}\nnonce: {}\n",
+        slot.as_str(),
+        nonce.to_base64()
+    )
 }
 
 /// The text that a key signs to prove itself. No portal can have anything else signed.

@@ -7,6 +7,7 @@ use crate::support::{Database, TestWorld, ended, run};
 
 on_both_databases! {
     slots_and_algorithms_are_the_configurations,
+    keys_that_do_not_sign_prove_themselves_by_a_secret,
 }
 
 const PROFILES: &str = r#"
@@ -40,5 +41,40 @@ async fn slots_and_algorithms_are_the_configurations(database: Database) {
         test.piv(&["-a", "read-certificate", "-s", slot, "-o", &pem]).await;
         let text = run("openssl", &["x509", "-noout", "-text", "-in", &pem], &[]);
         assert!(text.contains(key), "{slot}: {text}");
+    }
+}
+
+/// Profiles for encryption, of a kind of key each; no key of theirs may sign.
+fn encryption(algorithm: &str, usage: &str) -> String {
+    format!(
+        r#"
+[profiles.encryption]
+title = "Encryption"
+subject = ["DC=test", "DC=demo", "OU=People", "CN={{name}}"]
+key-algorithms = ["{algorithm}"]
+validity-days = 30
+key-usage = ["{usage}"]
+
+[personalization]
+slots = [{{ slot = "9d", profile = "encryption" }}]
+"#
+    )
+}
+
+async fn keys_that_do_not_sign_prove_themselves_by_a_secret(database: Database) {
+    for (algorithm, usage) in [("rsa-2048", "key-encipherment"), ("p-256", "key-agreement")] {
+        let test = TestWorld::start_with_profiles(database, &encryption(algorithm, usage)).await;
+        let mut begun = test.alice().await;
+        let code = journey::offer(&mut begun).await.expect("a code");
+        // Killed before and after: the same secret is found out again.
+        for point in [("SEALWRIGHT_FAIL_POINT", "agent.secret.before"), ("SEALWRIGHT_FAIL_POINT", "agent.secret.done")]
+        {
+            let killed = test.agent_with(&code, Some(&test.pin_file), &[point]).converse(&mut begun).await;
+            assert!(!killed.is_ok_and(|killed| killed.success()), "{point:?} was never reached");
+        }
+        let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+        assert!(done.success(), "{algorithm}: {}", done.said);
+        assert_eq!(ended(&mut begun).await["status"], "success");
+        assert_eq!(test.audited("key-proved").await.len(), 1);
     }
 }

@@ -4,6 +4,7 @@ mod generate_key;
 mod identify;
 mod install_certificate;
 mod prove_key;
+mod prove_key_by_secret;
 mod replace_factory_secrets;
 
 use std::sync::Mutex;
@@ -46,6 +47,9 @@ pub fn run(
         }
         Instruction::ProveKey { slot, certificate, portal, nonce } => {
             prove_key::run(&mut desk, *slot, &certificate.0, portal, nonce)
+        }
+        Instruction::ProveKeyBySecret { slot, certificate, portal, nonce, challenge } => {
+            prove_key_by_secret::run(&mut desk, *slot, &certificate.0, portal, nonce, &challenge.0)
         }
     };
     match done {
@@ -156,13 +160,18 @@ fn with_management_key<T>(
     done.ok_or(Trouble::Refused(Refusal::ManagementKey))
 }
 
-/// Signs with a key of the card. The PIN is verified just before, in the same transaction; a refused one is not tried again.
+/// Signs with a key of the card.
 fn sign(
     desk: &mut Desk<'_>,
     slot: sealwright_protocol::Slot,
     algorithm: sealwright_protocol::KeyAlgorithm,
     message: &[u8],
 ) -> Result<Vec<u8>, Trouble> {
+    with_pin(desk, |piv| piv.sign(slot, algorithm, message))
+}
+
+/// Does what needs the PIN. It is verified just before, in the same transaction; a refused one is not tried again.
+fn with_pin<T>(desk: &mut Desk<'_>, work: impl Fn(&mut Piv<'_>) -> Result<T, PivError>) -> Result<T, Trouble> {
     loop {
         let tries = desk.card.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.pin_tries())?;
         // The last try is the person's own to spend, elsewhere and knowingly.
@@ -170,12 +179,12 @@ fn sign(
             return Err(Trouble::Refused(Refusal::PinBlocked));
         }
         let pin = desk.sitting.pin(tries).map_err(|_| Trouble::Refused(Refusal::NoPin))?;
-        let signed = desk.card.transaction(Leave::Locked, |transport| {
+        let done = desk.card.transaction(Leave::Locked, |transport| {
             let mut piv = Piv::select(transport)?;
             piv.verify_pin(pin.bytes())?;
-            piv.sign(slot, algorithm, message)
+            work(&mut piv)
         });
-        match signed {
+        match done {
             Err(PivError::Wrong(_)) => {
                 desk.sitting.refuse();
                 if !desk.sitting.can_ask() {

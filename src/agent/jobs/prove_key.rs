@@ -15,6 +15,15 @@ pub fn run(
     nonce: &Bytes,
 ) -> Result<Report, Trouble> {
     fail_point!("agent.prove.before");
+    let (serial, algorithm) = present(desk, slot, certificate)?;
+    let text = key_test(portal, &serial, slot, nonce);
+    let signature = sign(desk, slot, algorithm, text.as_bytes())?;
+    fail_point!("agent.prove.done");
+    Ok(Report::Proved { signature: Bytes(signature) })
+}
+
+/// The card's serial number and the kind of the slot's key, if the slot holds this certificate.
+pub(super) fn present(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8]) -> Result<(String, KeyAlgorithm), Trouble> {
     let (serial, present) = desk.card.transaction(Leave::AsItIs, |transport| {
         let mut piv = Piv::select(transport)?;
         Ok((piv.serial()?, piv.certificate(slot)?))
@@ -23,10 +32,7 @@ pub fn run(
         return Err(Trouble::Refused(Refusal::Slot));
     }
     let algorithm = algorithm(certificate).ok_or(Trouble::Refused(Refusal::Slot))?;
-    let text = key_test(portal, &serial, slot, nonce);
-    let signature = sign(desk, slot, algorithm, text.as_bytes())?;
-    fail_point!("agent.prove.done");
-    Ok(Report::Proved { signature: Bytes(signature) })
+    Ok((serial, algorithm))
 }
 
 /// The kind of key that a certificate is for.

@@ -174,6 +174,18 @@ impl<'a> Piv<'a> {
         template(&answer, 0x82)
     }
 
+    /// What a key of the card makes of a ciphertext (the padded block) or of somebody's public key (the shared secret), SP 800-73-5 part 2
+    /// appendix A. The PIN must have been verified just before.
+    ///
+    /// # Errors
+    /// [`PivError`].
+    pub fn find_secret(&mut self, slot: Slot, algorithm: KeyAlgorithm, challenge: &[u8]) -> Result<Vec<u8>, PivError> {
+        let tag = if algorithm.is_rsa() { 0x81 } else { 0x85 };
+        let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(tag, challenge)].concat());
+        let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot_byte(slot), &data))?;
+        template(&answer, 0x82)
+    }
+
     /// # Errors
     /// [`PivError::NotFound`] for an empty object.
     pub fn get_object(&mut self, object: Object) -> Result<Vec<u8>, PivError> {

@@ -1,5 +1,7 @@
 //! RFC 5280 section 4.2.1.3, RFC 8813: critical, what the profile says, never an authority's, and fit for the kind of key.
 
+use x509_parser::oid_registry;
+
 use super::{Certificate, ensure};
 use crate::profile::{ExtendedKeyUsageWord, KeyUsageBit};
 
@@ -15,6 +17,10 @@ pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
         && value.key_encipherment() == asked(KeyUsageBit::KeyEncipherment)
         && value.key_agreement() == asked(KeyUsageBit::KeyAgreement);
     ensure(as_asked, "the key usage is not the profile's")?;
+    // RFC 8813 section 3 and RFC 4055 section 1.2: elliptic keys agree and never encipher, RSA keys the other way round.
+    let is_rsa = certificate.parsed.subject_pki.algorithm.algorithm == oid_registry::OID_PKCS1_RSAENCRYPTION;
+    ensure(is_rsa || !value.key_encipherment(), "an elliptic key enciphers nothing")?;
+    ensure(!is_rsa || !value.key_agreement(), "an RSA key agrees on nothing")?;
     let extended = certificate.parsed.extended_key_usage().map_err(|_| "the extended key usage cannot be read")?;
     let extended = extended.map(|extended| extended.value);
     let any = extended.is_some_and(|extended| extended.any);
