@@ -10,8 +10,9 @@ use super::fixture::{Fixture, NOW, fixture, name, request, request_der};
 use crate::authority::Draft;
 use crate::encoding::{ToBeSigned, moment};
 use crate::extension::{self, SECURITY_IDENTIFIER};
+use crate::key::KeyAlgorithm;
 use crate::lint::RULES;
-use crate::profile::KeyUsageBit;
+use crate::profile::{Approval, KeyUsageBit, Profile, ProfileOptions};
 use crate::signer::Signer;
 
 fn good(fixture: &Fixture) -> ToBeSigned {
@@ -110,4 +111,33 @@ fn a_key_of_another_kind_is_found() {
     let findings =
         fixture.authority.admit(&certificate.to_der().expect("encoded"), &fixture.authentication).expect_err("refused");
     assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key"]);
+}
+
+#[test]
+fn a_usage_that_does_not_fit_the_kind_of_key_is_found() {
+    let fixture = fixture();
+    for (kind, usage) in [
+        (&rcgen::PKCS_ECDSA_P256_SHA256, KeyUsageBit::KeyEncipherment),
+        (&rcgen::PKCS_RSA_SHA256, KeyUsageBit::KeyAgreement),
+    ] {
+        let options = ProfileOptions {
+            title: "Encryption".to_owned(),
+            subject: ["DC=test", "DC=example", "CN={name}"].map(str::to_owned).to_vec(),
+            key_algorithms: vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::P256],
+            validity_days: 30,
+            key_usage: vec![usage],
+            extended_key_usage: vec![],
+            alternative_names: vec![],
+            security_identifier: false,
+            approval: Approval::Automatic,
+            approvals: None,
+        };
+        let profile = Profile::new("encryption", options).expect("a profile");
+        let request = crate::request::Request::read(&request_der(kind)).expect("a good request");
+        let draft =
+            Draft { profile: &profile, attributes: &fixture.person, request: &request, serial: [9; 16], now: NOW };
+        let bytes = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+        let findings = fixture.authority.admit(&bytes, &profile).expect_err("refused");
+        assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key-usage"], "{usage:?}");
+    }
 }
