@@ -12,8 +12,8 @@ use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey::{between, field, pick_role};
 use sealwright::commands::demo::world::World;
 use sealwright_protocol::{
-    Bytes, CardFacts, FromAgent, FromPortal, Instruction, ManagementKey, ManagementKeyAlgorithm, PATH, Reader, Report,
-    Slot, VERSION, comparison, key_test,
+    Bytes, CardFacts, FromAgent, FromPortal, Instruction, ManagementKey, ManagementKeyAlgorithm, PATH, Reader, Refusal,
+    Report, Slot, VERSION, comparison, key_test,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -180,6 +180,8 @@ impl Agent {
                 let signature = key.sign(&SystemRandom::new(), text.as_bytes()).expect("a signature");
                 Report::Proved { signature: Bytes(signature.as_ref().to_vec()) }
             }
+            // The benchmark's profiles are for keys that sign.
+            Instruction::ProveKeyBySecret { .. } => Report::Refused { reason: Refusal::Unsupported },
         }
     }
 
