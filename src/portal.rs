@@ -204,10 +204,7 @@ impl Humans for KnownPeople {
         }
         let (first, second) = tokio::join!(self.0.find(login, &[]), self.0.find(other, &[]));
         match (first, second) {
-            (
-                Ok(Lookup::Found(first) | Lookup::Disabled(first)),
-                Ok(Lookup::Found(second) | Lookup::Disabled(second)),
-            ) => Ok(first.is_same_human(&second)),
+            (Ok(Lookup::Found(first)), Ok(Lookup::Found(second))) => Ok(first.is_same_human(&second)),
             // Somebody whom the directory does not know might be anybody.
             _ => Err(Unknown),
         }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use sealwright::directory::{
-    Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Published,
+    Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Present,
+    Published,
 };
 
 use crate::support::slapd::{ADMIN, BASE, PASSWORD, Slapd};
@@ -182,7 +183,12 @@ async fn everybody_is_read_page_by_page() {
     assert_eq!(everybody.len(), 1_100 + 6);
     let Ok(Lookup::Found(alice)) = directory.find("alice", &[]).await else { panic!("not found") };
     let only = directory.everybody(&|id| id == alice.id).await.expect("everybody");
-    assert_eq!(only, [(alice, false)]);
+    let id = alice.id.clone();
+    let alice =
+        Present { id: alice.id.clone(), logins: vec!["alice".to_owned()], person: Some(alice), disabled: false };
+    assert_eq!(only, [alice.clone()]);
+    assert_eq!(directory.find_by_id(&id).await, Ok(Some(alice)));
+    assert_eq!(directory.find_by_id("*").await, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,6 +206,9 @@ async fn a_partial_answer_is_no_answer() {
         "dn: ou=branch,{BASE}\nobjectClass: referral\nobjectClass: extensibleObject\nou: branch\nref: ldap://elsewhere.example.test/ou=branch,{BASE}\n"
     ));
     assert_eq!(elsewhere.everybody(&|_| true).await, Err(DirectoryError::Partial));
+    // Nobody at all: a bind account that lost its rights sees that too.
+    let nobody = DirectoryOptions { base: format!("ou=groups,{BASE}"), ..options(&slapd) };
+    assert_eq!(Directory::new(&nobody).expect("a directory").everybody(&|_| true).await, Err(DirectoryError::Partial));
     // One person is still found: that somebody else lies elsewhere changes nothing.
     assert!(matches!(elsewhere.find("alice", &[]).await, Ok(Lookup::Found(_))));
 }
@@ -253,10 +262,15 @@ async fn disabled_accounts_are_known_as_such() {
     slapd.modify(&format!(
         "dn: uid=carl,ou=people,{BASE}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n"
     ));
-    assert!(matches!(directory.find("carl", &[]).await, Ok(Lookup::Disabled(person)) if person.login == "carl"));
+    assert!(matches!(directory.find("carl", &[]).await, Ok(Lookup::Disabled)));
     let everybody = directory.everybody(&|_| true).await.expect("everybody");
-    let disabled: Vec<&str> = everybody.iter().filter(|(_, off)| *off).map(|(of, _)| of.login.as_str()).collect();
+    let disabled: Vec<_> = everybody.iter().filter(|of| of.disabled).map(|of| of.logins.concat()).collect();
     assert_eq!(disabled, ["carl"]);
+    // Locked for a while after wrong passwords: anybody can bring that about for anybody.
+    slapd.modify(&format!(
+        "dn: uid=rita,ou=people,{BASE}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 20261122100000Z\n"
+    ));
+    assert!(matches!(directory.find("rita", &[]).await, Ok(Lookup::Found(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,8 +292,14 @@ async fn people_are_read_as_active_directory_keeps_them() {
     assert_eq!(jane.id, "03020100-0504-0706-0809-0a0b0c0d0e0f");
     assert_eq!((jane.name.as_str(), jane.employee_number.as_deref()), ("Doe, jane", Some("4711")));
     assert_eq!(jane.object_sid.as_deref(), Some("S-1-5-21-1-2-3-1104"));
-    assert!(matches!(directory.find("jim", &[]).await, Ok(Lookup::Disabled(_))));
+    assert!(matches!(directory.find("jim", &[]).await, Ok(Lookup::Disabled)));
     assert!(matches!(directory.find("joe", &[]).await, Ok(Lookup::Found(_))));
+    // By the id that is binary there, and in the one spelling of logins.
+    slapd.modify(&format!(
+        "dn: cn=jane,ou=people,{BASE}\nchangetype: modify\nreplace: sAMAccountName\nsAMAccountName: JANE\n"
+    ));
+    let found = directory.find_by_id(&jane.id).await.expect("an answer").expect("jane");
+    assert_eq!((found.logins, found.disabled), (vec!["jane".to_owned()], false));
     // Those of another kind are no people here.
     assert_eq!(directory.find("alice", &[]).await, Ok(Lookup::NotFound));
     assert_eq!(directory.everybody(&|_| true).await.map(|found| found.len()), Ok(3));

@@ -10,10 +10,10 @@ use super::Rooms;
 use super::prepare_certificate::names_digest;
 use crate::audit;
 use crate::clock::milliseconds;
-use crate::directory::{Directory, DirectoryError, Person};
+use crate::directory::{Directory, DirectoryError, Person, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureAction, DepartureKind, Issuance, Reason};
+use crate::issuance::{Departure, DepartureAction, DepartureKind, Issuance};
 use crate::store::certificates::{Held, Status};
 use crate::store::{Store, StoreError, Tx, certificates, logins};
 
@@ -101,7 +101,7 @@ impl Activity for ComparePeople {
         let Some(Compared { departures, renamed }) = performed else { return Ok(Outcome::Unanswered) };
         let at = milliseconds(call.now);
         for (login, person) in renamed {
-            let credentials = logins::settle(tx, login, person).await?;
+            let credentials = logins::follow(tx, login, person).await?;
             let event = audit::Event::LoginChanged { login: login.clone(), credentials };
             audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         }
@@ -132,39 +132,51 @@ impl ComparePeople {
         }
     }
 
-    fn compare(&self, plan: Parameters, held: BTreeMap<String, Vec<Held>>, people: Vec<(Person, bool)>) -> Compared {
-        let people: BTreeMap<String, (Person, bool)> =
-            people.into_iter().map(|(person, disabled)| (person.id.clone(), (person, disabled))).collect();
+    fn compare(&self, plan: Parameters, held: BTreeMap<String, Vec<Held>>, people: Vec<Present>) -> Compared {
+        let people: BTreeMap<String, Present> =
+            people.into_iter().map(|present| (present.id.clone(), present)).collect();
         let mut compared = Compared::default();
         for (id, certificates) in held {
             let found = people.get(&id);
-            let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
+            let login = found.and_then(|present| present.logins.first());
+            if let Some((login, present)) = login.zip(found)
+                && certificates.iter().any(|of| !present.logins.contains(&of.owner_login))
+            {
+                compared.renamed.push((login.clone(), id.clone()));
+            }
+            let Some((kind, action)) = self.settlement(plan, &certificates, found) else { continue };
             let is_valid = certificates.iter().any(|of| of.status == Status::Issued.as_str());
-            let login = match (found, certificates.first()) {
-                (Some((person, _)), _) => person.login.clone(),
-                (None, Some(of)) => of.owner_login.clone(),
-                (None, None) => continue,
-            };
-            let (kind, action, reason) = match found {
-                None => (DepartureKind::Gone, plan.gone, Reason::CessationOfOperation),
-                Some((_, true)) => (DepartureKind::Disabled, plan.disabled, Reason::PrivilegeWithdrawn),
-                Some(_) if is_suspended => (DepartureKind::Back, DepartureAction::Reinstate, Reason::Unspecified),
-                Some((person, false)) => {
-                    if certificates.iter().any(|of| of.owner_login != person.login) {
-                        compared.renamed.push((person.login.clone(), id.clone()));
-                    }
-                    let has_moved = certificates.iter().any(|of| self.names_otherwise(of, person));
-                    let action = if has_moved { plan.moved } else { DepartureAction::Keep };
-                    (DepartureKind::Moved, action, Reason::AffiliationChanged)
-                }
-            };
             // What is suspended already is not suspended again.
             let is_done = action == DepartureAction::Keep || (action == DepartureAction::Suspend && !is_valid);
             if !is_done && compared.departures.len() < MOST {
+                let login = login.cloned().or_else(|| certificates.first().map(|of| of.owner_login.clone()));
+                let (login, reason) = (login.unwrap_or_default(), kind.reason());
                 compared.departures.push(Departure { person: id, login, kind, action, reason });
             }
         }
         compared
+    }
+
+    /// What has become of somebody, and what is to be done about it.
+    fn settlement(
+        &self,
+        plan: Parameters,
+        certificates: &[Held],
+        found: Option<&Present>,
+    ) -> Option<(DepartureKind, DepartureAction)> {
+        let Some(present) = found else { return Some((DepartureKind::Gone, plan.gone)) };
+        if present.disabled {
+            return Some((DepartureKind::Disabled, plan.disabled));
+        }
+        // An entry that cannot be read says nothing against its person.
+        let person = present.person.as_ref()?;
+        let has_moved = certificates.iter().any(|of| self.names_otherwise(of, person));
+        let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
+        match () {
+            () if has_moved && plan.moved != DepartureAction::Keep => Some((DepartureKind::Moved, plan.moved)),
+            () if is_suspended => Some((DepartureKind::Back, DepartureAction::Reinstate)),
+            () => None,
+        }
     }
 
     fn names_otherwise(&self, of: &Held, person: &Person) -> bool {

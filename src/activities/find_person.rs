@@ -65,7 +65,7 @@ impl Activity for FindPerson {
                 settle_login(tx, call, person).await?;
                 Outcome::Found(person.clone())
             }
-            Lookup::Disabled(_) => Outcome::Disabled,
+            Lookup::Disabled => Outcome::Disabled,
             Lookup::NotFound => Outcome::NotFound,
             Lookup::Ambiguous => Outcome::Ambiguous,
             Lookup::Incomplete { missing } => {

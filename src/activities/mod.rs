@@ -14,6 +14,7 @@ mod key_online;
 mod prepare_certificate;
 mod prove_key;
 mod publish_certificates;
+mod recheck_departure;
 mod replace_factory_secrets;
 mod revoke_certificate;
 mod sign_certificate;
@@ -76,6 +77,7 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_activity::<suspend_certificates::ReinstateCertificates>(catalog)?;
     declare_activity::<unpublish_certificates::UnpublishCertificates>(catalog)?;
     declare_activity::<compare_people::ComparePeople>(catalog)?;
+    declare_activity::<recheck_departure::RecheckDeparture>(catalog)?;
     declare_activity::<issue_crl::IssueCrl>(catalog)?;
     declare_job::<identify_card::IdentifyCard>(catalog)?;
     declare_job::<replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
@@ -102,6 +104,7 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_activity(suspend_certificates::ReinstateCertificates);
     registry.add_activity(unpublish_certificates::UnpublishCertificates::new(rooms));
     registry.add_activity(compare_people::ComparePeople::new(rooms));
+    registry.add_activity(recheck_departure::RecheckDeparture::new(rooms));
     registry.add_activity(issue_crl::IssueCrl::new(rooms));
     registry.add_job(identify_card::IdentifyCard::new(rooms));
     registry.add_job(replace_factory_secrets::ReplaceFactorySecrets::new(rooms));

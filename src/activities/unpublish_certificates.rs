@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Rooms, id};
 use crate::audit;
 use crate::clock::milliseconds;
-use crate::directory::{Directory, Lookup, Published};
+use crate::directory::{Directory, Published};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::Certificate;
@@ -60,11 +60,9 @@ impl Activity for UnpublishCertificates {
             let row = row.ok_or(Failure::Fail { class: "certificate" })?;
             let Some(der) = row.certificate else { continue };
             let retry = |error: crate::directory::DirectoryError| Failure::Retry { class: error.class() };
-            // Whoever has the login now need not be who had the certificate.
-            let person = match self.directory.find(&row.owner_login, &[]).await.map_err(retry)? {
-                Lookup::Found(person) | Lookup::Disabled(person) if person.id == row.person => person,
-                _ => continue,
-            };
+            // By the id: whoever has the login now need not be who had the certificate.
+            let present = self.directory.find_by_id(&row.person).await.map_err(retry)?;
+            let Some(person) = present.and_then(|present| present.person) else { continue };
             match self.directory.unpublish(&person, &[der]).await.map_err(retry)? {
                 Published::AsBefore => {}
                 Published::Changed => all = Published::Changed,

@@ -115,7 +115,7 @@ pub fn ask_number(question: &str, most: usize) -> Result<usize, Error> {
 ///
 /// # Errors
 /// The terminal cannot be read.
-pub fn answer(question: &str) -> Result<String, Error> {
+fn answer(question: &str) -> Result<String, Error> {
     print!("{question}");
     let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
     std::io::stdout().flush().map_err(terminal)?;

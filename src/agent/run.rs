@@ -1,18 +1,25 @@
 //! The command `run`: waits for cards and codes, one sitting after another, until nobody types any more.
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sealwright_protocol::Reader;
 
-use crate::configuration::{Configuration, answer};
+use crate::Error;
+use crate::configuration::Configuration;
 use crate::readers::{Readers, Say};
-use crate::{Error, conversation};
 
 /// How often readers are looked at when nothing changes there.
 const LOOK: Duration = Duration::from_secs(10);
+/// The longest line that is read.
+const LONGEST: usize = 1024;
 /// A card is not looked at more often, whatever others do with it.
 const REST: Duration = Duration::from_millis(300);
 
@@ -32,21 +39,45 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     drop(readers);
     let only = reader.clone();
     std::thread::spawn(move || watch(only, say, &watching));
+    let program = std::env::current_exe().map_err(terminal)?;
     loop {
-        let line = answer("Type the code that the page shows: ")?;
-        if line.is_empty() {
-            return Ok(());
-        }
+        let Some(line) = line("Type the code that the page shows: ").map_err(terminal)? else { return Ok(()) };
         let code = line.trim();
         if code.is_empty() {
             continue;
         }
         let _sitting = busy.begin();
-        let configuration = Configuration::read(config.clone())?;
-        if let Err(error) = conversation::connect(configuration, code, portal.clone(), None, reader.clone()) {
-            println!("{error}");
+        // A process of its own: when the sitting is over, nobody waits at the terminal for its PIN any more.
+        let mut sitting = Command::new(&program);
+        sitting.args(config.iter().flat_map(|path| [OsStr::new("--config"), path.as_os_str()]));
+        sitting.arg("connect");
+        sitting.args(portal.iter().flat_map(|portal| ["--portal", portal]));
+        sitting.args(reader.iter().flat_map(|reader| ["--reader", reader]));
+        // A code that begins with a hyphen is no option.
+        if !sitting.arg("--").arg(code).status().map_err(terminal)?.success() {
+            println!("Nothing more is done with this code.");
         }
     }
+}
+
+fn terminal(error: std::io::Error) -> Error {
+    Error::File { path: PathBuf::from("terminal"), error }
+}
+
+/// A line from the terminal, none at its end. Read byte by byte: what follows belongs to the sitting.
+fn line(question: &str) -> std::io::Result<Option<String>> {
+    print!("{question}");
+    std::io::stdout().flush()?;
+    let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while bytes.len() < LONGEST && input.read(&mut byte)? == 1 {
+        if byte == *b"\n" {
+            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        bytes.extend(byte);
+    }
+    Ok(None)
 }
 
 /// A sitting has the card for itself: nobody looks at readers meanwhile.

@@ -241,6 +241,8 @@ impl Channel {
         let mut handed: BTreeSet<Uuid> = BTreeSet::new();
         let mut last = String::new();
         self.look(&row, &mut handed, &mut last).await?;
+        // Not begun anew by what others do: it is the net below everything that is told.
+        let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => {
@@ -254,7 +256,7 @@ impl Channel {
                     // Steps come in bursts: one look for all that is there.
                     while changes.try_recv().is_ok() {}
                 }
-                () = tokio::time::sleep(TICK) => {
+                _ = tick.tick() => {
                     self.check_hold(&row).await?;
                     if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
                 }

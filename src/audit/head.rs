@@ -97,7 +97,9 @@ impl Heads {
     /// # Errors
     /// [`HeadError::File`].
     pub fn note_restored(&self, seal: &SealRow, at: i64) -> Result<(), HeadError> {
-        self.write(seal, at, true)
+        // It is the newest line, also when the clock was set back.
+        let newest = self.read(&seal.tenant)?.iter().map(|head| head.at + 1).max().unwrap_or(at);
+        self.write(seal, at.max(newest), true)
     }
 
     fn write(&self, seal: &SealRow, at: i64, restored: bool) -> Result<(), HeadError> {
@@ -133,6 +135,10 @@ impl Heads {
             key.verify(&signed(&head.tenant, head.sequence, &head.hash, head.at, head.restored), &signature)
                 .map_err(|_| wrong())?;
             if head.tenant == tenant {
+                // A note of a restore is the newest line when it is written; an older one that is written again hides nothing.
+                if head.restored && heads.iter().any(|known: &Head| known.at >= head.at) {
+                    return Err(wrong());
+                }
                 if head.restored {
                     heads.retain(|lost: &Head| lost.sequence <= head.sequence);
                 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use serde::Deserialize;
 
 use super::command::{self, NoAnswer};
-use crate::directory::{Directory, DirectoryError, Lookup};
+use crate::directory::{Directory, DirectoryError, Lookup, Person};
 
 /// The roles of the portal, in the order that people are offered them.
 pub const ROLES: [(&str, &str); 4] =
@@ -96,26 +96,43 @@ impl Roles {
         Ok(Self { handlers, directory, unanswered_at: Arc::default() })
     }
 
-    /// Whether this person may act in this role now.
+    /// Whether this person may act in this role now, and the id of the person.
     ///
     /// # Errors
     /// [`RoleError`] when it cannot be found out: then the role is not granted.
-    pub async fn grants(&self, role: &str, login: &str) -> Result<Grant, RoleError> {
-        let Some(handler) = self.handlers.get(role) else { return Ok(Grant::Refused) };
-        let known = self.directory.find(login, &[]).await;
-        if matches!(known, Ok(Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled(_))) {
-            return Ok(Grant::NotKnown);
-        }
-        let granted = match handler {
-            // Only a directory that answers can say that somebody is not there.
-            RoleOptions::Static => true,
-            RoleOptions::LdapGroup { group } => match known? {
-                Lookup::Found(person) => self.directory.is_member(group, &person).await?,
-                _ => false,
-            },
-            RoleOptions::Command { program } => command::grants(program, login).await?,
+    pub async fn grants(&self, role: &str, login: &str) -> Result<(Grant, Option<String>), RoleError> {
+        let Some(handler) = self.handlers.get(role) else { return Ok((Grant::Refused, None)) };
+        let person = match self.directory.find(login, &[]).await? {
+            Lookup::Found(person) => Some(person),
+            // One entry that lacks something: whose it is, is not known.
+            Lookup::Incomplete { .. } => None,
+            Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => return Ok((Grant::NotKnown, None)),
         };
-        Ok(if granted { Grant::Granted } else { Grant::Refused })
+        let granted = self.asks(handler, login, person.as_ref()).await?;
+        Ok((if granted { Grant::Granted } else { Grant::Refused }, person.map(|person| person.id)))
+    }
+
+    /// What the handler of a role says, whoever asks.
+    async fn asks(&self, handler: &RoleOptions, login: &str, person: Option<&Person>) -> Result<bool, RoleError> {
+        match (handler, person) {
+            (RoleOptions::Static, _) => Ok(true),
+            (RoleOptions::LdapGroup { group }, Some(person)) => Ok(self.directory.is_member(group, person).await?),
+            (RoleOptions::LdapGroup { .. }, None) => Ok(false),
+            (RoleOptions::Command { program }, _) => Ok(command::grants(program, login).await?),
+        }
+    }
+
+    /// Asks every handler about nobody: whether they answer at all.
+    ///
+    /// # Errors
+    /// The role whose handler does not, and why.
+    pub async fn probe(&self) -> Result<(), (String, RoleError)> {
+        let nobody = Person::nobody();
+        for (role, handler) in &self.handlers {
+            let answered = self.asks(handler, &nobody.login, Some(&nobody)).await;
+            answered.map_err(|error| (role.clone(), error))?;
+        }
+        Ok(())
     }
 
     /// Asks again for a role that was granted at `checked_at`, both in milliseconds. A handler that gives no answer leaves it for a while, and
@@ -126,8 +143,8 @@ impl Roles {
             return kept;
         }
         match self.grants(role, login).await {
-            Ok(Grant::Granted) => Recheck::Granted,
-            Ok(Grant::Refused | Grant::NotKnown) => Recheck::Lost,
+            Ok((Grant::Granted, _)) => Recheck::Granted,
+            Ok((Grant::Refused | Grant::NotKnown, _)) => Recheck::Lost,
             Err(error) => {
                 tracing::warn!(role, %error, "a role cannot be asked for again");
                 self.unanswered_at.store(now, Ordering::Relaxed);

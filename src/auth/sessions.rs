@@ -7,7 +7,7 @@ use crate::audit::{self, Event, Origin};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
 use crate::store::sessions::SessionRow;
-use crate::store::{Access, Store, StoreError, sessions};
+use crate::store::{Access, Store, StoreError, logins, sessions};
 
 /// A session and the cookie that leads to it.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl Sessions {
             .await
     }
 
-    /// Sets the role of a session, or takes it away; audited.
+    /// Sets the role of a session, or takes it away; audited. `person` is who has a login now, where that was just looked up.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -133,15 +133,25 @@ impl Sessions {
         &self,
         id: &str,
         role: Option<&str>,
+        person: Option<(&str, &str)>,
         origin: &Origin,
         event: Option<Event>,
     ) -> Result<(), StoreError> {
+        let person = person.map(|(login, person)| (login.to_owned(), person.to_owned()));
         let (id, role, origin, now) = (id.to_owned(), role.map(str::to_owned), origin.clone(), self.clock.now_ms());
         let checked_at = role.as_ref().map(|_| now);
         self.store
             .write(move |tx| {
                 let (id, role, origin, event) = (id.clone(), role.clone(), origin.clone(), event.clone());
+                let person = person.clone();
                 async move {
+                    if let Some((login, person)) = person {
+                        let credentials = logins::settle(&tx, &login, &person).await?;
+                        if credentials > 0 {
+                            let event = Event::LoginChanged { login, credentials };
+                            audit::record(&tx, &origin, None, now, &event)?;
+                        }
+                    }
                     sessions::set_role(&tx, &id, role.as_deref(), checked_at).await?;
                     match event {
                         Some(event) => audit::record(&tx, &origin, None, now, &event),

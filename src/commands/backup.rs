@@ -5,6 +5,7 @@
 //! list that was published; serial numbers are random, so none of those issued since is given again.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -54,7 +55,11 @@ struct Manifest {
 /// What an operator must mend.
 pub async fn backup(config: &Path, to: &Path) -> anyhow::Result<()> {
     let configuration = Configuration::read(config)?;
-    std::fs::create_dir(to).with_context(|| format!("{} must be a new folder", to.display()))?;
+    // Sealed secrets and the audit are nobody else's to read.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(to)
+        .with_context(|| format!("{} must be a new folder", to.display()))?;
     let file = to.join(DATABASE);
     backup::copy(&configuration.database, configuration.database_password()?, &file).await?;
     let manifest = Manifest {

@@ -95,10 +95,7 @@ async fn directory(configuration: &Configuration) -> anyhow::Result<()> {
     // Nobody has this login: the answer is what counts.
     directory.find("sealwright-check", &[]).await.context("the directory does not answer; the log says why")?;
     let roles = Roles::new(configuration.roles.clone(), directory)?;
-    for (role, _) in roles.offered() {
-        roles.grants(role, "sealwright-check").await.with_context(|| format!("the role {role}"))?;
-    }
-    Ok(())
+    roles.probe().await.map_err(|(role, error)| anyhow::Error::new(error).context(format!("the role {role}")))
 }
 
 async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {

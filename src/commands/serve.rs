@@ -24,6 +24,8 @@ use crate::{api, web};
 const MAXIMUM_FORM: usize = 64 * 1024;
 /// How often it is looked at whether something is due.
 const TICK: Duration = Duration::from_secs(30);
+/// How often figures are put together.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// How often what is over is forgotten: every so many ticks.
 const FORGET: u32 = 20;
 
@@ -124,6 +126,14 @@ fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::R
         None => None,
         Some(address) => {
             let handle = actix::Data::new(api::operations::count()?);
+            let kept = handle.clone();
+            // What was counted is put together, also when nobody fetches it.
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(UPKEEP).await;
+                    kept.run_upkeep();
+                }
+            });
             let data = actix::Data::new(portal.clone());
             let server = HttpServer::new(move || {
                 App::new()

@@ -162,6 +162,8 @@ pub enum ConfigurationError {
     Syntax { path: PathBuf, error: Box<toml::de::Error> },
     #[error(transparent)]
     Override(#[from] OverrideError),
+    #[error("synchronization: `keep`, `suspend` or `revoke`")]
+    Synchronization,
     #[error("server: the addresses must differ")]
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
@@ -196,6 +198,11 @@ impl Configuration {
         let distinct: BTreeSet<SocketAddr> = addresses.into_iter().flatten().collect();
         if distinct.len() < addresses.into_iter().flatten().count() {
             return Err(ConfigurationError::Addresses);
+        }
+        let synchronization = &self.synchronization;
+        if [synchronization.gone, synchronization.disabled, synchronization.moved].contains(&DepartureAction::Reinstate)
+        {
+            return Err(ConfigurationError::Synchronization);
         }
         let urls =
             [("pages-url", &server.pages_url), ("agent-url", &server.agent_url), ("public-url", &server.public_url)];

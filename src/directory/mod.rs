@@ -10,8 +10,8 @@ mod sid;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ldap3::controls::{Control, ControlType, PagedResults};
-use ldap3::{Ldap, LdapError, Mod, Scope, SearchEntry, SearchOptions, SearchResult, ldap_escape};
+use ldap3::controls::{Control, ControlType, PagedResults, RawControl};
+use ldap3::{Ldap, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchOptions, SearchResult, ldap_escape};
 
 pub use connection::{DirectoryOptions, Encryption, Kind, OptionsError};
 pub use person::{Attribute, MappingOptions, Person};
@@ -21,6 +21,8 @@ use person::{Mapping, Read};
 
 /// Entries in one page, and how long all pages may take.
 const PAGE: i32 = 500;
+/// LDAP_SERVER_DOMAIN_SCOPE_OID.
+const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 const EVERYBODY_LIMIT: Duration = Duration::from_secs(600);
 /// How deep groups may be nested, and how many one search may find.
 const DEEPEST_GROUP: usize = 8;
@@ -30,6 +32,7 @@ const MOST_GROUPS: i32 = 500;
 #[derive(Clone)]
 pub struct Directory {
     pool: Pool,
+    kind: Kind,
     base: String,
     filter: String,
     mapping: Mapping,
@@ -40,7 +43,7 @@ pub struct Directory {
 pub enum Lookup {
     Found(Person),
     /// The account is disabled.
-    Disabled(Person),
+    Disabled,
     NotFound,
     /// More than one entry.
     Ambiguous,
@@ -48,6 +51,17 @@ pub enum Lookup {
     Incomplete {
         missing: Vec<Attribute>,
     },
+}
+
+/// Somebody whom the directory has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    pub id: String,
+    /// In lower case.
+    pub logins: Vec<String>,
+    /// None when the entry cannot be read.
+    pub person: Option<Person>,
+    pub disabled: bool,
 }
 
 /// Why the directory did not answer. All of it may pass.
@@ -97,6 +111,7 @@ impl Directory {
         }
         Ok(Self {
             pool: Pool::new(options)?,
+            kind: options.kind,
             base: options.base.clone(),
             filter: filter.to_owned(),
             mapping: Mapping::new(options.kind, &options.attributes),
@@ -130,7 +145,7 @@ impl Directory {
                     let Read { person, missing, disabled } =
                         self.mapping.read(login, &SearchEntry::construct(entry), require);
                     Ok(match person {
-                        Some(person) if disabled => Lookup::Disabled(person),
+                        _ if disabled => Lookup::Disabled,
                         Some(person) if missing.is_empty() => Lookup::Found(person),
                         _ => Lookup::Incomplete { missing },
                     })
@@ -141,50 +156,83 @@ impl Directory {
         }
     }
 
-    /// Goes through everybody, page by page (RFC 2696), and gives those whose id is wanted, with whether their account is disabled.
+    /// Goes through everybody, page by page (RFC 2696), and gives those whose id is wanted.
     ///
     /// # Errors
-    /// [`DirectoryError`]; [`DirectoryError::Partial`] when the answer may lack somebody: a limit was met, or a part lies elsewhere.
+    /// [`DirectoryError`]; [`DirectoryError::Partial`] when the answer may lack somebody: a limit was met, a part lies elsewhere, or nobody is
+    /// there at all.
     pub async fn everybody(
         &self,
         is_wanted: &(dyn Fn(&str) -> bool + Send + Sync),
-    ) -> Result<Vec<(Person, bool)>, DirectoryError> {
+    ) -> Result<Vec<Present>, DirectoryError> {
         let filter = self.filter.replace("{login}", "*");
         let found = self.pool.run_for(EVERYBODY_LIMIT, |ldap: Ldap| self.pages(ldap, &filter, is_wanted)).await?;
         found.ok_or(DirectoryError::Partial)
     }
 
-    /// `None` for an answer that is not complete.
-    async fn pages(
+    /// The person with this id, if the directory has them; asked of the first server that answers.
+    ///
+    /// # Errors
+    /// As [`Directory::everybody`].
+    pub async fn find_by_id(&self, id: &str) -> Result<Option<Present>, DirectoryError> {
+        let filter = format!("(&{}{})", self.filter.replace("{login}", "*"), self.mapping.id_filter(id));
+        let (entries, result) = self.pool.run(|ldap: Ldap| self.search(ldap, &filter, Vec::new())).await?;
+        match result.rc {
+            0 if result.refs.is_empty() => Ok(entries.first().map(|entry| self.present(id.to_owned(), entry))),
+            _ => Err(DirectoryError::Partial),
+        }
+    }
+
+    async fn search(
         &self,
         mut ldap: Ldap,
         filter: &str,
+        mut controls: Vec<RawControl>,
+    ) -> Result<(Vec<SearchEntry>, LdapResult), LdapError> {
+        if self.kind == Kind::ActiveDirectory {
+            // Without it a domain refers to its neighbours, who are nobody's directory of people here (MS-ADTS section 3.1.1.3.4.1.12).
+            controls.push(RawControl { ctype: DOMAIN_SCOPE.to_owned(), crit: false, val: None });
+        }
+        let ldap = ldap.with_timeout(OPERATION_LIMIT).with_controls(controls);
+        let SearchResult(entries, result) =
+            ldap.search(&self.base, Scope::Subtree, filter, self.mapping.names()).await?;
+        Ok((entries.into_iter().map(SearchEntry::construct).collect(), result))
+    }
+
+    fn present(&self, id: String, entry: &SearchEntry) -> Present {
+        let logins = self.mapping.logins(entry);
+        let login = logins.first().cloned().unwrap_or_default();
+        let Read { person, disabled, .. } = self.mapping.read(&login, entry, &[]);
+        if person.is_none() {
+            tracing::warn!(dn = entry.dn, "an entry cannot be read: its person counts as being there, as before");
+        }
+        Present { id, logins, person, disabled }
+    }
+
+    /// `None` for an answer that is not complete.
+    async fn pages(
+        &self,
+        ldap: Ldap,
+        filter: &str,
         is_wanted: &(dyn Fn(&str) -> bool + Send + Sync),
-    ) -> Result<Option<Vec<(Person, bool)>>, LdapError> {
-        let mut found = Vec::new();
-        let mut cookie = Vec::new();
+    ) -> Result<Option<Vec<Present>>, LdapError> {
+        let (mut found, mut cookie, mut count) = (Vec::new(), Vec::new(), 0);
         loop {
             let control = PagedResults { size: PAGE, cookie };
-            let SearchResult(entries, result) = ldap
-                .with_timeout(OPERATION_LIMIT)
-                .with_controls(vec![control.into()])
-                .search(&self.base, Scope::Subtree, filter, self.mapping.names())
-                .await?;
+            let (entries, result) = self.search(ldap.clone(), filter, vec![control.into()]).await?;
             if result.rc != 0 || !result.refs.is_empty() {
                 tracing::warn!(code = result.rc, elsewhere = result.refs.len(), "the directory did not give everybody");
                 return Ok(None);
             }
-            for entry in entries.into_iter().map(SearchEntry::construct) {
-                // Somebody who cannot be read must not be taken for gone.
-                let Some(id) = self.mapping.id(&entry) else { return Ok(None) };
+            count += entries.len();
+            for entry in entries {
+                // Of whom nothing is known, everything may be true.
+                let Some(id) = self.mapping.id(&entry) else {
+                    tracing::warn!(dn = entry.dn, "an entry has no id: the directory did not give everybody");
+                    return Ok(None);
+                };
                 if is_wanted(&id) {
-                    let login = self.mapping.login(&entry).unwrap_or_default();
-                    match self.mapping.read(&login, &entry, &[]) {
-                        Read { person: Some(person), disabled, .. } if !login.is_empty() => {
-                            found.push((person, disabled));
-                        }
-                        _ => return Ok(None),
-                    }
+                    found.push(self.present(id, &entry));
                 }
             }
             let next = result.ctrls.into_iter().find_map(|Control(kind, raw)| match kind {
@@ -193,7 +241,8 @@ impl Directory {
             });
             match next {
                 Some(next) if !next.is_empty() => cookie = next,
-                _ => return Ok(Some(found)),
+                // Somebody must be there: else this is not the directory, or not for us to read.
+                _ => return Ok((count > 0).then_some(found)),
             }
         }
     }

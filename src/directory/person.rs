@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ldap3::SearchEntry;
+use ldap3::{SearchEntry, ldap_escape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,20 @@ pub struct Person {
 }
 
 impl Person {
+    /// A login that nobody has, to ask whether somebody answers.
+    pub fn nobody() -> Self {
+        Self {
+            id: String::new(),
+            login: "sealwright-check".to_owned(),
+            dn: "cn=sealwright-check".to_owned(),
+            name: String::new(),
+            mail: None,
+            employee_number: None,
+            upn: None,
+            object_sid: None,
+        }
+    }
+
     /// Whether two entries are one human: the same identifier, or the same number of an employee with two accounts.
     pub fn is_same_human(&self, other: &Self) -> bool {
         self.id == other.id || (self.employee_number.is_some() && self.employee_number == other.employee_number)
@@ -74,14 +88,16 @@ pub struct MappingOptions {
     pub employee_number: Option<String>,
     pub upn: Option<String>,
     pub object_sid: Option<String>,
-    /// Says that an account is disabled: by bit 2 of a number (`userAccountControl`, MS-ADTS section 2.2.16), by TRUE, or by a time that
-    /// is not over (`pwdAccountLockedTime` and the like).
+    /// Says that an account is disabled: by bit 2 of a number (`userAccountControl`, MS-ADTS section 2.2.16), by TRUE, or by the time that stands
+    /// for a lock without an end (`pwdAccountLockedTime`). A lock after wrong passwords is none: anybody can bring it about.
     pub disabled: Option<String>,
 }
 
 /// Names of the directory's attributes.
 #[derive(Clone, Debug)]
 pub struct Mapping {
+    /// Active Directory's `objectGUID`.
+    has_binary_id: bool,
     id: String,
     login: String,
     name: String,
@@ -108,6 +124,7 @@ impl Mapping {
             (None, Kind::ActiveDirectory) => active_directory.to_owned(),
         };
         Self {
+            has_binary_id: kind == Kind::ActiveDirectory,
             id: or(&options.id, "entryUUID", "objectGUID"),
             login: or(&options.login, "uid", "sAMAccountName"),
             name: or(&options.name, "cn", "displayName"),
@@ -120,17 +137,27 @@ impl Mapping {
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        let Self { id, login, name, mail, employee_number, upn, object_sid, disabled } = self;
+        let Self { id, login, name, mail, employee_number, upn, object_sid, disabled, has_binary_id: _ } = self;
         [id, login, name, mail, employee_number, upn, object_sid, disabled].into_iter().cloned().collect()
+    }
+
+    /// The part of a filter that finds the entry with an id.
+    pub(super) fn id_filter(&self, id: &str) -> String {
+        let value = match (self.has_binary_id, uuid::Uuid::parse_str(id)) {
+            (true, Ok(id)) => id.to_bytes_le().iter().map(|byte| format!("\\{byte:02x}")).collect(),
+            _ => ldap_escape(id).into_owned(),
+        };
+        format!("({}={value})", self.id)
     }
 
     pub(super) fn id(&self, entry: &SearchEntry) -> Option<String> {
         identifier(entry, &self.id)
     }
 
-    /// The first login of an entry.
-    pub(super) fn login(&self, entry: &SearchEntry) -> Option<String> {
-        text(entry, &self.login)
+    /// The logins of an entry, in the one spelling that the sign-in has.
+    pub(super) fn logins(&self, entry: &SearchEntry) -> Vec<String> {
+        let values = values(entry, &self.login).into_iter().filter_map(|value| String::from_utf8(value).ok());
+        values.map(|login| login.to_ascii_lowercase()).collect()
     }
 
     /// Reads the entry of a login.
@@ -166,11 +193,13 @@ impl Mapping {
     }
 }
 
-/// Bit 2 of a number, TRUE, or any time but zero: OpenLDAP's password policy writes when an account was locked.
+/// `000001010000Z`: locked until an administrator says otherwise (draft-behera-ldap-password-policy section 5.3.3).
+const LOCKED_FOR_GOOD: &str = "000001010000Z";
+
 fn is_disabled(value: &str) -> bool {
     match value.parse::<u32>() {
         Ok(flags) => flags & 2 != 0,
-        Err(_) => !value.eq_ignore_ascii_case("false") && value != "0",
+        Err(_) => value.eq_ignore_ascii_case("true") || value == LOCKED_FOR_GOOD,
     }
 }
 

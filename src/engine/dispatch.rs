@@ -83,7 +83,14 @@ async fn look(engine: &Engine) -> Result<(), EngineError> {
     }
     if work::is_pending(engine.store().read()).await? {
         for row in claim(engine).await? {
-            let stored = instances::find(engine.store().read(), row.instance).await?.ok_or(EngineError::NotFound)?;
+            let stored = match instances::find(engine.store().read(), row.instance).await {
+                Ok(Some(stored)) => stored,
+                // Its lease runs out, and it is tried again; the others go on.
+                other => {
+                    tracing::error!(instance = %row.instance, error = ?other.err(), "an instance cannot be read");
+                    continue;
+                }
+            };
             let call = Call {
                 instance: stored.instance,
                 root: stored.root,

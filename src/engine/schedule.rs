@@ -1,14 +1,16 @@
 //! What the clock starts: workflows that say `every`.
 
+use sealwright_workflow::instance::Status;
 use serde_json::Map;
 
 use super::idempotency::Key;
 use super::verbs::Caller;
 use super::{Engine, EngineError};
-use crate::store::instances::{self, Filter};
+use crate::store::instances::{self, Filter, Listed};
 
 impl Engine {
-    /// Starts what is due: as long after the last one as its `every` says, and when none is under way. Of several nodes one starts it.
+    /// Starts what is due: as long after the last one as its `every` says, and when none is under way; one that stands still holds up no other.
+    /// Of several nodes one starts it.
     ///
     /// # Errors
     /// [`EngineError`]; the others are started all the same the next time.
@@ -27,11 +29,15 @@ impl Engine {
             let last = instances::list(self.store().read(), &filter, 1).await?.pop();
             // A clock that was set back does not stop it for long.
             let is_over = |started_at: i64| (now - started_at).abs() >= every;
-            if last.is_none_or(|last| !last.is_open() && is_over(last.started_at)) {
+            if last.is_none_or(|last| !is_running(&last) && is_over(last.started_at)) {
                 let key = format!("{name} {}", now / every);
                 self.start(clock, name, Map::new(), Some(Key { digest: key.clone(), key })).await?;
             }
         }
         Ok(())
     }
+}
+
+fn is_running(last: &Listed) -> bool {
+    last.status == Status::Running.as_str()
 }

@@ -264,8 +264,16 @@ impl Engine {
     /// [`EngineError::NotFound`] for what is not there or not this caller's to see.
     pub async fn view(&self, caller: &Caller, id: Uuid) -> Result<View, EngineError> {
         let reader = self.store().read();
-        let tree = instances::tree(reader, id).await?;
-        let stored = tree.iter().find(|part| part.instance.id == id).cloned().ok_or(EngineError::NotFound)?;
+        let mut tree = instances::tree(reader, id).await?;
+        let stored = match tree.iter().find(|part| part.instance.id == id) {
+            Some(stored) => stored.clone(),
+            // A tree is shown up to a limit; each of its parts can be seen all the same.
+            None => {
+                let stored = instances::find(reader, id).await?.ok_or(EngineError::NotFound)?;
+                tree.push(stored.clone());
+                stored
+            }
+        };
         let definition = self.definitions().of(&stored.instance.workflow, stored.instance.version)?;
         let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
         let root_definition = self.definitions().of(&root.instance.workflow, root.instance.version)?;
@@ -294,6 +302,11 @@ impl Engine {
     /// Whether the caller sees what is others'.
     pub fn sees_others(&self, caller: &Caller) -> bool {
         self.definitions().all().any(|definition| sees_others(definition, &caller.actor))
+    }
+
+    /// Whether the caller sees what others' instances of one workflow are about.
+    pub fn sees_others_of(&self, caller: &Caller, workflow: &str) -> bool {
+        self.definitions().current(workflow).is_some_and(|definition| sees_others(definition, &caller.actor))
     }
 
     /// The questions that wait for the caller's role.

@@ -39,3 +39,15 @@ pub struct Departure {
     pub action: DepartureAction,
     pub reason: Reason,
 }
+
+impl DepartureKind {
+    /// Why certificates are revoked then.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Gone => Reason::CessationOfOperation,
+            Self::Disabled => Reason::PrivilegeWithdrawn,
+            Self::Moved => Reason::AffiliationChanged,
+            Self::Back => Reason::Unspecified,
+        }
+    }
+}

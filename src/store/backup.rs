@@ -37,6 +37,8 @@ pub fn kind(url: &str) -> &'static str {
 pub async fn copy(url: &str, password: Option<Zeroizing<String>>, to: &Path) -> Result<(), CopyError> {
     match url.strip_prefix("sqlite:") {
         Some(path) => {
+            // Opening a file that is not there would make it.
+            tokio::fs::metadata(path).await?;
             let connection = sqlite(Path::new(path), 1).await?;
             let to = to.display().to_string();
             let vacuum = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [to.into()]);
@@ -54,7 +56,8 @@ pub async fn copy(url: &str, password: Option<Zeroizing<String>>, to: &Path) -> 
 pub async fn restore(url: &str, password: Option<Zeroizing<String>>, from: &Path) -> Result<(), CopyError> {
     match url.strip_prefix("sqlite:") {
         Some(path) => {
-            if Path::new(path).exists() {
+            // What a lost database left behind would be taken for a part of this one.
+            if ["", "-wal", "-shm", "-journal"].iter().any(|end| Path::new(&format!("{path}{end}")).exists()) {
                 return Err(CopyError::NotEmpty);
             }
             tokio::fs::copy(from, path).await?;

@@ -14,6 +14,11 @@ pub async fn settle(tx: &Tx, name: &str, person: &str) -> Result<u64, StoreError
     if known.is_some_and(|row| row.person == person) {
         return Ok(0);
     }
+    follow(tx, name, person).await
+}
+
+/// The same, also when the login is known as theirs: what was begun under another one may have come since.
+pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<u64, StoreError> {
     // What the person was called before is nobody's now.
     login::Entity::delete_many()
         .filter(login::Column::Tenant.eq(tx.tenant()))

@@ -16,7 +16,7 @@ use crate::store::certificates::{self, CertificateRow};
 /// How many are shown.
 const MOST: u64 = 50;
 /// The workflow that a button beside a certificate starts.
-const REVOKE: &str = "revoke-certificate";
+pub const REVOKE: &str = "revoke-certificate";
 
 #[derive(Template)]
 #[template(path = "certificates.html")]
@@ -72,7 +72,7 @@ pub async fn get(
 ) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
     let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/certificates"))) };
-    if !portal.engine.sees_others(&caller) {
+    if !portal.engine.sees_others_of(&caller, REVOKE) {
         return Err(EngineError::Forbidden.into());
     }
     let wanted = query.into_inner().wanted;

@@ -3,7 +3,7 @@
 //! To add a page: `web/<page>.rs` with a handler, `templates/<page>.html`, one line in [`routes`]. A handler reads, calls one verb of
 //! the engine, and answers with a page or a redirect; it never changes state itself.
 
-mod certificates;
+pub mod certificates;
 mod credentials;
 mod error;
 mod events;
@@ -49,8 +49,8 @@ pub struct Frame {
     pub csrf: String,
     /// What can be started in this role by a link of its own: path and title.
     pub links: Vec<(String, String)>,
-    /// The role looks after what is others'.
-    pub sees_others: bool,
+    /// The role looks after others' certificates.
+    pub sees_certificates: bool,
     /// Deep links hide the menu.
     pub menu: bool,
     /// A page that changes by itself asks the server again.

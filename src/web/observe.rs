@@ -58,7 +58,11 @@ pub async fn observe(
     let (status, duration) = (response.status().as_u16(), started.elapsed().as_millis());
     // By the route's pattern: what people type must not become a series of figures.
     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
-    let labels = [("method", method.as_str().to_owned()), ("route", route), ("status", status.to_string())];
+    let method_label = match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let labels = [("method", method_label), ("route", route), ("status", status.to_string())];
     metrics::histogram!("sealwright_request_seconds", &labels).record(started.elapsed().as_secs_f64());
     tracing::info!(request = id, %method, path, status, duration, "request");
     Ok(response)

@@ -51,7 +51,7 @@ pub async fn post(
 ) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
     visitor.check_csrf(&form.csrf)?;
-    let granted = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
+    let (granted, person) = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
         PageError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Your roles cannot be looked up now",
@@ -76,7 +76,9 @@ pub async fn post(
         ));
     }
     let event = Event::RoleGranted { role: form.role.clone() };
-    let stored = portal.sessions.set_role(&visitor.session.id, Some(&form.role), &origin, Some(event)).await;
+    // Whoever has the login now has what is theirs, and nothing of whoever had it before.
+    let person = person.as_deref().map(|person| (visitor.session.login.as_str(), person));
+    let stored = portal.sessions.set_role(&visitor.session.id, Some(&form.role), person, &origin, Some(event)).await;
     stored.map_err(|error| PageError::internal(&error))?;
     Ok(visitor.finish(see_other(&local(&form.to))))
 }

@@ -8,6 +8,7 @@ use sealwright_workflow::definition::Definition;
 use sealwright_workflow::instance::Actor;
 
 use super::Frame;
+use super::certificates::REVOKE;
 use super::error::PageError;
 use super::observe::request_id;
 use crate::audit::{Event, Origin};
@@ -78,7 +79,7 @@ impl Visitor {
             Recheck::Lost => (None, Some(Event::RoleLost { role })),
             Recheck::Unanswered => return Ok(()),
         };
-        let stored = portal.sessions.set_role(&self.session.id, role.as_deref(), &self.origin(), event).await;
+        let stored = portal.sessions.set_role(&self.session.id, role.as_deref(), None, &self.origin(), event).await;
         stored.map_err(|error| PageError::internal(&error))?;
         self.session.role = role;
         Ok(())
@@ -124,7 +125,7 @@ impl Visitor {
             role: self.session.role.as_deref().map(Roles::title).unwrap_or_default().to_owned(),
             csrf: self.session.csrf.clone(),
             links: portal.engine.definitions().all().filter_map(linked).collect(),
-            sees_others: self.caller().is_some_and(|caller| portal.engine.sees_others(&caller)),
+            sees_certificates: self.caller().is_some_and(|caller| portal.engine.sees_others_of(&caller, REVOKE)),
             menu: true,
             refresh: None,
         }

@@ -388,6 +388,7 @@ fn every_fail_point_is_one_that_something_is_killed_at() {
         ("pki.issue-crl", include_str!("crashes.rs")),
         ("directory.compare-people", include_str!("people.rs")),
         ("directory.unpublish-certificates", include_str!("people.rs")),
+        ("directory.recheck-departure", include_str!("people.rs")),
     ];
     for (point, test) in elsewhere {
         assert!(

@@ -75,11 +75,15 @@ async fn people_that_the_directory_does_not_know_for_certain_are_told_so(databas
 /// Down when the person is looked up; the portal is killed when it is about to try again.
 async fn a_directory_that_was_down_is_asked_again(database: Database) {
     let (mut test, mut slapd, _folder) = start(database).await;
+    let (browser, csrf) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
     slapd.stop();
     test.world.kill_portal().await.expect("killed");
     let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "engine.timer".to_owned())];
     test.world.restart_portal(&killed).await.expect("restarted");
-    let mut begun = test.alice().await;
+    // Nobody is given a role by a directory that does not answer; who has one keeps it for a while.
+    let refused = journey::sign_in(&test.world, "carl", "user").await.err().expect("refused").to_string();
+    assert!(refused.contains("503"), "{refused}");
+    let mut begun = journey::begin_as(&test.world, browser, csrf).await.expect("begun");
     // The page says what happens while it waits.
     shows(&mut begun, "Looking you up in the directory").await;
     test.until_portal_ends().await;
@@ -92,8 +96,9 @@ async fn a_directory_that_was_down_is_asked_again(database: Database) {
 
 async fn what_stands_still_is_sent_on_by_an_operator(database: Database) {
     let (test, mut slapd, _folder) = start(database).await;
+    let (browser, csrf) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
     slapd.stop();
-    let mut begun = test.alice().await;
+    let mut begun = journey::begin_as(&test.world, browser, csrf).await.expect("begun");
     let page = shows(&mut begun, "This cannot go on by itself. It is on the operators").await;
     assert!(!page.contains("Try again"), "{page}");
     // Alice has no right to repair.

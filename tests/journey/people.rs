@@ -125,6 +125,9 @@ async fn a_portal_that_is_killed_while_people_are_settled_goes_on(database: Data
     let (_, started) = carl.post("/api/v1/instances", "{\"workflow\":\"synchronize-people\"}").await;
     let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
     test.until_portal_ends().await;
+    let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "directory.recheck-departure".to_owned())];
+    test.world.restart_portal(&killed).await.expect("restarted");
+    test.until_portal_ends().await;
     let killed = [("SEALWRIGHT_FAIL_POINT".to_owned(), "directory.unpublish-certificates".to_owned())];
     test.world.restart_portal(&killed).await.expect("restarted");
     test.until_portal_ends().await;

@@ -89,7 +89,7 @@ async fn the_agent_waits_for_cards_and_codes(database: Database) {
     assert!(line.contains(&test.world.readers[0]), "{line}");
     // A code that is none is said to be so, and the next one is waited for.
     agent.answer("AAAA-AAAA\n").await.expect("typed");
-    until(&mut agent, &mut begun, "code").await;
+    until(&mut agent, &mut begun, "Nothing more is done with this code.").await;
     let code = journey::offer(&mut begun).await.expect("a code");
     agent.answer(&format!("\n{code}\n")).await.expect("typed");
     until(&mut agent, &mut begun, "Now confirm the number on the page.").await;

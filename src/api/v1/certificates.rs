@@ -11,6 +11,7 @@ use super::views::time;
 use crate::engine::EngineError;
 use crate::portal::Portal;
 use crate::store::certificates::{self, CertificateRow};
+use crate::web::certificates::REVOKE;
 
 /// Certificates in one answer, at most.
 const MOST: u64 = 200;
@@ -81,7 +82,7 @@ pub async fn list(
     let login = &client.caller.actor.person.login;
     let wanted = query.into_inner().wanted;
     let reader = portal.store.read();
-    let rows = match portal.engine.sees_others(&client.caller) {
+    let rows = match portal.engine.sees_others_of(&client.caller, REVOKE) {
         true => certificates::search(reader, wanted.as_deref(), MOST).await,
         false => certificates::of_owner(reader, login).await,
     };
