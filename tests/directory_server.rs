@@ -186,7 +186,7 @@ async fn everybody_is_read_page_by_page() {
     let id = alice.id.clone();
     let alice =
         Present { id: alice.id.clone(), logins: vec!["alice".to_owned()], person: Some(alice), disabled: false };
-    assert_eq!(only, [alice.clone()]);
+    assert_eq!(only, std::slice::from_ref(&alice));
     assert_eq!(directory.find_by_id(&id).await, Ok(Some(alice)));
     assert_eq!(directory.find_by_id("*").await, Ok(None));
 }
