@@ -91,9 +91,14 @@ async fn what_is_no_request_is_refused_in_words(database: Database) {
         assert_eq!(alice.post("/api/v1/instances", &body).await.0, 404, "{workflow}");
     }
     // Only another workflow starts this one, and this one is not a user's.
-    for workflow in ["revoke-certificate", "issue-crl"] {
+    for workflow in ["certify-slot", "issue-crl"] {
         let body = json!({ "workflow": workflow }).to_string();
         assert_eq!(alice.post("/api/v1/instances", &body).await.0, 403, "{workflow}");
+    }
+    // What it is about must be named, by an id.
+    for data in [json!({}), json!({ "certificate": "no-id" }), json!({ "certificate": 1 }), json!({ "reason": "x" })] {
+        let body = json!({ "workflow": "revoke-certificate", "data": data }).to_string();
+        assert_eq!(alice.post("/api/v1/instances", &body).await.0, 400, "{body}");
     }
     // What the workflow finds out itself is not taken from outside.
     for data in [json!({ "slots": [] }), json!({ "person": { "id": "bob" } }), json!({ "card": null })] {

@@ -68,6 +68,19 @@ async fn a_person_personalizes_a_card_in_the_browser(database: Database) {
     let rows = chromium.run("return document.querySelectorAll('tbody tr').length").await;
     assert_eq!(rows, 3);
     chromium.pictures(&pictures, "08-credentials").await;
+    // One of them is revoked, as its owner does it.
+    chromium.click("form[action='/start/revoke-certificate'] button").await;
+    chromium.until("return document.querySelector('select[name=field_reason]') !== null").await;
+    chromium.pictures(&pictures, "10-revoke").await;
+    chromium.run("document.querySelector('select[name=field_reason]').value = 'key-compromise'").await;
+    chromium.click("form:has(select[name=field_reason]) button").await;
+    chromium.until("return document.querySelector('[role=status]')?.innerText == 'The certificate is revoked.'").await;
+    chromium.pictures(&pictures, "11-revoked").await;
+    enter(&chromium, &test, "rita", "ra-operator").await;
+    chromium.open(&format!("{base}/certificates")).await;
+    let page = chromium.run("return document.body.innerText").await;
+    assert_eq!(chromium.run("return document.querySelectorAll('tbody tr').length").await, 2, "{page}");
+    chromium.pictures(&pictures, "12-certificates").await;
     chromium.open(&format!("{base}/nowhere/at/all")).await;
     chromium.pictures(&pictures, "09-error").await;
     // Nothing is fetched from anywhere else.
@@ -82,10 +95,15 @@ async fn enter(chromium: &Chromium, test: &TestWorld, person: &str, role: &str) 
     let base = format!("http://{}", test.world.proxy);
     chromium.open(&format!("{base}/demo")).await;
     chromium.click(&format!("form:has(input[value={person}]) button")).await;
-    chromium.until("return document.querySelector('h1') !== null").await;
+    // Until then it is somebody else's browser.
+    let who = format!("return (document.querySelector('.who')?.textContent ?? '').startsWith('{person}')");
+    chromium.until(&who).await;
     chromium.open(&format!("{base}/role")).await;
     chromium.click(&format!("form:has(input[name=role][value={role}]) button")).await;
-    chromium.until("return document.querySelector('h1') !== null").await;
+    // The page of roles has a headline too: it must have gone.
+    chromium
+        .until("return (document.querySelector('h1')?.innerText ?? 'Choose your role') != 'Choose your role'")
+        .await;
 }
 
 async fn what_goes_wrong_is_said_in_plain_words(database: Database) {
