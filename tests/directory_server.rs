@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sealwright::directory::{
-    Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Present,
+    Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Person, Present,
     Published,
 };
 
@@ -29,6 +29,14 @@ fn directory(slapd: &Slapd, ca_file: &Path) -> Directory {
     Directory::new(&options).expect("a directory")
 }
 
+/// Somebody whom the directory knows.
+async fn found(directory: &Directory, login: &str, require: &[Attribute]) -> Person {
+    match directory.find(login, require).await {
+        Ok(Lookup::Found(person)) => person,
+        other => panic!("{login}: {other:?}"),
+    }
+}
+
 const ALL: [Attribute; 4] = [Attribute::Mail, Attribute::EmployeeNumber, Attribute::Upn, Attribute::ObjectSid];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +44,7 @@ async fn people_are_found_missed_doubled_and_incomplete() {
     let folder = tempfile::tempdir().expect("a folder");
     let slapd = Slapd::start(folder.path()).await;
     let directory = directory(&slapd, &slapd.ca_file);
-    let Lookup::Found(alice) = directory.find("alice", &ALL).await.expect("an answer") else { panic!("not found") };
+    let alice = found(&directory, "alice", &ALL).await;
     assert_eq!(alice.name, "Alice (Ops) *, O'Neil; \"x\"");
     assert_eq!(alice.object_sid.as_deref(), Some("S-1-5-21-1-2-3-1104"));
     assert_eq!(alice.upn.as_deref(), Some("alice@corp.example.test"));
@@ -57,7 +65,7 @@ async fn certificates_are_published_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let slapd = Slapd::start(folder.path()).await;
     let directory = directory(&slapd, &slapd.ca_file);
-    let Lookup::Found(alice) = directory.find("alice", &[]).await.expect("an answer") else { panic!("not found") };
+    let alice = found(&directory, "alice", &[]).await;
     let key = rcgen::generate_simple_self_signed(vec!["alice".to_owned()]).expect("a certificate");
     let certificate = key.cert.der().to_vec();
     assert_eq!(directory.publish(&alice, std::slice::from_ref(&certificate)).await, Ok(Published::Changed));
@@ -181,7 +189,7 @@ async fn everybody_is_read_page_by_page() {
     let directory = Directory::new(&reader(&slapd)).expect("a directory");
     let everybody = directory.everybody(&|_| true).await.expect("everybody");
     assert_eq!(everybody.len(), 1_100 + 6);
-    let Ok(Lookup::Found(alice)) = directory.find("alice", &[]).await else { panic!("not found") };
+    let alice = found(&directory, "alice", &[]).await;
     let only = directory.everybody(&|id| id == alice.id).await.expect("everybody");
     let id = alice.id.clone();
     let alice =
@@ -288,7 +296,7 @@ async fn people_are_read_as_active_directory_keeps_them() {
     slapd.add(&person("joe", 66048, "AgECAwQFBgcICQoLDA0ODw=="));
     let options = DirectoryOptions { kind: Kind::ActiveDirectory, ..options(&slapd) };
     let directory = Directory::new(&options).expect("a directory");
-    let Ok(Lookup::Found(jane)) = directory.find("jane", &ALL).await else { panic!("not found") };
+    let jane = found(&directory, "jane", &ALL).await;
     assert_eq!(jane.id, "03020100-0504-0706-0809-0a0b0c0d0e0f");
     assert_eq!((jane.name.as_str(), jane.employee_number.as_deref()), ("Doe, jane", Some("4711")));
     assert_eq!(jane.object_sid.as_deref(), Some("S-1-5-21-1-2-3-1104"));

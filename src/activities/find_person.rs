@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rooms;
+use super::{DIRECTORY_FAILURES, Rooms};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Attribute, Directory, Lookup, Person};
@@ -42,7 +42,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for FindPerson {
     const NAME: &'static str = "directory.find-person";
-    const FAILURES: &'static [&'static str] = &["unavailable", "timeout"];
+    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;
@@ -55,8 +55,7 @@ impl Activity for FindPerson {
 
     async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Lookup, Failure> {
         fail_point!("directory.find-person");
-        let found = self.directory.find(&plan.login, &plan.require).await;
-        found.map_err(|error| Failure::Retry { class: error.class() })
+        Ok(self.directory.find(&plan.login, &plan.require).await?)
     }
 
     async fn record(&self, tx: &Tx, call: &Call, _: Parameters, found: &Lookup) -> Result<Outcome, Failure> {

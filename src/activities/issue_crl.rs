@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_pki::revocation::{self, Revoked};
+use sealwright_pki::revocation::{self, RevocationReason, Revoked};
 use sealwright_pki::signer::SignError;
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -12,7 +12,7 @@ use crate::audit;
 use crate::clock::{milliseconds, moment};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Issuance, revocation_reason, serial_bytes};
+use crate::issuance::{Issuance, serial_bytes};
 use crate::store::certificates::RevocationListRow;
 use crate::store::{Access, Store, Tx, certificates};
 
@@ -80,7 +80,7 @@ impl Activity for IssueCrl {
             .map(|row| Revoked {
                 serial: serial_bytes(&row.serial),
                 at: moment(row.revoked_at.unwrap_or(at)),
-                reason: revocation_reason(row.reason.as_deref().unwrap_or_default()),
+                reason: RevocationReason::from_word(row.reason.as_deref().unwrap_or_default()),
             })
             .collect();
         let now = call.now;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Rooms, id};
+use super::{DIRECTORY_FAILURES, Rooms, id};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Person, Published};
@@ -41,7 +41,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for PublishCertificates {
     const NAME: &'static str = "directory.publish-certificates";
-    const FAILURES: &'static [&'static str] = &["unavailable", "timeout"];
+    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;
@@ -60,8 +60,7 @@ impl Activity for PublishCertificates {
             let der = row.and_then(|row| row.certificate).ok_or(Failure::Fail { class: "certificate" })?;
             ders.push(der);
         }
-        let published = self.directory.publish(&plan.person, &ders).await;
-        published.map_err(|error| Failure::Retry { class: error.class() })
+        Ok(self.directory.publish(&plan.person, &ders).await?)
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Parameters, published: &Published) -> Result<Outcome, Failure> {

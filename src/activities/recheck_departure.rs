@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rooms;
+use super::{DIRECTORY_FAILURES, Rooms};
 use crate::directory::Directory;
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
@@ -37,7 +37,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for RecheckDeparture {
     const NAME: &'static str = "directory.recheck-departure";
-    const FAILURES: &'static [&'static str] = &["unavailable", "timeout", "partial"];
+    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;
@@ -50,8 +50,7 @@ impl Activity for RecheckDeparture {
 
     async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Outcome, Failure> {
         fail_point!("directory.recheck-departure");
-        let found = self.directory.find_by_id(&plan.departure.person).await;
-        let found = found.map_err(|error| Failure::Retry { class: error.class() })?;
+        let found = self.directory.find_by_id(&plan.departure.person).await?;
         let is_as_found = matches!(
             (plan.departure.kind, found.map(|present| present.disabled)),
             (DepartureKind::Gone, None)

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 
-use super::id;
-use crate::audit;
+use super::{certificates as records, id};
+use crate::audit::Event;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::{Certificate, Reason};
@@ -42,13 +42,9 @@ impl LocalActivity for RevokeCertificate {
         if !certificates::revoke(tx, certificate, reason, at).await? {
             return Ok(Outcome::AlreadyRevoked);
         }
-        let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
-        let event = audit::Event::CertificateRevoked {
-            authority: row.authority,
-            serial: row.serial,
-            reason: reason.to_owned(),
-        };
-        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+        let reason = reason.to_owned();
+        let event = |authority, serial| Event::CertificateRevoked { authority, serial, reason };
+        records::note(tx, call, certificate, event).await?;
         Ok(Outcome::Revoked)
     }
 }

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id;
-use crate::audit;
+use super::{certificates as records, id};
+use crate::audit::Event;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::Certificate;
@@ -36,9 +36,8 @@ impl LocalActivity for SuspendCertificates {
         for certificate in &parameters.certificates {
             let certificate = id(&certificate.id)?;
             if certificates::suspend(tx, certificate, at).await? {
-                let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
-                let event = audit::Event::CertificateSuspended { authority: row.authority, serial: row.serial };
-                audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+                let event = |authority, serial| Event::CertificateSuspended { authority, serial };
+                records::note(tx, call, certificate, event).await?;
             }
         }
         Ok(Suspended::Suspended)
@@ -64,9 +63,8 @@ impl LocalActivity for ReinstateCertificates {
         for certificate in &parameters.certificates {
             let certificate = id(&certificate.id)?;
             if certificates::reinstate(tx, certificate).await? {
-                let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
-                let event = audit::Event::CertificateReinstated { authority: row.authority, serial: row.serial };
-                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
+                let event = |authority, serial| Event::CertificateReinstated { authority, serial };
+                records::note(tx, call, certificate, event).await?;
             }
         }
         Ok(Reinstated::Reinstated)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Rooms, id};
+use super::{DIRECTORY_FAILURES, Rooms, id};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Published};
@@ -41,7 +41,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for UnpublishCertificates {
     const NAME: &'static str = "directory.unpublish-certificates";
-    const FAILURES: &'static [&'static str] = &["unavailable", "timeout", "partial"];
+    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;
@@ -59,11 +59,10 @@ impl Activity for UnpublishCertificates {
             let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;
             let row = row.ok_or(Failure::Fail { class: "certificate" })?;
             let Some(der) = row.certificate else { continue };
-            let retry = |error: crate::directory::DirectoryError| Failure::Retry { class: error.class() };
             // By the id: whoever has the login now need not be who had the certificate.
-            let present = self.directory.find_by_id(&row.person).await.map_err(retry)?;
+            let present = self.directory.find_by_id(&row.person).await?;
             let Some(person) = present.and_then(|present| present.person) else { continue };
-            match self.directory.unpublish(&person, &[der]).await.map_err(retry)? {
+            match self.directory.unpublish(&person, &[der]).await? {
                 Published::AsBefore => {}
                 Published::Changed => all = Published::Changed,
                 Published::Refused => return Ok(Published::Refused),

@@ -33,9 +33,12 @@ pub enum RoleOptions {
 }
 
 /// What a handler says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    Granted,
+    Granted {
+        /// The id of who has the login now; none for an entry that cannot be read.
+        person: Option<String>,
+    },
     Refused,
     /// The directory does not know the person, knows two, or has disabled the account.
     NotKnown,
@@ -96,20 +99,20 @@ impl Roles {
         Ok(Self { handlers, directory, unanswered_at: Arc::default() })
     }
 
-    /// Whether this person may act in this role now, and the id of the person.
+    /// Whether this person may act in this role now.
     ///
     /// # Errors
     /// [`RoleError`] when it cannot be found out: then the role is not granted.
-    pub async fn grants(&self, role: &str, login: &str) -> Result<(Grant, Option<String>), RoleError> {
-        let Some(handler) = self.handlers.get(role) else { return Ok((Grant::Refused, None)) };
+    pub async fn grants(&self, role: &str, login: &str) -> Result<Grant, RoleError> {
+        let Some(handler) = self.handlers.get(role) else { return Ok(Grant::Refused) };
         let person = match self.directory.find(login, &[]).await? {
             Lookup::Found(person) => Some(person),
             // One entry that lacks something: whose it is, is not known.
             Lookup::Incomplete { .. } => None,
-            Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => return Ok((Grant::NotKnown, None)),
+            Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => return Ok(Grant::NotKnown),
         };
         let granted = self.asks(handler, login, person.as_ref()).await?;
-        Ok((if granted { Grant::Granted } else { Grant::Refused }, person.map(|person| person.id)))
+        Ok(if granted { Grant::Granted { person: person.map(|person| person.id) } } else { Grant::Refused })
     }
 
     /// What the handler of a role says, whoever asks.
@@ -143,8 +146,8 @@ impl Roles {
             return kept;
         }
         match self.grants(role, login).await {
-            Ok((Grant::Granted, _)) => Recheck::Granted,
-            Ok((Grant::Refused | Grant::NotKnown, _)) => Recheck::Lost,
+            Ok(Grant::Granted { .. }) => Recheck::Granted,
+            Ok(Grant::Refused | Grant::NotKnown) => Recheck::Lost,
             Err(error) => {
                 tracing::warn!(role, %error, "a role cannot be asked for again");
                 self.unanswered_at.store(now, Ordering::Relaxed);

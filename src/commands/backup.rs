@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use data_encoding::HEXLOWER;
+use sealwright_pki::revocation::RevocationReason;
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use x509_parser::prelude::FromDer;
@@ -19,7 +20,7 @@ use crate::audit::{self, Event, Heads, Origin};
 use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock, moment};
 use crate::config::Configuration;
-use crate::issuance::{self, AuthorityOptions};
+use crate::issuance::AuthorityOptions;
 use crate::portal::open_store;
 use crate::random;
 use crate::store::certificates::{CertificateRow, RevocationListRow, Status};
@@ -181,7 +182,7 @@ struct LastList {
     this_update: i64,
     next_update: i64,
     /// Serial number (hexadecimal), moment and reason.
-    revoked: Vec<(String, i64, &'static str)>,
+    revoked: Vec<(String, i64, RevocationReason)>,
 }
 
 fn read_list(path: &Path, authorities: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<LastList> {
@@ -194,7 +195,8 @@ fn read_list(path: &Path, authorities: &BTreeMap<String, Vec<u8>>) -> anyhow::Re
     };
     let number = list.crl_number().and_then(|number| i64::try_from(number).ok()).context("the list has no number")?;
     let revoked = list.iter_revoked_certificates().map(|entry| {
-        let reason = entry.reason_code().map_or("unspecified", |(_, reason)| issuance::reason_word(reason.0));
+        let reason =
+            entry.reason_code().map_or(RevocationReason::Unspecified, |(_, code)| RevocationReason::from_code(code.0));
         let serial = HEXLOWER.encode(entry.raw_serial());
         (serial.trim_start_matches('0').to_owned(), entry.revocation_date.timestamp() * 1000, reason)
     });
@@ -220,10 +222,12 @@ impl LastList {
         for (serial, revoked_at, reason) in &self.revoked {
             let known = certificates::find_by_serial(tx, &self.authority, serial).await?;
             let changed = match known {
-                Some(row) if *reason == "certificate-hold" => certificates::suspend(tx, row.id, *revoked_at).await?,
-                Some(row) => certificates::revoke(tx, row.id, reason, *revoked_at).await?,
+                Some(row) if *reason == RevocationReason::CertificateHold => {
+                    certificates::suspend(tx, row.id, *revoked_at).await?
+                }
+                Some(row) => certificates::revoke(tx, row.id, reason.as_str(), *revoked_at).await?,
                 None => {
-                    certificates::insert(tx, self.unknown(tx, serial, *revoked_at, reason, at)).await?;
+                    certificates::insert(tx, self.unknown(tx, serial, *revoked_at, *reason, at)).await?;
                     true
                 }
             };
@@ -248,7 +252,7 @@ impl LastList {
     }
 
     /// A certificate that was issued and revoked after the backup: nothing else is known of it.
-    fn unknown(&self, tx: &Tx, serial: &str, revoked_at: i64, reason: &str, at: i64) -> CertificateRow {
+    fn unknown(&self, tx: &Tx, serial: &str, revoked_at: i64, reason: RevocationReason, at: i64) -> CertificateRow {
         CertificateRow {
             tenant: tx.tenant().to_owned(),
             id: random::id(),
@@ -272,7 +276,7 @@ impl LastList {
             step: 0,
             created_at: at,
             revoked_at: Some(revoked_at),
-            reason: Some(reason.to_owned()),
+            reason: Some(reason.as_str().to_owned()),
         }
     }
 }

@@ -169,9 +169,7 @@ async fn keep_house(portal: Portal, stop: CancellationToken) {
         if let Err(error) = refresh_list(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }
-        if let Err(error) = portal.engine.start_due(&clock).await {
-            tracing::error!(%error, "a workflow that is due could not be started");
-        }
+        portal.engine.start_due(&clock).await;
         if tokio::time::timeout(TICK, stop.cancelled()).await.is_ok() {
             return;
         }

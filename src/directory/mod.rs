@@ -177,8 +177,10 @@ impl Directory {
     pub async fn find_by_id(&self, id: &str) -> Result<Option<Present>, DirectoryError> {
         let filter = format!("(&{}{})", self.filter.replace("{login}", "*"), self.mapping.id_filter(id));
         let (entries, result) = self.pool.run(|ldap: Ldap| self.search(ldap, &filter, Vec::new())).await?;
-        match result.rc {
-            0 if result.refs.is_empty() => Ok(entries.first().map(|entry| self.present(id.to_owned(), entry))),
+        match (result.rc, entries.first()) {
+            (0, Some(entry)) => Ok(Some(self.present(id.to_owned(), entry))),
+            // Whoever is not here may be where it refers to.
+            (0, None) if result.refs.is_empty() => Ok(None),
             _ => Err(DirectoryError::Partial),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use sealwright_workflow::definition::{Definition, Kind, Party};
-use sealwright_workflow::instance::{ChildEnd, Effect, Event, Instance, Parent, Person, Status, Waiting};
+use sealwright_workflow::instance::{ChildEnd, Effect, Event, Instance, Parent, Status, Waiting};
 use sealwright_workflow::step::{self, Begin, Step};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -100,7 +100,9 @@ impl<'a> Commit<'a> {
         detail: Option<String>,
     ) -> Result<Vec<Effect>, EngineError> {
         let now = self.engine.clock().now();
-        let Step { instance, effects } = step::step(definition, stored.instance.clone(), event.clone(), now)?;
+        // What the instance waited for did not move it on itself: it is to be taken away.
+        let is_from_elsewhere = matches!(event, Event::TimerFired { .. } | Event::Cancelled { .. });
+        let Step { instance, effects } = step::step(definition, stored.instance.clone(), event, now)?;
         let before = std::mem::replace(&mut stored.instance, instance);
         stored.changed_at = milliseconds(now);
         if !stored.instance.is_open() {
@@ -108,7 +110,9 @@ impl<'a> Commit<'a> {
         }
         stored.revision += 1;
         self.loaded.step(stored);
-        self.drop_waiting(&before, stored, &event).await?;
+        if is_from_elsewhere {
+            self.drop_waiting(&before, stored).await?;
+        }
         self.note_task(definition, stored, before.waiting == Waiting::Person).await?;
         let (of, request) = (&stored.instance, &self.origin.request);
         tracing::info!(instance = %of.id, workflow = of.workflow, state = of.state, event = name, request, "step");
@@ -125,19 +129,15 @@ impl<'a> Commit<'a> {
         Ok(effects)
     }
 
-    /// Takes away what the instance waited for, where it was not that which moved it on.
-    async fn drop_waiting(&self, before: &Instance, stored: &Stored, event: &Event) -> Result<(), EngineError> {
+    /// Takes away what the instance waits for no more.
+    async fn drop_waiting(&self, before: &Instance, stored: &Stored) -> Result<(), EngineError> {
         let of = &stored.instance;
         if before.step == of.step && of.is_open() {
             return Ok(());
         }
-        match (&before.waiting, event) {
-            (Waiting::Activity { .. }, Event::TimerFired { .. } | Event::Cancelled { .. }) => {
-                work::remove(self.tx, of.id).await?;
-            }
-            (Waiting::Condition, Event::TimerFired { .. } | Event::Cancelled { .. }) => {
-                waits::unwatch(self.tx, of.id).await?;
-            }
+        match &before.waiting {
+            Waiting::Activity { .. } => work::remove(self.tx, of.id).await?,
+            Waiting::Condition => waits::unwatch(self.tx, of.id).await?,
             _ => {}
         }
         Ok(())
@@ -422,9 +422,4 @@ impl<'a> Commit<'a> {
             origin: self.origin.clone(),
         }
     }
-}
-
-/// The person that an instance is for, as `owner` and `requester` name it.
-pub(super) fn person(login: &str) -> Person {
-    Person::new(login)
 }

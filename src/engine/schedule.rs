@@ -2,6 +2,7 @@
 
 use sealwright_workflow::instance::Status;
 use serde_json::Map;
+use time::Duration;
 
 use super::idempotency::Key;
 use super::verbs::Caller;
@@ -9,30 +10,33 @@ use super::{Engine, EngineError};
 use crate::store::instances::{self, Filter, Listed};
 
 impl Engine {
-    /// Starts what is due: as long after the last one as its `every` says, and when none is under way; one that stands still holds up no other.
-    /// Of several nodes one starts it.
-    ///
-    /// # Errors
-    /// [`EngineError`]; the others are started all the same the next time.
-    pub async fn start_due(&self, clock: &Caller) -> Result<(), EngineError> {
-        let now = self.clock().now_ms();
+    /// Starts what is due: as long after the last one as its `every` says, and when none is under way; one that stands still or cannot be started
+    /// holds up no other. Of several nodes one starts it.
+    pub async fn start_due(&self, clock: &Caller) {
         for definition in self.definitions().all() {
             let Some(every) = definition.start.every else { continue };
-            let every = i64::try_from(every.whole_milliseconds()).unwrap_or(i64::MAX).max(1);
             let name = &definition.name.text;
-            let filter = Filter {
-                owner: Some(clock.actor.person.login.clone()),
-                workflow: Some(name.clone()),
-                only_roots: true,
-                ..Filter::default()
-            };
-            let last = instances::list(self.store().read(), &filter, 1).await?.pop();
-            // A clock that was set back does not stop it for long.
-            let is_over = |started_at: i64| (now - started_at).abs() >= every;
-            if last.is_none_or(|last| !is_running(&last) && is_over(last.started_at)) {
-                let key = format!("{name} {}", now / every);
-                self.start(clock, name, Map::new(), Some(Key { digest: key.clone(), key })).await?;
+            if let Err(error) = self.start_if_due(clock, name, every).await {
+                tracing::error!(workflow = name, %error, "a workflow that is due could not be started");
             }
+        }
+    }
+
+    async fn start_if_due(&self, clock: &Caller, name: &str, every: Duration) -> Result<(), EngineError> {
+        let now = self.clock().now_ms();
+        let every = i64::try_from(every.whole_milliseconds()).unwrap_or(i64::MAX).max(1);
+        let filter = Filter {
+            owner: Some(clock.actor.person.login.clone()),
+            workflow: Some(name.to_owned()),
+            only_roots: true,
+            ..Filter::default()
+        };
+        let last = instances::list(self.store().read(), &filter, 1).await?.pop();
+        // A clock that was set back does not stop it for long.
+        let is_over = |started_at: i64| (now - started_at).abs() >= every;
+        if last.is_none_or(|last| !is_running(&last) && is_over(last.started_at)) {
+            let key = format!("{name} {}", now / every);
+            self.start(clock, name, Map::new(), Some(Key { digest: key.clone(), key })).await?;
         }
         Ok(())
     }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sealwright_workflow::definition::{Action, Definition, Kind, Party};
-use sealwright_workflow::instance::{Actor, Event, Instance, Status};
+use sealwright_workflow::instance::{Actor, Event, Instance, Person, Status};
 use sealwright_workflow::step::{About, Begin, Rejection};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::arguments::{checked_arguments, find_thing};
-use super::commit::{Commit, person};
+use super::commit::Commit;
 use super::idempotency::{Key, REMEMBERED};
 use super::rights::{
     Operation, Question, asks, may_answer, may_see, may_start, operations, question, questions, sees_others,
@@ -32,7 +32,7 @@ pub struct Caller {
 
 impl Caller {
     pub fn new(login: &str, role: &str, request: &str) -> Self {
-        let actor = Actor { person: person(login), role: role.to_owned() };
+        let actor = Actor { person: Person::new(login), role: role.to_owned() };
         Self { actor, request: request.to_owned() }
     }
 

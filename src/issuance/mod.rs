@@ -11,7 +11,6 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use sealwright_pki::authority::Authority;
 use sealwright_pki::profile::Profile;
-use sealwright_pki::revocation::RevocationReason;
 use sealwright_pki::signer::Signer;
 use serde::{Deserialize, Serialize};
 
@@ -234,32 +233,6 @@ impl Reason {
             Self::CessationOfOperation => "cessation-of-operation",
             Self::PrivilegeWithdrawn => "privilege-withdrawn",
         }
-    }
-}
-
-/// The reason of a database value.
-pub fn revocation_reason(word: &str) -> RevocationReason {
-    match word {
-        "key-compromise" => RevocationReason::KeyCompromise,
-        "affiliation-changed" => RevocationReason::AffiliationChanged,
-        "superseded" => RevocationReason::Superseded,
-        "cessation-of-operation" => RevocationReason::CessationOfOperation,
-        "certificate-hold" => RevocationReason::CertificateHold,
-        "privilege-withdrawn" => RevocationReason::PrivilegeWithdrawn,
-        _ => RevocationReason::Unspecified,
-    }
-}
-
-/// The word of a CRL reason code (RFC 5280 section 5.3.1).
-pub fn reason_word(code: u8) -> &'static str {
-    match code {
-        1 => "key-compromise",
-        3 => "affiliation-changed",
-        4 => "superseded",
-        5 => "cessation-of-operation",
-        6 => "certificate-hold",
-        9 => "privilege-withdrawn",
-        _ => "unspecified",
     }
 }
 

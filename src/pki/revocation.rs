@@ -27,6 +27,34 @@ pub enum RevocationReason {
     CertificateHold,
 }
 
+impl RevocationReason {
+    /// Every reason with its word and the code of its extension.
+    const ALL: [(Self, &'static str, CrlReason); 7] = [
+        (Self::Unspecified, "unspecified", CrlReason::Unspecified),
+        (Self::KeyCompromise, "key-compromise", CrlReason::KeyCompromise),
+        (Self::AffiliationChanged, "affiliation-changed", CrlReason::AffiliationChanged),
+        (Self::Superseded, "superseded", CrlReason::Superseded),
+        (Self::CessationOfOperation, "cessation-of-operation", CrlReason::CessationOfOperation),
+        (Self::PrivilegeWithdrawn, "privilege-withdrawn", CrlReason::PrivilegeWithdrawn),
+        (Self::CertificateHold, "certificate-hold", CrlReason::CertificateHold),
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(reason, ..)| *reason == self).map_or("unspecified", |(_, word, _)| word)
+    }
+
+    /// The reason of a word; of one that is not known, unspecified.
+    pub fn from_word(word: &str) -> Self {
+        Self::ALL.into_iter().find(|(_, known, _)| *known == word).map_or(Self::Unspecified, |(reason, ..)| reason)
+    }
+
+    /// The reason of an extension's code; of one that is not known, unspecified.
+    pub fn from_code(code: u8) -> Self {
+        let is_it = |known: CrlReason| known as u32 == u32::from(code);
+        Self::ALL.into_iter().find(|(.., known)| is_it(*known)).map_or(Self::Unspecified, |(reason, ..)| reason)
+    }
+}
+
 /// One revoked certificate.
 #[derive(Clone, Debug)]
 pub struct Revoked {
@@ -72,16 +100,9 @@ pub fn list(
 }
 
 fn entry(revoked: &Revoked) -> der::Result<RevokedEntry> {
-    let reason = match revoked.reason {
-        // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
-        RevocationReason::Unspecified => None,
-        RevocationReason::KeyCompromise => Some(CrlReason::KeyCompromise),
-        RevocationReason::AffiliationChanged => Some(CrlReason::AffiliationChanged),
-        RevocationReason::Superseded => Some(CrlReason::Superseded),
-        RevocationReason::CessationOfOperation => Some(CrlReason::CessationOfOperation),
-        RevocationReason::PrivilegeWithdrawn => Some(CrlReason::PrivilegeWithdrawn),
-        RevocationReason::CertificateHold => Some(CrlReason::CertificateHold),
-    };
+    // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
+    let known = RevocationReason::ALL.into_iter().find(|(reason, ..)| *reason == revoked.reason);
+    let reason = known.map(|(.., code)| code).filter(|code| *code != CrlReason::Unspecified);
     let extensions = reason.map(|reason| extension(CrlReason::OID, false, &reason)).transpose()?;
     Ok(RevokedEntry {
         serial_number: SerialNumber::new(&revoked.serial)?,

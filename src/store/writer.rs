@@ -1,4 +1,4 @@
-//! SQLite's one writer: several calls per transaction, each in a savepoint, answers after the commit.
+//! SQLite's one writer: several calls per transaction, each in a savepoint unless it comes alone, answers after the commit.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::fail_point;
 /// How many calls share one transaction at most.
 const BATCH: usize = 32;
 
-/// A call: runs in the savepoint it is given; afterwards it is told whether the transaction was committed.
+/// A call: runs in the transaction or savepoint it is given; afterwards it is told whether the transaction was committed.
 type Call = Box<dyn FnOnce(Tx) -> Boxed<Finish> + Send>;
 
-/// What is left of a call once it has run: whether its savepoint is kept, and how to answer.
+/// What is left of a call once it has run: whether what it did is kept, and how to answer.
 struct Finish {
     keep: bool,
     answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,

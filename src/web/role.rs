@@ -51,7 +51,7 @@ pub async fn post(
 ) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
     visitor.check_csrf(&form.csrf)?;
-    let (granted, person) = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
+    let grant = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
         PageError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Your roles cannot be looked up now",
@@ -59,22 +59,21 @@ pub async fn post(
         )
     })?;
     let origin = visitor.origin();
-    if granted != Grant::Granted {
+    let Grant::Granted { person } = grant else {
         let event = Event::RoleRefused { role: form.role.chars().take(64).collect() };
         portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
-        if granted == Grant::NotKnown {
-            return Err(PageError::new(
-                StatusCode::FORBIDDEN,
+        let (title, say) = match grant {
+            Grant::NotKnown => (
                 "The directory does not know you",
                 "The directory does not know you, knows you twice, or your account is disabled. Ask the help desk.",
-            ));
-        }
-        return Err(PageError::new(
-            StatusCode::FORBIDDEN,
-            "Not your role",
-            "You do not have this role. If you should have it, ask the people who keep the portal's roles. You can go on as a user.",
-        ));
-    }
+            ),
+            _ => (
+                "Not your role",
+                "You do not have this role. If you should have it, ask the people who keep the portal's roles. You can go on as a user.",
+            ),
+        };
+        return Err(PageError::new(StatusCode::FORBIDDEN, title, say));
+    };
     let event = Event::RoleGranted { role: form.role.clone() };
     // Whoever has the login now has what is theirs, and nothing of whoever had it before.
     let person = person.as_deref().map(|person| (visitor.session.login.as_str(), person));

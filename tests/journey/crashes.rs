@@ -88,24 +88,30 @@ async fn converse_while(agent: &mut Agent, begun: &mut Begun, mut look: impl Asy
     }
 }
 
+/// One function, on both databases, for each of several values: a module of tests.
+macro_rules! for_each_on_both_databases {
+    ($module:ident, $function:ident, $($name:ident: $value:literal),*) => {
+        mod $module {
+            $(mod $name {
+                use crate::support::Database;
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_sqlite() {
+                    super::super::$function(Database::Sqlite, $value).await;
+                }
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    super::super::$function(Database::Postgres, $value).await;
+                }
+            })*
+        }
+    };
+}
+
 macro_rules! portal_fail_points {
     ($($name:ident: $point:literal),* $(,)?) => {
         /// The points of the portal that the journey passes.
         const PORTAL_POINTS: &[&str] = &[$($point),*];
-        mod portal_killed {
-            use super::*;
-            $(mod $name {
-                use super::*;
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_sqlite() {
-                    portal_killed_at(Database::Sqlite, $point).await;
-                }
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_postgres() {
-                    portal_killed_at(Database::Postgres, $point).await;
-                }
-            })*
-        }
+        for_each_on_both_databases!(portal_killed, portal_killed_at, $($name: $point),*);
     };
 }
 
@@ -178,34 +184,8 @@ macro_rules! agent_fail_points {
     ($($name:ident: $point:literal),* $(,)?) => {
         /// The points of the agent.
         const AGENT_POINTS: &[&str] = &[$($point),*];
-        mod agent_killed {
-            use super::*;
-            $(mod $name {
-                use super::*;
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_sqlite() {
-                    agent_killed_at(Database::Sqlite, $point).await;
-                }
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_postgres() {
-                    agent_killed_at(Database::Postgres, $point).await;
-                }
-            })*
-        }
-        mod card_pulled {
-            use super::*;
-            $(mod $name {
-                use super::*;
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_sqlite() {
-                    card_pulled_at(Database::Sqlite, $point).await;
-                }
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_postgres() {
-                    card_pulled_at(Database::Postgres, $point).await;
-                }
-            })*
-        }
+        for_each_on_both_databases!(agent_killed, agent_killed_at, $($name: $point),*);
+        for_each_on_both_databases!(card_pulled, card_pulled_at, $($name: $point),*);
     };
 }
 
@@ -331,31 +311,14 @@ async fn sign_in_again(test: &TestWorld, begun: &mut Begun) {
     begun.csrf = csrf;
 }
 
-macro_rules! clock_jumps {
-    ($($name:ident: $offset:literal),* $(,)?) => {
-        mod clock_jumps {
-            use super::*;
-            $(mod $name {
-                use super::*;
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_sqlite() {
-                    clock_jumps_by(Database::Sqlite, $offset).await;
-                }
-                #[tokio::test(flavor = "multi_thread")]
-                async fn on_postgres() {
-                    clock_jumps_by(Database::Postgres, $offset).await;
-                }
-            })*
-        }
-    };
-}
-
-clock_jumps! {
+for_each_on_both_databases!(
+    clock_jumps,
+    clock_jumps_by,
     an_hour_on: "+1h",
     an_hour_back: "-1h",
     a_year_on: "+365d",
-    a_year_back: "-365d",
-}
+    a_year_back: "-365d"
+);
 
 /// The points that are named in the sources of a program.
 fn points_of(folder: &str, skip: &[&str]) -> Vec<String> {
@@ -401,9 +364,9 @@ fn every_fail_point_is_one_that_something_is_killed_at() {
         let is_elsewhere = elsewhere.iter().any(|(known, _)| *known == point);
         assert!(killed.contains(&point.as_str()) || is_elsewhere, "nothing is killed at {point}");
     }
-    let elsewhere = include_str!("algorithms.rs");
+    let elsewhere = include_str!("drivers.rs");
     for point in points_of("src/agent", &[]) {
-        let is_elsewhere = elsewhere.contains(&format!("(\"SEALWRIGHT_FAIL_POINT\", \"{point}\")"));
+        let is_elsewhere = elsewhere.contains(&format!("\"{point}\""));
         assert!(AGENT_POINTS.contains(&point.as_str()) || is_elsewhere, "nothing is killed at {point}");
     }
 }

@@ -10,13 +10,11 @@ use super::scope::{Scope, fields_below, person_field};
 use super::sentence::fill;
 use super::{Rejection, Step, unfit};
 use crate::definition::{
-    Action, Argument, ArgumentValue, Call, Definition, EndOutcome, Fork, Kind, Next, Outcomes, Party, Path,
-    RESERVED_ACTIONS, Run, State, Target,
+    Action, Argument, ArgumentValue, Call, Definition, EndOutcome, Kind, Next, Outcomes, Path, RESERVED_ACTIONS, State,
+    Target,
 };
 use crate::guard::{Budget, evaluate, lookup};
-use crate::instance::{
-    Actor, Approval, Cancelling, ChildEnd, Children, Effect, Event, Instance, Status, Timer, Waiting,
-};
+use crate::instance::{Actor, Approval, Cancelling, Effect, Event, Instance, Status, Timer, Waiting};
 
 pub(super) struct Machine<'a> {
     pub definition: &'a Definition,
@@ -109,7 +107,7 @@ impl<'a> Machine<'a> {
         if self.instance.step == step { Ok(()) } else { Err(Rejection::Stale) }
     }
 
-    fn not_expected(&self) -> Rejection {
+    pub(super) fn not_expected(&self) -> Rejection {
         Rejection::NotExpected { state: self.instance.state.clone() }
     }
 
@@ -141,7 +139,7 @@ impl<'a> Machine<'a> {
         Ok(count >= needed(action, &self.instance))
     }
 
-    fn outcome(&self, next: &'a Outcomes, outcome: &str) -> Result<&'a Next, Rejection> {
+    pub(super) fn outcome(&self, next: &'a Outcomes, outcome: &str) -> Result<&'a Next, Rejection> {
         next.get(outcome).ok_or_else(|| Rejection::UnknownOutcome {
             state: self.instance.state.clone(),
             outcome: outcome.to_owned(),
@@ -199,53 +197,6 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn child_ended(&mut self, state: &'a State, index: usize, end: ChildEnd) -> Result<(), Rejection> {
-        let stopping = self.instance.cancelling.is_some();
-        let at_once = match &state.kind {
-            Kind::Run(_) => 1,
-            Kind::Fork(fork) => usize::try_from(fork.at_once).unwrap_or(usize::MAX),
-            _ => return Err(self.not_expected()),
-        };
-        let Waiting::Children(children) = &mut self.instance.waiting else {
-            return Err(self.not_expected());
-        };
-        if index >= children.started || children.ended.contains_key(&index) {
-            return Err(Rejection::Stale);
-        }
-        children.ended.insert(index, end);
-        if children.running() > 0 {
-            return Ok(());
-        }
-        let all_started = children.started == children.arguments.len();
-        if !stopping && !all_started {
-            return self.start_children(state, at_once);
-        }
-        self.join(state)
-    }
-
-    /// Every child that was started has ended.
-    fn join(&mut self, state: &'a State) -> Result<(), Rejection> {
-        let Waiting::Children(children) = self.instance.waiting.clone() else {
-            return Err(self.not_expected());
-        };
-        match &state.kind {
-            Kind::Run(run) => {
-                let end = children.ended.get(&0).ok_or_else(|| unfit("the child is missing"))?;
-                let next = self.outcome(&run.next, end.outcome.as_str())?;
-                self.leave(state, next, &Scope::Child(Value::Object(end.result.clone())))
-            }
-            Kind::Fork(fork) => {
-                let all = children.ended.len() == children.arguments.len()
-                    && children.ended.values().all(|end| end.outcome == EndOutcome::Success);
-                let outcome = if all { "all-succeeded" } else { "not-all-succeeded" };
-                let next = self.outcome(&fork.run.next, outcome)?;
-                let results = children.ended.values().map(|end| Value::Object(end.result.clone())).collect();
-                self.leave(state, next, &Scope::Children(results))
-            }
-            _ => Err(self.not_expected()),
-        }
-    }
-
     fn cancel(&mut self, state: &'a State, to: Option<String>) -> Result<(), Rejection> {
         let is_stuck = self.instance.status == Status::Stuck;
         // What is on its way out already goes on; what has got stuck on it may be told again.
@@ -295,7 +246,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Keeps what the outcome brings and goes on.
-    fn leave(&mut self, state: &'a State, next: &'a Next, scope: &Scope) -> Result<(), Rejection> {
+    pub(super) fn leave(&mut self, state: &'a State, next: &'a Next, scope: &Scope) -> Result<(), Rejection> {
         for (field, path) in &next.keep {
             let value = scope.read(path, self);
             self.instance.data.insert(field.text.clone(), value);
@@ -384,49 +335,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn begin_children(
-        &mut self,
-        state: &'a State,
-        arguments: Vec<Map<String, Value>>,
-        at_once: usize,
-    ) -> Result<(), Rejection> {
-        self.instance.waiting = Waiting::Children(Children { arguments, ..Children::default() });
-        self.start_children(state, at_once)
-    }
-
-    fn start_children(&mut self, state: &'a State, at_once: usize) -> Result<(), Rejection> {
-        let run = match &state.kind {
-            Kind::Run(run) => run,
-            Kind::Fork(fork) => &fork.run,
-            _ => return Err(self.not_expected()),
-        };
-        let role = child_role(run);
-        let Waiting::Children(children) = &mut self.instance.waiting else {
-            return Err(unfit("no children"));
-        };
-        while children.running() < at_once.max(1)
-            && let Some(arguments) = children.arguments.get(children.started)
-        {
-            self.effects.push(Effect::Start {
-                index: children.started,
-                workflow: run.workflow.text.clone(),
-                arguments: arguments.clone(),
-                role: role.clone(),
-            });
-            children.started += 1;
-        }
-        // A fork over an empty list has nothing to wait for.
-        if children.arguments.is_empty() { self.join(state) } else { Ok(()) }
-    }
-
-    fn fork_arguments(&self, fork: &Fork) -> Result<Vec<Map<String, Value>>, Rejection> {
-        let Value::Array(elements) = self.read(&fork.over) else {
-            return Err(unfit(&format!("`{}` is no list", fork.over)));
-        };
-        elements.iter().map(|element| self.arguments(&fork.run.with, Some((&fork.variable.text, element)))).collect()
-    }
-
-    fn arguments(
+    pub(super) fn arguments(
         &self,
         with: &BTreeMap<String, Argument>,
         variable: Option<(&str, &Value)>,
@@ -491,12 +400,5 @@ impl<'a> Machine<'a> {
         self.instance.say = say;
         self.instance.result = Some(result);
         self.effects.push(Effect::End { outcome });
-    }
-}
-
-fn child_role(run: &Run) -> Option<String> {
-    match &run.role {
-        Party::Role(role) => Some(role.text.clone()),
-        Party::Owner | Party::Requester => None,
     }
 }

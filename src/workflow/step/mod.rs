@@ -11,6 +11,7 @@
 //!
 //! Every event names the step it belongs to; a stale one changes nothing ([`Rejection::Stale`]).
 
+mod children;
 mod machine;
 mod rights;
 mod scope;
