@@ -12,8 +12,8 @@ use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey::{between, field, pick_role};
 use sealwright::commands::demo::world::World;
 use sealwright_protocol::{
-    Bytes, CardFacts, FromAgent, FromPortal, Instruction, ManagementKey, ManagementKeyAlgorithm, PATH, Reader, Refusal,
-    Report, Slot, VERSION, comparison, key_test,
+    Administration, Bytes, CardFacts, FromAgent, FromPortal, Instruction, ManagementKey, ManagementKeyAlgorithm, PATH,
+    Reader, Refusal, Report, Slot, VERSION, comparison, key_test,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -151,9 +151,11 @@ impl Agent {
                 reader: "simulated".to_owned(),
                 serial: self.serial.clone(),
                 version: Some("5.7.1".to_owned()),
-                management_key_algorithm: ManagementKeyAlgorithm::Aes256,
-                has_factory_management_key: true,
-                authentication: None,
+                administration: Administration::ManagementKey {
+                    algorithm: ManagementKeyAlgorithm::Aes256,
+                    is_factory: true,
+                    authentication: None,
+                },
                 pin_tries: Some(3),
                 certificates: Vec::new(),
             }),

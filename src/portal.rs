@@ -1,15 +1,17 @@
 //! The portal put together from its configuration: the one place where rooms meet.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use sealwright_protocol::Secret;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::diagnostic::Diagnostic;
 use sealwright_workflow::library::Library;
 use sealwright_workflow::types::Type;
+use zeroize::Zeroizing;
 
 use crate::activities::{self, Rooms, Stock};
 use crate::auth::Roles;
@@ -20,7 +22,7 @@ use crate::auth::sessions::Sessions;
 use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Configuration;
+use crate::config::{CardOptions, Configuration};
 use crate::directory::{Directory, Lookup};
 use crate::engine::rights::Unknown;
 use crate::engine::{Engine, Humans, Parts};
@@ -105,6 +107,20 @@ pub fn library(files: &[(String, String)], catalog: &Catalog) -> Result<Library,
     Library::load(files.iter().map(|(file, text)| (file.as_str(), text.as_str())), catalog)
 }
 
+/// # Errors
+/// The file of the factory's PIN cannot be read, or holds none.
+fn stock(options: &CardOptions) -> anyhow::Result<Stock> {
+    let read = |path: &PathBuf| {
+        let text = Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
+        let pin = text.trim_end_matches(['\r', '\n']);
+        let plain = (4..=64).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_graphic());
+        anyhow::ensure!(plain, "{}: a security officer's PIN has 4 to 64 characters", path.display());
+        Ok(Secret::new(pin.as_bytes().to_vec()))
+    };
+    let factory_so_pin = options.factory_so_pin_file.as_ref().map(read).transpose()?;
+    Ok(Stock { any_blank: options.any_blank, serials: options.stock.clone().into(), factory_so_pin })
+}
+
 impl Portal {
     /// Builds everything and starts nothing.
     ///
@@ -126,8 +142,7 @@ impl Portal {
         )?;
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = open_store(&configuration).await?;
-        let stock =
-            Stock { any_blank: configuration.cards.any_blank, serials: configuration.cards.stock.clone().into() };
+        let stock = stock(&configuration.cards)?;
         let rooms = Rooms {
             store: store.clone(),
             directory: directory.clone(),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_protocol::{Bytes, CardFacts, Instruction, ManagementKeyAlgorithm, Report};
+use sealwright_protocol::{Administration, Bytes, CardFacts, Instruction, ManagementKeyAlgorithm, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Rooms, Stock, log_refusal, nonce};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
-use crate::cards::{Card, CardState, algorithm_word, management_key};
+use crate::cards::{Administrator, Card, CardState, management_key};
 use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, CardJob, Failure};
@@ -90,7 +90,7 @@ impl CardJob for IdentifyCard {
                         serial: facts.serial,
                         state: CardState::Foreign,
                         owner: None,
-                        has_factory_secrets: facts.has_factory_management_key,
+                        has_factory_secrets: false,
                     })));
                 }
             },
@@ -104,24 +104,33 @@ impl CardJob for IdentifyCard {
 }
 
 impl IdentifyCard {
-    /// A card of the inventory: it must prove that it is that card, unless it still has the factory's key, as the portal expects.
+    /// A card of the inventory: it must show that it is that card, unless it still has the factory's secrets, as the portal expects.
     async fn known(&self, tx: &Tx, plan: &Plan, facts: &CardFacts, mut row: CardRow, at: i64) -> Result<Card, Failure> {
-        let secrets = cards::secrets(tx, row.id, Purpose::ManagementKey.as_str()).await?;
-        let algorithm = facts.management_key_algorithm;
-        let proved = secrets.iter().any(|secret| {
-            let key = self.sealing.open(row.id, Purpose::ManagementKey, &secret.clone().into());
-            key.is_ok_and(|key| authentic(algorithm, &key, &plan.nonce, facts.authentication.as_ref()))
-        });
+        let administrator = Administrator::from(&facts.administration);
+        let secrets = cards::secrets(tx, row.id, administrator.purpose().as_str()).await?;
         let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
+        let is_same_kind = Administrator::from_word(&row.administrator)
+            .is_some_and(|known| known.purpose() == administrator.purpose());
+        let (is_that_card, is_factory) = match &facts.administration {
+            Administration::ManagementKey { algorithm, is_factory, authentication } => {
+                let proved = secrets.iter().any(|secret| {
+                    let key = self.sealing.open(row.id, Purpose::ManagementKey, &secret.clone().into());
+                    key.is_ok_and(|key| authentic(*algorithm, &key, &plan.nonce, authentication.as_ref()))
+                });
+                (proved || (expects_factory && *is_factory), *is_factory)
+            }
+            Administration::SoPin => (self.stock.factory_so_pin.is_some(), false),
+        };
+        // A token proves nothing of itself: it is known by its number, and by holding nothing but what was put there.
+        let must_be_ours = is_factory || administrator == Administrator::SoPin;
         // Secrets that were sent and never confirmed are replaced again.
-        let mut card = Card::from_row(&row, facts.has_factory_management_key || expects_factory);
-        let is_as_expected = expects_factory && facts.has_factory_management_key;
-        if !proved && !is_as_expected {
+        let mut card = Card::from_row(&row, is_factory || expects_factory);
+        if !is_that_card || !is_same_kind {
             tracing::warn!(serial = facts.serial, "a card does not prove that it is the one it says it is");
             card.state = CardState::Foreign;
             return Ok(card);
         }
-        if facts.has_factory_management_key && !self.is_blank_but_ours(tx, &row, facts).await? {
+        if must_be_ours && !self.is_blank_but_ours(tx, &row, facts).await? {
             card.state = CardState::Foreign;
             return Ok(card);
         }
@@ -148,7 +157,7 @@ impl IdentifyCard {
             .all(|(_, found)| ours.iter().any(|known| known.certificate.as_ref() == Some(&found.0))))
     }
 
-    /// An unknown card: blank, in stock and with the factory's key, or nothing.
+    /// An unknown card: blank, in stock and with the factory's secrets, or nothing.
     async fn register(
         &self,
         tx: &Tx,
@@ -157,8 +166,11 @@ impl IdentifyCard {
         facts: &CardFacts,
         at: i64,
     ) -> Result<Option<Card>, Failure> {
-        let blank = facts.certificates.is_empty() && facts.has_factory_management_key;
-        if !blank || !self.stock.has(&facts.serial) {
+        let is_ours_to_take = match &facts.administration {
+            Administration::ManagementKey { is_factory, .. } => *is_factory,
+            Administration::SoPin => self.stock.factory_so_pin.is_some(),
+        };
+        if !is_ours_to_take || !facts.certificates.is_empty() || !self.stock.has(&facts.serial) {
             return Ok(None);
         }
         let row = CardRow {
@@ -168,7 +180,7 @@ impl IdentifyCard {
             state: CardState::Assigned.as_str().to_owned(),
             owner: Some(plan.person.id.clone()),
             owner_login: Some(plan.person.login.clone()),
-            management_key_algorithm: algorithm_word(facts.management_key_algorithm).to_owned(),
+            administrator: Administrator::from(&facts.administration).as_str().to_owned(),
             reader: Some(facts.reader.clone()),
             created_at: at,
             changed_at: at,

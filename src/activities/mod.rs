@@ -23,12 +23,13 @@ mod unpublish_certificates;
 
 use std::sync::Arc;
 
-use sealwright_protocol::{Bytes, Refusal};
+use sealwright_protocol::{Bytes, Refusal, Secret};
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::types::UnknownSchema;
+use uuid::Uuid;
 
 use crate::cards::sealing::SealingKey;
-use crate::directory::Directory;
+use crate::directory::{Directory, DirectoryError};
 use crate::engine::Registry;
 use crate::engine::contract::{Failure, declare_activity, declare_job};
 use crate::issuance::Issuance;
@@ -52,6 +53,8 @@ pub struct Rooms {
 pub struct Stock {
     pub any_blank: bool,
     pub serials: Arc<[String]>,
+    /// The security officer's PIN that tokens come from the factory with; without it no token is taken.
+    pub factory_so_pin: Option<Secret>,
 }
 
 impl Stock {
@@ -116,8 +119,18 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry
 }
 
+/// What may fail where the directory is asked, as `retry` names it.
+const DIRECTORY_FAILURES: &[&str] = &["unavailable", "timeout", "partial"];
+
+impl From<DirectoryError> for Failure {
+    /// All of it may pass.
+    fn from(error: DirectoryError) -> Self {
+        Self::Retry { class: error.class() }
+    }
+}
+
 /// An id that a workflow carries as text.
-fn id(text: &str) -> Result<uuid::Uuid, Failure> {
+fn id(text: &str) -> Result<Uuid, Failure> {
     text.parse().map_err(|_| Failure::Fail { class: "types" })
 }
 

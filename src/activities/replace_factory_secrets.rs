@@ -1,18 +1,19 @@
-//! The card job `replace-factory-secrets`: the person chooses the PIN; PUK and management key are random, sealed and committed before they
-//! are sent. Old and new are kept until the card confirms.
+//! The card job `replace-factory-secrets`: the person chooses the PIN; PUK and management key, or a token's PIN of the security officer, are
+//! random, sealed and committed before they are sent. Old and new are kept until the card confirms.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_protocol::{Bytes, Instruction, ManagementKeyAlgorithm, Report, Secret};
+use sealwright_protocol::{Bytes, FactorySecrets, Instruction, Report, Secret};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{Rooms, id, log_refusal, nonce};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
-use crate::cards::{Card, management_key, objects};
+use crate::cards::{Administrator, Card, management_key, objects};
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
@@ -23,14 +24,21 @@ use crate::store::{Access, Store, Tx, cards};
 const FACTORY_PIN: &[u8] = b"123456";
 const FACTORY_PUK: &[u8] = b"12345678";
 
+/// What programs show of a token.
+const LABEL: &str = "Sealwright";
+/// Decimal digits of a security officer's PIN: some tokens want 16 hexadecimal ones, and no fewer.
+const SO_PIN_LENGTH: usize = 16;
+
 pub struct ReplaceFactorySecrets {
+    factory_so_pin: Option<Secret>,
     sealing: Arc<SealingKey>,
     store: Store,
 }
 
 impl ReplaceFactorySecrets {
     pub fn new(rooms: &Rooms) -> Self {
-        Self { sealing: rooms.sealing.clone(), store: rooms.store.clone() }
+        let factory_so_pin = rooms.stock.factory_so_pin.clone();
+        Self { factory_so_pin, sealing: rooms.sealing.clone(), store: rooms.store.clone() }
     }
 
     async fn open(&self, card: Uuid, purpose: Purpose) -> Result<Secret, Failure> {
@@ -49,7 +57,7 @@ pub struct Parameters {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     card: Uuid,
-    algorithm: ManagementKeyAlgorithm,
+    administrator: Administrator,
     guid: Uuid,
     nonce: Bytes,
 }
@@ -72,16 +80,14 @@ impl CardJob for ReplaceFactorySecrets {
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let card = id(&parameters.card.id)?;
         let row = cards::find(tx, card).await?.ok_or(Failure::Fail { class: "card" })?;
-        let algorithm = algorithm(&row.management_key_algorithm);
+        let administrator = Administrator::from_word(&row.administrator).ok_or(Failure::Fail { class: "card" })?;
         let at = milliseconds(call.now);
         // An earlier attempt may have reached the card: its secrets stay, and are the ones that are tried again.
-        let pending = cards::secrets(tx, card, Purpose::ManagementKey.as_str()).await?;
+        let pending = cards::secrets(tx, card, administrator.purpose().as_str()).await?;
         if !pending.iter().any(|secret| secret.state == "pending") {
-            let randomness = |_| Failure::Fail { class: "randomness" };
-            let puk: Vec<u8> = random::bytes::<8>().map_err(randomness)?.iter().map(|byte| b'0' + byte % 10).collect();
-            let key = management_key::generate(algorithm).map_err(randomness)?;
-            for (purpose, secret) in [(Purpose::Puk, puk.as_slice()), (Purpose::ManagementKey, key.as_slice())] {
-                let sealed = self.sealing.seal(card, purpose, secret).map_err(|_| Failure::Fail { class: "secret" })?;
+            for (purpose, secret) in new_secrets(administrator).map_err(|_| Failure::Fail { class: "randomness" })? {
+                let sealed =
+                    self.sealing.seal(card, purpose, &secret).map_err(|_| Failure::Fail { class: "secret" })?;
                 let row = SealedSecretRow {
                     tenant: tx.tenant().to_owned(),
                     id: random::id(),
@@ -100,21 +106,29 @@ impl CardJob for ReplaceFactorySecrets {
             let event = audit::Event::FactorySecretsSealed { card: card.to_string() };
             audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         }
-        let plan = Plan { card, algorithm, guid: random::id(), nonce: nonce()? };
+        let plan = Plan { card, administrator, guid: random::id(), nonce: nonce()? };
         Ok((Some(card), plan))
     }
 
     async fn instruction(&self, plan: &Plan) -> Result<Instruction, Failure> {
         let guid = plan.guid.into_bytes();
-        Ok(Instruction::ReplaceFactorySecrets {
-            factory_pin: Secret::new(FACTORY_PIN.to_vec()),
-            factory_puk: Secret::new(FACTORY_PUK.to_vec()),
-            puk: self.open(plan.card, Purpose::Puk).await?,
-            management_key: self.open(plan.card, Purpose::ManagementKey).await?,
-            algorithm: plan.algorithm,
-            chuid: Bytes(objects::chuid(guid)),
-            ccc: Bytes(objects::ccc(guid)),
-        })
+        let secrets = match plan.administrator {
+            Administrator::ManagementKey(algorithm) => FactorySecrets::Piv {
+                factory_pin: Secret::new(FACTORY_PIN.to_vec()),
+                factory_puk: Secret::new(FACTORY_PUK.to_vec()),
+                puk: self.open(plan.card, Purpose::Puk).await?,
+                management_key: self.open(plan.card, Purpose::ManagementKey).await?,
+                algorithm,
+                chuid: Bytes(objects::chuid(guid)),
+                ccc: Bytes(objects::ccc(guid)),
+            },
+            Administrator::SoPin => FactorySecrets::Token {
+                factory_so_pin: self.factory_so_pin.clone().ok_or(Failure::Fail { class: "secret" })?,
+                so_pin: self.open(plan.card, Purpose::SoPin).await?,
+                label: LABEL.to_owned(),
+            },
+        };
+        Ok(Instruction::ReplaceFactorySecrets { secrets })
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
@@ -135,9 +149,25 @@ impl CardJob for ReplaceFactorySecrets {
     }
 }
 
-fn algorithm(word: &str) -> ManagementKeyAlgorithm {
-    [ManagementKeyAlgorithm::Aes128, ManagementKeyAlgorithm::Aes192, ManagementKeyAlgorithm::Aes256]
-        .into_iter()
-        .find(|algorithm| crate::cards::algorithm_word(*algorithm) == word)
-        .unwrap_or(ManagementKeyAlgorithm::TripleDes)
+type NewSecret = (Purpose, Zeroizing<Vec<u8>>);
+
+/// A card's own secrets, random.
+fn new_secrets(administrator: Administrator) -> Result<Vec<NewSecret>, random::NoRandomness> {
+    Ok(match administrator {
+        Administrator::ManagementKey(algorithm) => {
+            vec![(Purpose::Puk, digits(8)?), (Purpose::ManagementKey, management_key::generate(algorithm)?)]
+        }
+        Administrator::SoPin => vec![(Purpose::SoPin, digits(SO_PIN_LENGTH)?)],
+    })
+}
+
+/// Random decimal digits; those of a byte from 250 on would be more frequent than others, and are left out.
+fn digits(count: usize) -> Result<Zeroizing<Vec<u8>>, random::NoRandomness> {
+    let mut digits = Zeroizing::new(Vec::with_capacity(count));
+    while digits.len() < count {
+        let bytes = Zeroizing::new(random::bytes::<32>()?);
+        let missing = count - digits.len();
+        digits.extend(bytes.iter().filter(|byte| **byte < 250).map(|byte| b'0' + byte % 10).take(missing));
+    }
+    Ok(digits)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::Error;
+use crate::token::ModuleOptions;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -19,6 +20,9 @@ struct File {
     ca_file: Option<PathBuf>,
     /// Where journals and confirmed portals are kept.
     state: Option<PathBuf>,
+    /// PKCS#11 modules of tokens that are no PIV cards.
+    #[serde(default)]
+    modules: Vec<ModuleOptions>,
 }
 
 /// What the agent was told before it starts.
@@ -29,6 +33,7 @@ pub struct Configuration {
     pub portal: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub state: PathBuf,
+    pub modules: Vec<ModuleOptions>,
 }
 
 impl Configuration {
@@ -52,7 +57,7 @@ impl Configuration {
             .ok_or_else(|| {
                 Error::say("There is no home folder for the agent's state; name one in the configuration.")
             })?;
-        Ok(Self { trust: file.trust, portal: file.portal, ca_file: file.ca_file, state })
+        Ok(Self { trust: file.trust, portal: file.portal, ca_file: file.ca_file, state, modules: file.modules })
     }
 
     /// Whether the portal is trusted; asks the person once if it is not known.

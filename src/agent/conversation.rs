@@ -43,7 +43,8 @@ pub fn connect(
     let (answers, answered) = mpsc::channel();
     let (news, told) = channel::unbounded_channel();
     let shared = journal.clone();
-    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, sitting, reader));
+    let modules = configuration.modules.clone();
+    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, sitting, reader, &modules));
     let mut talk = Talk {
         portal,
         code,

@@ -1,5 +1,6 @@
 //! The desktop program: the card in the reader, on behalf of its person. It calls out; nothing listens.
 
+mod card;
 mod comparison;
 mod configuration;
 mod connection;
@@ -10,8 +11,10 @@ mod jobs;
 mod journal;
 mod pin;
 mod piv;
+mod public_key;
 mod readers;
 mod run;
+mod token;
 mod worker;
 
 use std::path::PathBuf;
@@ -87,7 +90,8 @@ fn main() -> ExitCode {
         .init();
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Command::Cards { json } => readers::print_cards(json),
+        Command::Cards { json } => configuration::Configuration::read(arguments.config)
+            .and_then(|configuration| readers::print_cards(&configuration.modules, json)),
         Command::Run { portal, reader } => run::run(arguments.config, portal, reader),
         Command::Connect { code, portal, pin_fd, reader } => configuration::Configuration::read(arguments.config)
             .and_then(|configuration| conversation::connect(configuration, &code, portal, pin_fd, reader)),

@@ -34,6 +34,11 @@ pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
 const SHA256_INFO: [u8; 19] =
     [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
+/// What a token pads and signs with RSA: the hash as a DigestInfo.
+pub fn digest_info(message: &[u8]) -> Vec<u8> {
+    [SHA256_INFO.as_slice(), digest(&SHA256, message).as_ref()].concat()
+}
+
 /// A hash for an elliptic curve; a hash padded by PKCS#1 v1.5 for RSA, for cards do raw RSA.
 pub fn to_sign(algorithm: KeyAlgorithm, message: &[u8]) -> Vec<u8> {
     let length = match algorithm {
@@ -42,7 +47,7 @@ pub fn to_sign(algorithm: KeyAlgorithm, message: &[u8]) -> Vec<u8> {
         KeyAlgorithm::Rsa2048 => 256,
         KeyAlgorithm::Rsa3072 => 384,
     };
-    let info = [SHA256_INFO.as_slice(), digest(&SHA256, message).as_ref()].concat();
+    let info = digest_info(message);
     let mut padded = vec![0x00, 0x01];
     padded.resize(length - info.len() - 1, 0xff);
     padded.push(0x00);

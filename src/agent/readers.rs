@@ -1,4 +1,4 @@
-//! Readers and the cards in them, over PC/SC.
+//! Readers and the cards in them: PIV cards over PC/SC, other tokens through the modules that the configuration names.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,12 +6,14 @@ use std::ffi::{CStr, CString};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use pcsc::{Card, Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
+use pcsc::{Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
 use sealwright_protocol::Reader;
 use serde::Serialize;
 
 use crate::Error;
-use crate::piv::{Piv, PivError, Transport};
+use crate::card::{Card, CardError};
+use crate::piv::Transport;
+use crate::token::{ModuleOptions, Tokens};
 
 /// How long another program may keep a card before the person is told.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,6 +24,7 @@ pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 /// The connection to the smart card service.
 pub struct Readers {
     context: RefCell<Context>,
+    tokens: Tokens,
     /// Only readers whose name contains this.
     only: Option<String>,
     say: Say,
@@ -32,9 +35,10 @@ pub struct Readers {
 impl Readers {
     /// # Errors
     /// [`Error::Service`].
-    pub fn new(only: Option<String>, say: Say) -> Result<Self, Error> {
+    pub fn new(only: Option<String>, modules: &[ModuleOptions], say: Say) -> Result<Self, Error> {
         let context = RefCell::new(Context::establish(Scope::User).map_err(Error::Service)?);
-        Ok(Self { context, only, say, busy: RefCell::new(None) })
+        let tokens = Tokens::load(modules, &say);
+        Ok(Self { context, tokens, only, say, busy: RefCell::new(None) })
     }
 
     fn names(&self) -> Vec<CString> {
@@ -51,44 +55,62 @@ impl Readers {
                 Vec::new()
             }
         };
-        names
-            .into_iter()
-            .filter(|name| self.only.as_ref().is_none_or(|only| name.to_string_lossy().contains(only.as_str())))
-            .collect()
+        names.into_iter().filter(|name| self.is_meant(&name.to_string_lossy())).collect()
     }
 
-    /// Every reader, and the serial number of a PIV card in it.
+    fn is_meant(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
+    /// Every reader, and the serial number of the card in it.
     pub fn list(&self) -> Vec<Reader> {
-        self.names()
+        let names = self.names();
+        let mut listed: Vec<Reader> = names
             .iter()
             .map(|name| Reader {
                 name: name.to_string_lossy().into_owned(),
                 card: self.open(name).ok().and_then(|mut open| open.serial().ok()),
             })
-            .collect()
+            .collect();
+        for (serial, token) in self.other_tokens(|name| has_card(&listed, name)) {
+            let name = token.reader().to_owned();
+            // A reader whose card is no PIV card is listed already.
+            listed.retain(|reader| reader.name != name);
+            listed.push(Reader { name, card: Some(serial) });
+        }
+        listed
     }
 
     /// The card with this serial number. `None` when it is not there now.
-    pub fn find(&self, serial: &str) -> Option<OpenCard> {
+    pub fn find(&self, serial: &str) -> Option<Box<dyn Card>> {
         self.all().into_iter().find(|(found, _)| found == serial).map(|(_, open)| open)
     }
 
-    /// Every PIV card and its serial number.
-    pub fn all(&self) -> Vec<(String, OpenCard)> {
+    /// Every card and its serial number.
+    pub fn all(&self) -> Vec<(String, Box<dyn Card>)> {
         self.busy.replace(None);
-        let names = self.names();
-        let opened = names.iter().filter_map(|name| {
-            let mut open = match self.open(name) {
-                Ok(open) => open,
+        let mut found: Vec<(String, Box<dyn Card>)> = Vec::new();
+        for name in self.names() {
+            match self.open(&name) {
+                Ok(mut open) => {
+                    found.extend(open.serial().ok().map(|serial| (serial, Box::new(open) as Box<dyn Card>)))
+                }
                 Err(pcsc::Error::SharingViolation) => {
                     self.busy.replace(Some(name.to_string_lossy().into_owned()));
-                    return None;
                 }
-                Err(_) => return None,
-            };
-            Some((open.serial().ok()?, open))
-        });
-        opened.collect()
+                Err(_) => {}
+            }
+        }
+        let readers: BTreeSet<String> = found.iter().map(|(_, card)| card.reader().to_owned()).collect();
+        found.extend(self.other_tokens(|name| readers.contains(name)));
+        found
+    }
+
+    /// Tokens of the modules, without those that are in a reader as PIV cards.
+    fn other_tokens(&self, is_piv: impl Fn(&str) -> bool) -> Vec<(String, Box<dyn Card>)> {
+        let tokens = self.tokens.all().into_iter();
+        let meant = tokens.filter(|token| self.is_meant(token.reader()) && !is_piv(token.reader()));
+        meant.map(|token| (token.serial_number().to_owned(), Box::new(token) as Box<dyn Card>)).collect()
     }
 
     /// What keeps a card from being found: another program has it for itself.
@@ -131,7 +153,7 @@ impl Readers {
 /// A card in a reader, connected.
 pub struct OpenCard {
     /// `None` only while it is dropped.
-    card: Option<Card>,
+    card: Option<pcsc::Card>,
     pub reader: String,
     say: Say,
 }
@@ -146,32 +168,26 @@ pub enum Leave {
 }
 
 impl OpenCard {
-    /// # Errors
-    /// [`PivError`] for a card that is gone or has no PIV application.
-    pub fn serial(&mut self) -> Result<String, PivError> {
-        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.serial())
-    }
-
     /// Runs `work` while no other program can talk to the card.
     ///
     /// # Errors
-    /// What `work` ends with, or [`PivError::Gone`].
+    /// What `work` ends with, or [`CardError::Gone`].
     pub fn transaction<T>(
         &mut self,
         leave: Leave,
-        work: impl FnOnce(&mut dyn Transport) -> Result<T, PivError>,
-    ) -> Result<T, PivError> {
-        let card = self.card.as_mut().ok_or(PivError::Gone)?;
+        work: impl FnOnce(&mut dyn Transport) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
+        let card = self.card.as_mut().ok_or(CardError::Gone)?;
         let transaction = patiently(&self.say, &self.reader, || card.transaction2());
         let transaction = match transaction {
             Ok(transaction) => transaction,
             Err((card, pcsc::Error::ResetCard)) => {
                 // Another program reset it: nothing is lost but what was verified.
                 card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)
-                    .map_err(|_| PivError::Gone)?;
-                card.transaction().map_err(|_| PivError::Gone)?
+                    .map_err(|_| CardError::Gone)?;
+                card.transaction().map_err(|_| CardError::Gone)?
             }
-            Err(_) => return Err(PivError::Gone),
+            Err(_) => return Err(CardError::Gone),
         };
         let mut transport = CardTransport(&transaction);
         let result = work(&mut transport);
@@ -190,16 +206,16 @@ impl Drop for OpenCard {
     }
 }
 
-struct CardTransport<'a>(&'a Card);
+struct CardTransport<'a>(&'a pcsc::Card);
 
 impl Transport for CardTransport<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, PivError> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError> {
         let mut buffer = [0; pcsc::MAX_BUFFER_SIZE];
         match self.0.transmit(command, &mut buffer) {
             Ok(answer) => Ok(answer.to_vec()),
             Err(error) => {
                 tracing::debug!(%error, "the card does not answer");
-                Err(PivError::Gone)
+                Err(CardError::Gone)
             }
         }
     }
@@ -250,7 +266,7 @@ fn programs() -> Vec<String> {
 #[derive(Serialize)]
 struct Listed {
     reader: String,
-    /// The serial number of the PIV card in it.
+    /// The serial number of the card in it.
     card: Option<String>,
 }
 
@@ -258,9 +274,9 @@ struct Listed {
 ///
 /// # Errors
 /// [`Error::Service`].
-pub fn print_cards(json: bool) -> Result<(), Error> {
+pub fn print_cards(modules: &[ModuleOptions], json: bool) -> Result<(), Error> {
     let say: Say = Arc::new(|text| eprintln!("{text}"));
-    let list = Readers::new(None, say)?.list();
+    let list = Readers::new(None, modules, say)?.list();
     if json {
         let list: Vec<Listed> = list.into_iter().map(|Reader { name, card }| Listed { reader: name, card }).collect();
         let text = serde_json::to_string(&list).map_err(|_| Error::say("The cards cannot be told."))?;
@@ -272,9 +288,13 @@ pub fn print_cards(json: bool) -> Result<(), Error> {
     }
     for reader in list {
         match reader.card {
-            Some(serial) => println!("{}: PIV card {serial}", reader.name),
-            None => println!("{}: no PIV card", reader.name),
+            Some(serial) => println!("{}: card {serial}", reader.name),
+            None => println!("{}: no card of a kind that is known here", reader.name),
         }
     }
     Ok(())
+}
+
+fn has_card(readers: &[Reader], name: &str) -> bool {
+    readers.iter().any(|reader| reader.name == name && reader.card.is_some())
 }

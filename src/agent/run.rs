@@ -15,6 +15,7 @@ use sealwright_protocol::Reader;
 use crate::Error;
 use crate::configuration::Configuration;
 use crate::readers::{Readers, Say};
+use crate::token::ModuleOptions;
 
 /// How often readers are looked at when nothing changes there.
 const LOOK: Duration = Duration::from_secs(10);
@@ -35,10 +36,11 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     let busy = Arc::new(Busy::default());
     let watching = busy.clone();
     let say: Say = Arc::new(|text| println!("{text}"));
-    let readers = Readers::new(reader.clone(), say.clone())?;
+    let modules = configuration.modules;
+    let readers = Readers::new(reader.clone(), &modules, say.clone())?;
     drop(readers);
     let only = reader.clone();
-    std::thread::spawn(move || watch(only, say, &watching));
+    std::thread::spawn(move || watch(only, &modules, say, &watching));
     let program = std::env::current_exe().map_err(terminal)?;
     loop {
         let Some(line) = line("Type the code that the page shows: ").map_err(terminal)? else { return Ok(()) };
@@ -106,8 +108,8 @@ impl Drop for Sitting<'_> {
 }
 
 /// Says which cards come and go.
-fn watch(only: Option<String>, say: Say, busy: &Busy) {
-    let Ok(readers) = Readers::new(only, say.clone()) else { return };
+fn watch(only: Option<String>, modules: &[ModuleOptions], say: Say, busy: &Busy) {
+    let Ok(readers) = Readers::new(only, modules, say.clone()) else { return };
     let mut known: Vec<Reader> = Vec::new();
     loop {
         {

@@ -10,12 +10,13 @@ use sealwright_protocol::{
 use tokio::sync::mpsc as channel;
 
 use crate::Error;
+use crate::card::{Card, CardError};
 use crate::configuration::ask_number;
 use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin::Sitting;
-use crate::piv::PivError;
-use crate::readers::{OpenCard, Readers, Say};
+use crate::readers::{Readers, Say};
+use crate::token::ModuleOptions;
 
 /// What the conversation wants of the cards.
 pub enum Order {
@@ -45,22 +46,22 @@ impl Relay<'_> {
     /// `None` when the portal has no such key.
     ///
     /// # Errors
-    /// [`PivError::Gone`] when the portal does not answer in time: the job begins again.
+    /// [`CardError::Gone`] when the portal does not answer in time: the job begins again.
     pub fn ask(
         &self,
         serial: &str,
         key: ManagementKey,
         algorithm: ManagementKeyAlgorithm,
         witness: Vec<u8>,
-    ) -> Result<Option<RelayAnswer>, PivError> {
+    ) -> Result<Option<RelayAnswer>, CardError> {
         // An answer that came too late belongs to an earlier question.
         while self.answers.try_recv().is_ok() {}
         let (job, serial) = (self.job.to_owned(), serial.to_owned());
         let question = News::Relay { job, serial, key, algorithm, witness: Bytes(witness) };
-        self.news.send(question).map_err(|_| PivError::Gone)?;
+        self.news.send(question).map_err(|_| CardError::Gone)?;
         match self.answers.recv_timeout(RELAY_LIMIT) {
             Ok(answer) => Ok(answer.ok()),
-            Err(_) => Err(PivError::Gone),
+            Err(_) => Err(CardError::Gone),
         }
     }
 }
@@ -73,10 +74,11 @@ pub fn run(
     journal: Arc<Mutex<Journal>>,
     mut sitting: Sitting,
     only: Option<String>,
+    modules: &[ModuleOptions],
 ) {
     let to_person = news.clone();
     let say: Say = Arc::new(move |text| drop(to_person.send(News::Say(text))));
-    let readers = match Readers::new(only, say) {
+    let readers = match Readers::new(only, modules, say) {
         Ok(readers) => readers,
         Err(error) => {
             drop(news.send(News::Failed(error)));
@@ -116,7 +118,7 @@ pub fn run(
                         continue;
                     };
                     said.clear();
-                    let result = jobs::run(&mut open, &instruction, &relay, &journal, &mut sitting);
+                    let result = jobs::run(open.as_mut(), &instruction, &relay, &journal, &mut sitting);
                     match result {
                         Ok(report) => {
                             drop(news.send(News::Report { job: job.clone(), report }));
@@ -135,7 +137,7 @@ pub fn run(
 }
 
 /// The card that is meant, when the portal has not named one: the only one, or the one that the person picks.
-fn choose(mut cards: Vec<(String, OpenCard)>, sitting: &Sitting) -> Result<Option<OpenCard>, Error> {
+fn choose(mut cards: Vec<(String, Box<dyn Card>)>, sitting: &Sitting) -> Result<Option<Box<dyn Card>>, Error> {
     if cards.len() <= 1 {
         return Ok(cards.pop().map(|(_, open)| open));
     }
@@ -144,7 +146,7 @@ fn choose(mut cards: Vec<(String, OpenCard)>, sitting: &Sitting) -> Result<Optio
     }
     println!("There are several cards:");
     for (index, (serial, open)) in cards.iter().enumerate() {
-        println!("  {}: card {serial} in {}", index + 1, open.reader);
+        println!("  {}: card {serial} in {}", index + 1, open.reader());
     }
     let picked = ask_number("Which one is yours? ", cards.len())?;
     Ok(Some(cards.swap_remove(picked - 1).1))

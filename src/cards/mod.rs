@@ -7,10 +7,11 @@ pub mod pairings;
 pub mod sealing;
 
 use schemars::JsonSchema;
-use sealwright_protocol::ManagementKeyAlgorithm;
+use sealwright_protocol::{Administration, ManagementKeyAlgorithm};
 use serde::{Deserialize, Serialize};
 
 use crate::store::cards::CardRow;
+use sealing::Purpose;
 
 /// A card as workflows see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,12 +74,54 @@ impl Card {
     }
 }
 
-/// The words that the database keeps for management key algorithms.
-pub fn algorithm_word(algorithm: ManagementKeyAlgorithm) -> &'static str {
-    match algorithm {
-        ManagementKeyAlgorithm::TripleDes => "tdes",
-        ManagementKeyAlgorithm::Aes128 => "aes-128",
-        ManagementKeyAlgorithm::Aes192 => "aes-192",
-        ManagementKeyAlgorithm::Aes256 => "aes-256",
+/// The secret that a card is administered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Administrator {
+    /// PIV 9B.
+    ManagementKey(ManagementKeyAlgorithm),
+    /// The security officer's PIN of a PKCS#11 token.
+    SoPin,
+}
+
+impl Administrator {
+    const ALL: [Self; 5] = [
+        Self::ManagementKey(ManagementKeyAlgorithm::TripleDes),
+        Self::ManagementKey(ManagementKeyAlgorithm::Aes128),
+        Self::ManagementKey(ManagementKeyAlgorithm::Aes192),
+        Self::ManagementKey(ManagementKeyAlgorithm::Aes256),
+        Self::SoPin,
+    ];
+
+    /// The word that the database keeps.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ManagementKey(ManagementKeyAlgorithm::TripleDes) => "tdes",
+            Self::ManagementKey(ManagementKeyAlgorithm::Aes128) => "aes-128",
+            Self::ManagementKey(ManagementKeyAlgorithm::Aes192) => "aes-192",
+            Self::ManagementKey(ManagementKeyAlgorithm::Aes256) => "aes-256",
+            Self::SoPin => "so-pin",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|administrator| administrator.as_str() == word)
+    }
+
+    /// What the secret is sealed as.
+    pub fn purpose(self) -> Purpose {
+        match self {
+            Self::ManagementKey(_) => Purpose::ManagementKey,
+            Self::SoPin => Purpose::SoPin,
+        }
+    }
+}
+
+impl From<&Administration> for Administrator {
+    fn from(facts: &Administration) -> Self {
+        match facts {
+            Administration::ManagementKey { algorithm, .. } => Self::ManagementKey(*algorithm),
+            Administration::SoPin => Self::SoPin,
+        }
     }
 }

@@ -16,6 +16,8 @@ use crate::store::cards::SealedSecretRow;
 pub enum Purpose {
     Puk,
     ManagementKey,
+    /// The security officer's PIN of a PKCS#11 token.
+    SoPin,
 }
 
 impl Purpose {
@@ -23,6 +25,7 @@ impl Purpose {
         match self {
             Self::Puk => "puk",
             Self::ManagementKey => "management-key",
+            Self::SoPin => "so-pin",
         }
     }
 }

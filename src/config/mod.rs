@@ -131,6 +131,8 @@ pub struct CardOptions {
     /// Serial numbers of cards in stock.
     #[serde(default)]
     pub stock: Vec<String>,
+    /// The security officer's PIN that PKCS#11 tokens come from the factory with. Without it no token is taken.
+    pub factory_so_pin_file: Option<PathBuf>,
 }
 
 fn default_tenant() -> String {

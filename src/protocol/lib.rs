@@ -224,14 +224,12 @@ impl KeyAlgorithm {
     }
 }
 
-/// What a card is to do.
+/// A card's secrets, the factory's and its own, by what kind of card it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "job", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Instruction {
-    /// Say which card it is. Changes nothing.
-    Identify,
-    /// Replace PIN (the person chooses), PUK and management key, and write CHUID and CCC.
-    ReplaceFactorySecrets {
+#[serde(tag = "of", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FactorySecrets {
+    /// A PIV card, which gets CHUID and CCC too.
+    Piv {
         factory_pin: Secret,
         factory_puk: Secret,
         puk: Secret,
@@ -240,6 +238,25 @@ pub enum Instruction {
         /// CHUID and CCC as they are to be written, BER-TLV.
         chuid: Bytes,
         ccc: Bytes,
+    },
+    /// A PKCS#11 token, which is initialized (PKCS#11 v3.1 section 5.5, C_InitToken).
+    Token {
+        factory_so_pin: Secret,
+        so_pin: Secret,
+        /// What programs show of the token, 32 characters at most.
+        label: String,
+    },
+}
+
+/// What a card is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Instruction {
+    /// Say which card it is. Changes nothing.
+    Identify,
+    /// Replace the secrets that the card left the factory with; the person chooses the PIN.
+    ReplaceFactorySecrets {
+        secrets: FactorySecrets,
     },
     GenerateKeyAndCsr {
         slot: Slot,
@@ -318,14 +335,26 @@ pub struct CardFacts {
     pub serial: String,
     /// The application's version, if the card tells it.
     pub version: Option<String>,
-    pub management_key_algorithm: ManagementKeyAlgorithm,
-    pub has_factory_management_key: bool,
-    /// The card's answer to the portal's challenge under its own management key, if the portal has that key.
-    pub authentication: Option<Bytes>,
+    pub administration: Administration,
     /// Remaining tries, if the card tells them.
     pub pin_tries: Option<u8>,
     /// Certificates found, by slot (DER).
     pub certificates: Vec<(Slot, Bytes)>,
+}
+
+/// What a card asks of whoever administers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Administration {
+    /// PIV: a management key (9B), which card and portal prove to each other.
+    ManagementKey {
+        algorithm: ManagementKeyAlgorithm,
+        is_factory: bool,
+        /// The card's answer to the portal's challenge under its own key, if the portal has that key.
+        authentication: Option<Bytes>,
+    },
+    /// PKCS#11: the security officer's PIN, which proves nothing of the card and is told to the host that uses it.
+    SoPin,
 }
 
 /// What stands before the secret of a challenge when it is digested: the digest tells a portal nothing of what else the key deciphers.

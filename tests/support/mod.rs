@@ -20,6 +20,7 @@ use sealwright::store::{Store, audits};
 use serde_json::Value;
 
 pub use postgres::Postgres;
+use softhsm::SoftHsm;
 
 /// Runs tests of the whole portal on both databases: each name is a function of this module that takes the database.
 #[macro_export]
@@ -49,8 +50,19 @@ pub enum Database {
 pub struct TestWorld {
     pub world: World,
     pub pin_file: PathBuf,
+    /// Where the person has a token instead of a PIV card.
+    pub token: Option<SoftHsm>,
     postgres: Option<Postgres>,
     folder: tempfile::TempDir,
+}
+
+/// The kinds of card that the agent has a driver for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A virtual PIV card in a reader of pcscd.
+    PivCard,
+    /// A token of SoftHSM2's PKCS#11 module, with a PIN of the security officer and one of the person as from a factory.
+    Token,
 }
 
 /// The PIN that people choose in tests.
@@ -81,6 +93,47 @@ impl TestWorld {
         .await
     }
 
+    /// The same, where the person has a card of this kind, and with profiles of the test's own; `quirks` go to the module.
+    pub async fn start_with_card(database: Database, kind: Kind, profiles: Option<&str>, quirks: &str) -> Self {
+        let profiles = |options: &mut WorldOptions| {
+            options.profiles = profiles.map_or(options.profiles.clone(), ToOwned::to_owned);
+        };
+        match kind {
+            Kind::PivCard => Self::start_from(database, profiles).await,
+            Kind::Token => Self::start_with_person_token(database, Some(softhsm::SO_PIN), quirks, profiles).await,
+        }
+    }
+
+    /// The same, where the person has a token, and the portal is told this PIN of the factory's security officer.
+    pub async fn start_with_factory_so_pin(pin: Option<&str>) -> Self {
+        Self::start_with_person_token(Database::Sqlite, pin, "", |_| {}).await
+    }
+
+    async fn start_with_person_token(
+        database: Database,
+        factory_so_pin: Option<&str>,
+        quirks: &str,
+        change: impl FnOnce(&mut WorldOptions),
+    ) -> Self {
+        let mut token = None;
+        let mut test = Self::start_from(database, |options| {
+            let folder = options.folder.parent().expect("a folder");
+            token = Some(SoftHsm::start(folder));
+            if let Some(pin) = factory_so_pin {
+                let file = folder.join("factory-so-pin");
+                std::fs::write(&file, format!("{pin}\n")).expect("written");
+                options.cards = format!("{}\nfactory-so-pin-file = \"{}\"", options.cards, file.display());
+            }
+            change(options);
+        })
+        .await;
+        let url = test.world.agent_url.clone();
+        let module = format!("[[modules]]\npath = \"{}\"\nquirks = {{ {quirks} }}\n", softhsm::MODULE);
+        test.agents_connect_to(&url, &module);
+        test.token = token;
+        test
+    }
+
     /// The same, where so many RA operators decide on signature certificates.
     pub async fn start_with_approvals(database: Database, approvals: u32) -> Self {
         Self::start_from(database, |options| ask_for_approvals(options, approvals)).await
@@ -105,11 +158,6 @@ impl TestWorld {
         Self::start_from(database, |options| options.proof = Some(proof)).await
     }
 
-    /// The same, with profiles and slots of the test's own.
-    pub async fn start_with_profiles(database: Database, profiles: &str) -> Self {
-        Self::start_from(database, |options| options.profiles = profiles.to_owned()).await
-    }
-
     async fn start_from(database: Database, change: impl FnOnce(&mut WorldOptions)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
@@ -122,7 +170,7 @@ impl TestWorld {
         let world = World::start(options).await.expect("a world");
         let pin_file = folder.path().join("pin");
         std::fs::write(&pin_file, format!("{PIN}\n")).expect("written");
-        Self { world, pin_file, postgres, folder }
+        Self { world, pin_file, token: None, postgres, folder }
     }
 
     /// Agents of this test connect to `url`, and trust it; further lines of the agent's configuration may follow.
@@ -156,8 +204,13 @@ impl TestWorld {
 
     /// The same, with another PIN file or none, and variables.
     pub fn agent_with(&self, code: &str, pin_file: Option<&Path>, environment: &[(&str, &str)]) -> Agent {
-        let reader = &self.world.readers[0];
-        Agent::start(&self.world, code, reader, pin_file, &variables(environment)).expect("an agent")
+        let mut environment = variables(environment);
+        let mut reader = self.world.readers[0].as_str();
+        if let Some(token) = &self.token {
+            environment.push(("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string()));
+            reader = "SoftHSM";
+        }
+        Agent::start(&self.world, code, reader, pin_file, &environment).expect("an agent")
     }
 
     /// An agent that sees both readers.
@@ -257,13 +310,18 @@ fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
     environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Variables under which a program's clock is ahead.
-pub fn later(offset: &str) -> Vec<(String, String)> {
-    let library = std::fs::read_dir("/usr/lib").expect("/usr/lib").find_map(|entry| {
-        let path: PathBuf = entry.ok()?.path().join("faketime/libfaketime.so.1");
+/// A shared library of Debian's packages, wherever this kind of machine has it.
+pub fn library(name: &str) -> String {
+    let found = std::fs::read_dir("/usr/lib").expect("/usr/lib").find_map(|entry| {
+        let path: PathBuf = entry.ok()?.path().join(name);
         path.exists().then(|| path.display().to_string())
     });
-    let library = library.expect("libfaketime (make test installs it)");
+    found.unwrap_or_else(|| panic!("{name} (make test installs it)"))
+}
+
+/// Variables under which a program's clock is ahead.
+pub fn later(offset: &str) -> Vec<(String, String)> {
+    let library = library("faketime/libfaketime.so.1");
     [("LD_PRELOAD", library.as_str()), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()

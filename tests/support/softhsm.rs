@@ -9,6 +9,8 @@ use super::run;
 
 pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 pub const PIN: &str = "5839201746";
+/// The security officer's PIN that a token comes with.
+pub const SO_PIN: &str = "86420975";
 const TOKEN: &str = "sealwright-test";
 
 pub struct SoftHsm {
@@ -33,8 +35,7 @@ impl SoftHsm {
         std::fs::set_permissions(folder.join("worker"), executable).expect("permissions");
         let softhsm = Self { folder };
         softhsm.put_pin(PIN);
-        softhsm
-            .run("softhsm2-util", &["--init-token", "--free", "--label", TOKEN, "--so-pin", "86420975", "--pin", PIN]);
+        softhsm.run("softhsm2-util", &["--init-token", "--free", "--label", TOKEN, "--so-pin", SO_PIN, "--pin", PIN]);
         softhsm
     }
 
@@ -56,13 +57,23 @@ impl SoftHsm {
 
     /// Runs a foreign program on the token.
     pub fn run(&self, program: &str, arguments: &[&str]) -> String {
-        run(program, arguments, &[("SOFTHSM2_CONF", &self.folder.join("softhsm2.conf"))])
+        run(program, arguments, &[("SOFTHSM2_CONF", &self.configuration())])
+    }
+
+    /// The file that says where the token is; its path is the variable `SOFTHSM2_CONF`.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.join("softhsm2.conf")
     }
 
     /// pkcs11-tool, signed in to the token.
     pub fn tool(&self, arguments: &[&str]) -> String {
-        let all = [&["--module", MODULE, "--token-label", TOKEN, "--login", "--pin", PIN], arguments].concat();
-        self.run("pkcs11-tool", &all)
+        let all = [&["--token-label", TOKEN, "--login", "--pin", PIN], arguments].concat();
+        self.pkcs11_tool(&all)
+    }
+
+    /// pkcs11-tool with arguments of the test's own.
+    pub fn pkcs11_tool(&self, arguments: &[&str]) -> String {
+        self.run("pkcs11-tool", &[&["--module", MODULE], arguments].concat())
     }
 
     /// Takes the token out.

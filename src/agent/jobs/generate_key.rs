@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SigningKey, SubjectPublicKeyInfo};
 use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot};
 
-use super::{Desk, Trouble, sign, with_management_key};
+use super::{Desk, Trouble, with_pin, write};
 use crate::fail_point;
 
 pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, Trouble> {
@@ -15,7 +15,7 @@ pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<R
         Some(public_key) => public_key.0.clone(),
         None => {
             fail_point!("agent.generate.before");
-            let public_key = with_management_key(desk, |piv| piv.generate(slot, algorithm))?;
+            let public_key = write(desk, |card, by| card.generate(by, slot, algorithm))?;
             fail_point!("agent.generate.after");
             progress.public_key = Some(Bytes(public_key.clone()));
             desk.note(&progress)?;
@@ -34,7 +34,7 @@ fn request(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm, public_key:
     let desk = RefCell::new(desk);
     let card = CardKey {
         key,
-        sign: &|message| match sign(&mut desk.borrow_mut(), slot, algorithm, message) {
+        sign: &|message| match with_pin(&mut desk.borrow_mut(), |card, pin| card.sign(pin, slot, algorithm, message)) {
             Ok(signature) => Some(signature),
             Err(error) => {
                 *trouble.borrow_mut() = Some(error);

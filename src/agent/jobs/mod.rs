@@ -9,13 +9,12 @@ mod replace_factory_secrets;
 
 use std::sync::Mutex;
 
-use sealwright_protocol::{Instruction, ManagementKey, ManagementKeyAlgorithm, Refusal, Report};
+use sealwright_protocol::{Instruction, Refusal, Report};
 
 use crate::Error;
+use crate::card::{Authority, Card, CardError, WritesWith};
 use crate::journal::{Journal, Progress};
-use crate::pin::Sitting;
-use crate::piv::{Piv, PivError, Transport};
-use crate::readers::{Leave, OpenCard};
+use crate::pin::{Pin, Sitting};
 use crate::worker::Relay;
 
 /// Why a job came to no report.
@@ -31,7 +30,7 @@ pub enum JobError {
 /// # Errors
 /// [`JobError`].
 pub fn run(
-    card: &mut OpenCard,
+    card: &mut dyn Card,
     instruction: &Instruction,
     relay: &Relay<'_>,
     journal: &Mutex<Journal>,
@@ -40,7 +39,7 @@ pub fn run(
     let mut desk = Desk { card, relay, journal, sitting };
     let done = match instruction {
         Instruction::Identify => identify::run(&mut desk),
-        Instruction::ReplaceFactorySecrets { .. } => replace_factory_secrets::run(&mut desk, instruction),
+        Instruction::ReplaceFactorySecrets { secrets } => replace_factory_secrets::run(&mut desk, secrets),
         Instruction::GenerateKeyAndCsr { slot, algorithm } => generate_key::run(&mut desk, *slot, *algorithm),
         Instruction::InstallCertificate { slot, certificate } => {
             install_certificate::run(&mut desk, *slot, &certificate.0)
@@ -55,10 +54,15 @@ pub fn run(
     match done {
         Ok(report) => Ok(report),
         Err(Trouble::Refused(reason)) => Ok(Report::Refused { reason }),
-        Err(Trouble::Piv(PivError::Gone)) => Err(JobError::Gone),
-        Err(Trouble::Piv(error)) => {
+        Err(Trouble::Card(CardError::Gone)) => Err(JobError::Gone),
+        Err(Trouble::Card(error)) => {
             tracing::warn!(%error, "the card refused");
-            Ok(Report::Refused { reason: Refusal::Card })
+            let reason = match error {
+                CardError::ManagementKey => Refusal::ManagementKey,
+                CardError::Unsupported => Refusal::Unsupported,
+                _ => Refusal::Card,
+            };
+            Ok(Report::Refused { reason })
         }
         Err(Trouble::Stop(error)) => Err(JobError::Stop(error)),
     }
@@ -66,7 +70,7 @@ pub fn run(
 
 /// Everything that a job works with.
 struct Desk<'a> {
-    card: &'a mut OpenCard,
+    card: &'a mut dyn Card,
     relay: &'a Relay<'a>,
     /// Locked only to be read or written: the conversation needs it while a person types.
     journal: &'a Mutex<Journal>,
@@ -88,13 +92,13 @@ impl Desk<'_> {
 /// What keeps a job from being done.
 enum Trouble {
     Refused(Refusal),
-    Piv(PivError),
+    Card(CardError),
     Stop(Error),
 }
 
-impl From<PivError> for Trouble {
-    fn from(error: PivError) -> Self {
-        Self::Piv(error)
+impl From<CardError> for Trouble {
+    fn from(error: CardError) -> Self {
+        Self::Card(error)
     }
 }
 
@@ -104,95 +108,35 @@ impl From<Error> for Trouble {
     }
 }
 
-/// The algorithms that a management key may have, the usual one first.
-const ALGORITHMS: [ManagementKeyAlgorithm; 4] = [
-    ManagementKeyAlgorithm::TripleDes,
-    ManagementKeyAlgorithm::Aes192,
-    ManagementKeyAlgorithm::Aes256,
-    ManagementKeyAlgorithm::Aes128,
-];
-
-/// The algorithm of the card's management key: the one that it gives a witness for.
-fn management_key_algorithm(piv: &mut Piv<'_>) -> Result<ManagementKeyAlgorithm, PivError> {
-    for algorithm in ALGORITHMS {
-        match piv.witness(algorithm) {
-            Ok(_) => return Ok(algorithm),
-            Err(PivError::Gone) => return Err(PivError::Gone),
-            Err(_) => {}
-        }
-    }
-    Err(PivError::Answer)
-}
-
-/// Authenticates to the card with a key that only the portal has; gives the card's answer to the portal's challenge. `None` when
-/// the portal has no such key or the card has another one.
-fn authenticate(
-    piv: &mut Piv<'_>,
-    relay: &Relay<'_>,
-    serial: &str,
-    key: ManagementKey,
-    algorithm: ManagementKeyAlgorithm,
-) -> Result<Option<Vec<u8>>, PivError> {
-    let witness = piv.witness(algorithm)?;
-    let Some(answer) = relay.ask(serial, key, algorithm, witness)? else { return Ok(None) };
-    match piv.authenticate(algorithm, &answer.witness.0, &answer.challenge.0) {
-        Ok(response) => Ok(Some(response)),
-        Err(PivError::Gone) => Err(PivError::Gone),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Authenticates with the card's own key and then runs `work`, in one transaction.
-fn with_management_key<T>(
+/// Changes what is on the card, with whatever secret the card asks for that.
+fn write<T>(
     desk: &mut Desk<'_>,
-    work: impl FnOnce(&mut Piv<'_>) -> Result<T, PivError>,
+    work: impl Fn(&mut dyn Card, Authority<'_>) -> Result<T, CardError>,
 ) -> Result<T, Trouble> {
-    let relay = desk.relay;
-    let done = desk.card.transaction(Leave::Locked, |transport: &mut dyn Transport| {
-        let mut piv = Piv::select(transport)?;
-        let serial = piv.serial()?;
-        let algorithm = management_key_algorithm(&mut piv)?;
-        match authenticate(&mut piv, relay, &serial, ManagementKey::Own, algorithm)? {
-            Some(_) => work(&mut piv).map(Some),
-            None => Ok(None),
-        }
-    })?;
-    done.ok_or(Trouble::Refused(Refusal::ManagementKey))
+    match desk.card.writes_with() {
+        WritesWith::ManagementKey => Ok(work(desk.card, Authority::Portal(desk.relay))?),
+        WritesWith::Pin => with_pin(desk, |card, pin| work(card, Authority::Person(pin))),
+    }
 }
 
-/// Signs with a key of the card.
-fn sign(
-    desk: &mut Desk<'_>,
-    slot: sealwright_protocol::Slot,
-    algorithm: sealwright_protocol::KeyAlgorithm,
-    message: &[u8],
-) -> Result<Vec<u8>, Trouble> {
-    with_pin(desk, |piv| piv.sign(slot, algorithm, message))
-}
-
-/// Does what needs the PIN. It is verified just before, in the same transaction; a refused one is not tried again.
-fn with_pin<T>(desk: &mut Desk<'_>, work: impl Fn(&mut Piv<'_>) -> Result<T, PivError>) -> Result<T, Trouble> {
+/// Does what needs the PIN. A refused one is not tried again.
+fn with_pin<T>(desk: &mut Desk<'_>, work: impl Fn(&mut dyn Card, &Pin) -> Result<T, CardError>) -> Result<T, Trouble> {
     loop {
-        let tries = desk.card.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.pin_tries())?;
+        let tries = desk.card.pin_tries()?;
         // The last try is the person's own to spend, elsewhere and knowingly.
         if tries.is_some_and(|tries| tries <= 1) {
             return Err(Trouble::Refused(Refusal::PinBlocked));
         }
         let pin = desk.sitting.pin(tries).map_err(|_| Trouble::Refused(Refusal::NoPin))?;
-        let done = desk.card.transaction(Leave::Locked, |transport| {
-            let mut piv = Piv::select(transport)?;
-            piv.verify_pin(pin.bytes())?;
-            work(&mut piv)
-        });
-        match done {
-            Err(PivError::Wrong(_)) => {
+        match work(desk.card, &pin) {
+            Err(CardError::Wrong(_)) => {
                 desk.sitting.refuse();
                 if !desk.sitting.can_ask() {
                     return Err(Trouble::Refused(Refusal::NoPin));
                 }
                 println!("The card says that this is not its PIN.");
             }
-            Err(PivError::Blocked) => return Err(Trouble::Refused(Refusal::PinBlocked)),
+            Err(CardError::Blocked) => return Err(Trouble::Refused(Refusal::PinBlocked)),
             other => return Ok(other?),
         }
     }

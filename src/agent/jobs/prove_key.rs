@@ -2,10 +2,8 @@
 
 use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot, key_test};
 
-use super::{Desk, Trouble, sign};
+use super::{Desk, Trouble, with_pin};
 use crate::fail_point;
-use crate::piv::Piv;
-use crate::readers::Leave;
 
 pub fn run(
     desk: &mut Desk<'_>,
@@ -17,17 +15,14 @@ pub fn run(
     fail_point!("agent.prove.before");
     let (serial, algorithm) = present(desk, slot, certificate)?;
     let text = key_test(portal, &serial, slot, nonce);
-    let signature = sign(desk, slot, algorithm, text.as_bytes())?;
+    let signature = with_pin(desk, |card, pin| card.sign(pin, slot, algorithm, text.as_bytes()))?;
     fail_point!("agent.prove.done");
     Ok(Report::Proved { signature: Bytes(signature) })
 }
 
 /// The card's serial number and the kind of the slot's key, if the slot holds this certificate.
 pub(super) fn present(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8]) -> Result<(String, KeyAlgorithm), Trouble> {
-    let (serial, present) = desk.card.transaction(Leave::AsItIs, |transport| {
-        let mut piv = Piv::select(transport)?;
-        Ok((piv.serial()?, piv.certificate(slot)?))
-    })?;
+    let (serial, present) = (desk.card.serial()?, desk.card.certificate(slot)?);
     if present.as_deref() != Some(certificate) {
         return Err(Trouble::Refused(Refusal::Slot));
     }

@@ -2,13 +2,13 @@
 
 use zeroize::Zeroizing;
 
-use super::PivError;
+use crate::card::CardError;
 
 /// Something that carries one short APDU to the card and its answer back.
 pub trait Transport {
     /// # Errors
-    /// [`PivError::Gone`] when the card does not answer any more.
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, PivError>;
+    /// [`CardError::Gone`] when the card does not answer any more.
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError>;
 }
 
 /// A command; its data is wiped, for it may be a PIN.
@@ -31,8 +31,8 @@ const LONGEST_ANSWER: usize = 16 * 1024;
 /// Sends a command and puts its answer together.
 ///
 /// # Errors
-/// [`PivError`] for every status but 9000.
-pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>, PivError> {
+/// [`CardError`] for every status but 9000.
+pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>, CardError> {
     let mut parts = command.data.chunks(255).peekable();
     let mut answer = Vec::new();
     let mut status = loop {
@@ -55,7 +55,7 @@ pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>,
     };
     while status >> 8 == 0x61 {
         if answer.len() > LONGEST_ANSWER {
-            return Err(PivError::Answer);
+            return Err(CardError::Answer);
         }
         let [_, length] = status.to_be_bytes();
         status = exchange(transport, &[0, 0xc0, 0, 0, length], &mut answer)?;
@@ -63,17 +63,17 @@ pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>,
     match status {
         0x9000 => Ok(answer),
         // 6300 is what some cards say instead of the number of tries.
-        0x6300 => Err(PivError::Wrong(None)),
-        0x63c0 | 0x6983 => Err(PivError::Blocked),
-        tries if tries & 0xfff0 == 0x63c0 => Err(PivError::Wrong(Some((tries & 0xf) as u8))),
-        0x6a82 => Err(PivError::NotFound),
-        other => Err(PivError::Status(other)),
+        0x6300 => Err(CardError::Wrong(None)),
+        0x63c0 | 0x6983 => Err(CardError::Blocked),
+        tries if tries & 0xfff0 == 0x63c0 => Err(CardError::Wrong(Some((tries & 0xf) as u8))),
+        0x6a82 => Err(CardError::NotFound),
+        other => Err(CardError::Status(other)),
     }
 }
 
-fn exchange(transport: &mut dyn Transport, apdu: &[u8], answer: &mut Vec<u8>) -> Result<u16, PivError> {
+fn exchange(transport: &mut dyn Transport, apdu: &[u8], answer: &mut Vec<u8>) -> Result<u16, CardError> {
     let received = transport.transmit(apdu)?;
-    let (data, status) = received.split_last_chunk::<2>().ok_or(PivError::Answer)?;
+    let (data, status) = received.split_last_chunk::<2>().ok_or(CardError::Answer)?;
     answer.extend_from_slice(data);
     Ok(u16::from_be_bytes(*status))
 }

@@ -1,34 +1,18 @@
 //! The PIV card application by its own commands (SP 800-73-5 part 2), over any transport.
 //!
-//! `apdu` sends commands and puts long answers together, `tlv` reads and writes BER-TLV, this file knows the commands.
+//! `apdu` sends commands and puts long answers together, `tlv` reads and writes BER-TLV, this file knows the commands, `card` does with them what jobs ask for.
 
 mod apdu;
-pub mod public_key;
+mod card;
 mod tlv;
 
 use data_encoding::HEXLOWER;
 use sealwright_protocol::{KeyAlgorithm, ManagementKeyAlgorithm, Slot};
 
-pub use apdu::{Command, Transport};
+use crate::card::CardError;
+use crate::public_key;
 
-/// What a card answers instead of what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PivError {
-    /// The card was pulled, reset or taken: the job begins again when it is back.
-    #[error("the card is gone")]
-    Gone,
-    #[error("the card answers {0:04x}")]
-    Status(u16),
-    /// The PIN or PUK was wrong.
-    #[error("wrong, {0:?} tries left")]
-    Wrong(Option<u8>),
-    #[error("blocked")]
-    Blocked,
-    #[error("there is no such object")]
-    NotFound,
-    #[error("the card's answer cannot be read")]
-    Answer,
-}
+pub use apdu::{Command, Transport};
 
 /// The PIV card application, selected.
 pub struct Piv<'a> {
@@ -44,8 +28,8 @@ impl<'a> Piv<'a> {
     /// Selects the application.
     ///
     /// # Errors
-    /// [`PivError::Status`] for a card without it.
-    pub fn select(transport: &'a mut dyn Transport) -> Result<Self, PivError> {
+    /// [`CardError::Status`] for a card without it.
+    pub fn select(transport: &'a mut dyn Transport) -> Result<Self, CardError> {
         let mut piv = Self { transport };
         piv.send(&Command::new(0xa4, 0x04, 0x00, &APPLICATION))?;
         Ok(piv)
@@ -54,18 +38,18 @@ impl<'a> Piv<'a> {
     /// The serial number, by Yubico's GET SERIAL, or the GUID of the CHUID.
     ///
     /// # Errors
-    /// [`PivError::NotFound`] when the card has neither.
-    pub fn serial(&mut self) -> Result<String, PivError> {
+    /// [`CardError::NotFound`] when the card has neither.
+    pub fn serial(&mut self) -> Result<String, CardError> {
         match self.send(&Command::new(0xf8, 0, 0, &[])) {
             Ok(serial) if serial.len() == 4 => {
                 let serial = serial.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
                 return Ok(serial.to_string());
             }
-            Err(PivError::Gone) => return Err(PivError::Gone),
+            Err(CardError::Gone) => return Err(CardError::Gone),
             _ => {}
         }
         let chuid = self.get_object(Object::Chuid)?;
-        let guid = tlv::find(&chuid, 0x34).filter(|guid| guid.len() == 16).ok_or(PivError::NotFound)?;
+        let guid = tlv::find(&chuid, 0x34).filter(|guid| guid.len() == 16).ok_or(CardError::NotFound)?;
         Ok(HEXLOWER.encode(&guid))
     }
 
@@ -80,39 +64,39 @@ impl<'a> Piv<'a> {
     /// Remaining tries of the PIN; 0 for a blocked one.
     ///
     /// # Errors
-    /// [`PivError`].
-    pub fn pin_tries(&mut self) -> Result<Option<u8>, PivError> {
+    /// [`CardError`].
+    pub fn pin_tries(&mut self) -> Result<Option<u8>, CardError> {
         match self.send(&Command::new(0x20, 0, PIN, &[])) {
             Ok(_) => Ok(None),
-            Err(PivError::Wrong(tries)) => Ok(tries),
-            Err(PivError::Blocked) => Ok(Some(0)),
+            Err(CardError::Wrong(tries)) => Ok(tries),
+            Err(CardError::Blocked) => Ok(Some(0)),
             Err(error) => Err(error),
         }
     }
 
     /// # Errors
-    /// [`PivError::Wrong`] or [`PivError::Blocked`].
-    pub fn verify_pin(&mut self, pin: &[u8]) -> Result<(), PivError> {
+    /// [`CardError::Wrong`] or [`CardError::Blocked`].
+    pub fn verify_pin(&mut self, pin: &[u8]) -> Result<(), CardError> {
         self.send(&Command::new(0x20, 0, PIN, &padded(pin))).map(drop)
     }
 
     /// # Errors
-    /// [`PivError::Wrong`] or [`PivError::Blocked`].
-    pub fn change_pin(&mut self, old: &[u8], new: &[u8]) -> Result<(), PivError> {
+    /// [`CardError::Wrong`] or [`CardError::Blocked`].
+    pub fn change_pin(&mut self, old: &[u8], new: &[u8]) -> Result<(), CardError> {
         self.send(&Command::new(0x24, 0, PIN, &[padded(old), padded(new)].concat())).map(drop)
     }
 
     /// # Errors
-    /// [`PivError::Wrong`] or [`PivError::Blocked`].
-    pub fn change_puk(&mut self, old: &[u8], new: &[u8]) -> Result<(), PivError> {
+    /// [`CardError::Wrong`] or [`CardError::Blocked`].
+    pub fn change_puk(&mut self, old: &[u8], new: &[u8]) -> Result<(), CardError> {
         self.send(&Command::new(0x24, 0, PUK, &[padded(old), padded(new)].concat())).map(drop)
     }
 
     /// The card's witness: a random number under the management key.
     ///
     /// # Errors
-    /// [`PivError::Status`] when the card has no key of this algorithm.
-    pub fn witness(&mut self, algorithm: ManagementKeyAlgorithm) -> Result<Vec<u8>, PivError> {
+    /// [`CardError::Status`] when the card has no key of this algorithm.
+    pub fn witness(&mut self, algorithm: ManagementKeyAlgorithm) -> Result<Vec<u8>, CardError> {
         let data = tlv::write(0x7c, &tlv::write(0x80, &[]));
         let answer = self.send(&Command::new(0x87, algorithm_byte(algorithm), MANAGEMENT_KEY, &data))?;
         template(&answer, 0x80)
@@ -121,13 +105,13 @@ impl<'a> Piv<'a> {
     /// Gives the decrypted witness and a challenge; gets the card's answer to it. The card is unlocked for the management key then.
     ///
     /// # Errors
-    /// [`PivError::Status`] when the witness is wrong: the key was another one.
+    /// [`CardError::Status`] when the witness is wrong: the key was another one.
     pub fn authenticate(
         &mut self,
         algorithm: ManagementKeyAlgorithm,
         witness: &[u8],
         challenge: &[u8],
-    ) -> Result<Vec<u8>, PivError> {
+    ) -> Result<Vec<u8>, CardError> {
         let parts = [tlv::write(0x80, witness), tlv::write(0x81, challenge)].concat();
         let data = tlv::write(0x7c, &parts);
         let answer = self.send(&Command::new(0x87, algorithm_byte(algorithm), MANAGEMENT_KEY, &data))?;
@@ -137,9 +121,9 @@ impl<'a> Piv<'a> {
     /// Yubico's SET MANAGEMENT KEY.
     ///
     /// # Errors
-    /// [`PivError::Status`].
-    pub fn set_management_key(&mut self, algorithm: ManagementKeyAlgorithm, key: &[u8]) -> Result<(), PivError> {
-        let length = u8::try_from(key.len()).map_err(|_| PivError::Answer)?;
+    /// [`CardError::Status`].
+    pub fn set_management_key(&mut self, algorithm: ManagementKeyAlgorithm, key: &[u8]) -> Result<(), CardError> {
+        let length = u8::try_from(key.len()).map_err(|_| CardError::Answer)?;
         let data = [&[algorithm_byte(algorithm), MANAGEMENT_KEY, length], key].concat();
         self.send(&Command::new(0xff, 0xff, 0xff, &data)).map(drop)
     }
@@ -147,11 +131,11 @@ impl<'a> Piv<'a> {
     /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER). The card tells it only once.
     ///
     /// # Errors
-    /// [`PivError`].
-    pub fn generate(&mut self, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, PivError> {
+    /// [`CardError`].
+    pub fn generate(&mut self, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         let data = tlv::write(0xac, &tlv::write(0x80, &[key_algorithm_byte(algorithm)]));
         let answer = self.send(&Command::new(0x47, 0, slot_byte(slot), &data))?;
-        let key = tlv::find(&answer, 0x7f49).ok_or(PivError::Answer)?;
+        let key = tlv::find(&answer, 0x7f49).ok_or(CardError::Answer)?;
         let read = match algorithm {
             KeyAlgorithm::P256 | KeyAlgorithm::P384 => {
                 tlv::find(&key, 0x86).and_then(|point| public_key::elliptic(algorithm, &point))
@@ -160,14 +144,14 @@ impl<'a> Piv<'a> {
                 tlv::find(&key, 0x81).zip(tlv::find(&key, 0x82)).and_then(|(n, e)| public_key::rsa(&n, &e))
             }
         };
-        read.ok_or(PivError::Answer)
+        read.ok_or(CardError::Answer)
     }
 
     /// Signs a message with a key of the card. The PIN must have been verified just before.
     ///
     /// # Errors
-    /// [`PivError`].
-    pub fn sign(&mut self, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, PivError> {
+    /// [`CardError`].
+    pub fn sign(&mut self, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
         let digest = public_key::to_sign(algorithm, message);
         let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(0x81, &digest)].concat());
         let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot_byte(slot), &data))?;
@@ -178,8 +162,8 @@ impl<'a> Piv<'a> {
     /// appendix A. The PIN must have been verified just before.
     ///
     /// # Errors
-    /// [`PivError`].
-    pub fn find_secret(&mut self, slot: Slot, algorithm: KeyAlgorithm, challenge: &[u8]) -> Result<Vec<u8>, PivError> {
+    /// [`CardError`].
+    pub fn find_secret(&mut self, slot: Slot, algorithm: KeyAlgorithm, challenge: &[u8]) -> Result<Vec<u8>, CardError> {
         let tag = if algorithm.is_rsa() { 0x81 } else { 0x85 };
         let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(tag, challenge)].concat());
         let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot_byte(slot), &data))?;
@@ -187,17 +171,17 @@ impl<'a> Piv<'a> {
     }
 
     /// # Errors
-    /// [`PivError::NotFound`] for an empty object.
-    pub fn get_object(&mut self, object: Object) -> Result<Vec<u8>, PivError> {
+    /// [`CardError::NotFound`] for an empty object.
+    pub fn get_object(&mut self, object: Object) -> Result<Vec<u8>, CardError> {
         let data = tlv::write(0x5c, &object.tag());
         let answer = self.send(&Command::new(0xcb, 0x3f, 0xff, &data))?;
-        let content = tlv::find(&answer, 0x53).ok_or(PivError::Answer)?;
-        if content.is_empty() { Err(PivError::NotFound) } else { Ok(content) }
+        let content = tlv::find(&answer, 0x53).ok_or(CardError::Answer)?;
+        if content.is_empty() { Err(CardError::NotFound) } else { Ok(content) }
     }
 
     /// # Errors
-    /// [`PivError`].
-    pub fn put_object(&mut self, object: Object, content: &[u8]) -> Result<(), PivError> {
+    /// [`CardError`].
+    pub fn put_object(&mut self, object: Object, content: &[u8]) -> Result<(), CardError> {
         let data = [tlv::write(0x5c, &object.tag()), tlv::write(0x53, content)].concat();
         self.send(&Command::new(0xdb, 0x3f, 0xff, &data)).map(drop)
     }
@@ -205,11 +189,11 @@ impl<'a> Piv<'a> {
     /// The certificate of a slot, DER.
     ///
     /// # Errors
-    /// [`PivError`]; `Ok(None)` for an empty slot.
-    pub fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, PivError> {
+    /// [`CardError`]; `Ok(None)` for an empty slot.
+    pub fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
         match self.get_object(Object::Certificate(slot)) {
             Ok(content) => Ok(tlv::find(&content, 0x70)),
-            Err(PivError::NotFound) => Ok(None),
+            Err(CardError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -217,13 +201,13 @@ impl<'a> Piv<'a> {
     /// Writes the certificate of a slot, uncompressed.
     ///
     /// # Errors
-    /// [`PivError`].
-    pub fn put_certificate(&mut self, slot: Slot, certificate: &[u8]) -> Result<(), PivError> {
+    /// [`CardError`].
+    pub fn put_certificate(&mut self, slot: Slot, certificate: &[u8]) -> Result<(), CardError> {
         let content = [tlv::write(0x70, certificate), tlv::write(0x71, &[0]), tlv::write(0xfe, &[])].concat();
         self.put_object(Object::Certificate(slot), &content)
     }
 
-    fn send(&mut self, command: &Command) -> Result<Vec<u8>, PivError> {
+    fn send(&mut self, command: &Command) -> Result<Vec<u8>, CardError> {
         apdu::send(self.transport, command)
     }
 }
@@ -285,6 +269,6 @@ fn padded(secret: &[u8]) -> Vec<u8> {
 }
 
 /// A part of the dynamic authentication template.
-fn template(answer: &[u8], tag: u32) -> Result<Vec<u8>, PivError> {
-    tlv::find(answer, 0x7c).and_then(|inner| tlv::find(&inner, tag)).ok_or(PivError::Answer)
+fn template(answer: &[u8], tag: u32) -> Result<Vec<u8>, CardError> {
+    tlv::find(answer, 0x7c).and_then(|inner| tlv::find(&inner, tag)).ok_or(CardError::Answer)
 }

@@ -223,7 +223,7 @@ impl World {
     async fn wait_for_cards(&self) -> anyhow::Result<()> {
         for _ in 0..300 {
             let output = Command::new(&self.agent).arg("cards").output().await?;
-            if String::from_utf8_lossy(&output.stdout).matches(": PIV card ").count() == self.readers.len() {
+            if String::from_utf8_lossy(&output.stdout).matches(": card ").count() == self.readers.len() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

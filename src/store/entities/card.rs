@@ -12,7 +12,8 @@ pub struct Model {
     pub state: String,
     pub owner: Option<String>,
     pub owner_login: Option<String>,
-    pub management_key_algorithm: String,
+    /// What the card is administered with: the algorithm of its management key, or `so-pin`.
+    pub administrator: String,
     pub reader: Option<String>,
     pub created_at: i64,
     pub changed_at: i64,

@@ -1,0 +1,103 @@
+//! What jobs ask of a card, whatever it is spoken to with. Two drivers do it: [`crate::piv`] by the card's own commands over PC/SC,
+//! [`crate::token`] through the vendor's PKCS#11 module.
+
+use sealwright_protocol::{CardFacts, FactorySecrets, KeyAlgorithm, Slot};
+use zeroize::Zeroizing;
+
+use crate::pin::Pin;
+use crate::worker::Relay;
+
+/// What a card answers instead of what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CardError {
+    /// The card was pulled, reset or taken: the job begins again when it is back.
+    #[error("the card is gone")]
+    Gone,
+    #[error("the card answers {0:04x}")]
+    Status(u16),
+    /// A PIN, PUK or the security officer's PIN was wrong.
+    #[error("wrong, {0:?} tries left")]
+    Wrong(Option<u8>),
+    #[error("blocked")]
+    Blocked,
+    /// The management key is neither the factory's nor the card's own.
+    #[error("the management key is another one")]
+    ManagementKey,
+    #[error("there is no such object")]
+    NotFound,
+    #[error("the card's answer cannot be read")]
+    Answer,
+    /// The card is of another kind than what it is asked for, or its module cannot do it.
+    #[error("the card cannot do this")]
+    Unsupported,
+}
+
+/// Whose secret allows a card to make keys and to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritesWith {
+    ManagementKey,
+    Pin,
+}
+
+/// The secret itself: the person's PIN, or the portal, which has the management key and tells it nobody.
+#[derive(Clone, Copy)]
+pub enum Authority<'a> {
+    Portal(&'a Relay<'a>),
+    Person(&'a Pin),
+}
+
+/// A card in a reader. Each call is whole: it unlocks what it needs and leaves the card locked.
+pub trait Card {
+    /// The reader's name, as people know it.
+    fn reader(&self) -> &str;
+
+    fn writes_with(&self) -> WritesWith;
+
+    /// What tells this card from all others.
+    ///
+    /// # Errors
+    /// [`CardError`], as everywhere below.
+    fn serial(&mut self) -> Result<String, CardError>;
+
+    /// What is read without a PIN.
+    fn facts(&mut self, relay: &Relay<'_>) -> Result<CardFacts, CardError>;
+
+    /// Remaining tries of the PIN, where the card tells them; 0 for a blocked one.
+    fn pin_tries(&mut self) -> Result<Option<u8>, CardError>;
+
+    /// The certificate of a slot, DER; none for an empty slot.
+    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError>;
+
+    /// Sets the person's PIN in place of the factory's; done before, it is well.
+    fn replace_pin(&mut self, secrets: &FactorySecrets, new: &Pin) -> Result<(), CardError>;
+
+    /// Replaces what unlocks a blocked PIN, where that is a secret of its own.
+    fn replace_puk(&mut self, secrets: &FactorySecrets) -> Result<(), CardError>;
+
+    /// Replaces the administrator's secret; done before, it is well.
+    fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &Relay<'_>) -> Result<(), CardError>;
+
+    /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER).
+    fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError>;
+
+    /// Writes the certificate of a slot, and gives what reads back.
+    fn write_certificate(
+        &mut self,
+        by: Authority<'_>,
+        slot: Slot,
+        certificate: &[u8],
+    ) -> Result<Option<Vec<u8>>, CardError>;
+
+    /// Signs a message: ECDSA as DER, or RSASSA-PKCS1-v1_5, with SHA-256, for P-384 SHA-384.
+    fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError>;
+
+    /// What a key makes of a ciphertext (RSAES-PKCS1-v1_5) or of somebody's public key (an uncompressed point, ECDH); none for a
+    /// ciphertext that is none.
+    fn find_secret(
+        &mut self,
+        pin: &Pin,
+        slot: Slot,
+        algorithm: KeyAlgorithm,
+        challenge: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError>;
+}

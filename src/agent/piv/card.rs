@@ -1,0 +1,257 @@
+//! The driver for PIV cards: what jobs ask for, in transactions of the card's own commands.
+
+use sealwright_protocol::{
+    Administration, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, ManagementKey, ManagementKeyAlgorithm, Slot,
+};
+use zeroize::Zeroizing;
+
+use super::{Object, Piv};
+use crate::card::{Authority, Card, CardError, WritesWith};
+use crate::fail_point;
+use crate::pin::Pin;
+use crate::readers::{Leave, OpenCard};
+use crate::worker::Relay;
+
+impl Card for OpenCard {
+    fn reader(&self) -> &str {
+        &self.reader
+    }
+
+    fn writes_with(&self) -> WritesWith {
+        WritesWith::ManagementKey
+    }
+
+    fn serial(&mut self) -> Result<String, CardError> {
+        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.serial())
+    }
+
+    fn facts(&mut self, relay: &Relay<'_>) -> Result<CardFacts, CardError> {
+        let reader = self.reader.clone();
+        self.transaction(Leave::Locked, |transport| {
+            let mut piv = Piv::select(transport)?;
+            let serial = piv.serial()?;
+            let algorithm = management_key_algorithm(&mut piv)?;
+            let own = authenticate(&mut piv, relay, &serial, ManagementKey::Own, algorithm)?;
+            let is_factory =
+                own.is_none() && authenticate(&mut piv, relay, &serial, ManagementKey::Factory, algorithm)?.is_some();
+            let mut certificates = Vec::new();
+            for slot in Slot::ALL {
+                match piv.certificate(slot) {
+                    Ok(Some(certificate)) => certificates.push((slot, Bytes(certificate))),
+                    Ok(None) => {}
+                    Err(CardError::Gone) => return Err(CardError::Gone),
+                    // What cannot be read is not blank.
+                    Err(_) => certificates.push((slot, Bytes::default())),
+                }
+            }
+            let authentication = own.map(Bytes);
+            Ok(CardFacts {
+                reader,
+                version: piv.version(),
+                administration: Administration::ManagementKey { algorithm, is_factory, authentication },
+                pin_tries: piv.pin_tries()?,
+                certificates,
+                serial,
+            })
+        })
+    }
+
+    fn pin_tries(&mut self) -> Result<Option<u8>, CardError> {
+        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.pin_tries())
+    }
+
+    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
+        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.certificate(slot))
+    }
+
+    fn replace_pin(&mut self, secrets: &FactorySecrets, new: &Pin) -> Result<(), CardError> {
+        let FactorySecrets::Piv { factory_pin, .. } = secrets else { return Err(CardError::Unsupported) };
+        let factory = factory_pin.reveal();
+        // The factory's PIN is none that a person has chosen.
+        if new.bytes() == factory {
+            return Err(CardError::Wrong(None));
+        }
+        self.transaction(Leave::Locked, |transport| {
+            let mut piv = Piv::select(transport)?;
+            // Two tries at most, and never the last one.
+            match piv.pin_tries()? {
+                Some(0 | 1) => return Err(CardError::Blocked),
+                Some(2) => return piv.verify_pin(new.bytes()),
+                _ => {}
+            }
+            match piv.change_pin(factory, new.bytes()) {
+                Err(CardError::Wrong(Some(0 | 1))) => Err(CardError::Blocked),
+                Err(CardError::Wrong(_)) => piv.verify_pin(new.bytes()),
+                other => other,
+            }
+        })
+    }
+
+    fn replace_puk(&mut self, secrets: &FactorySecrets) -> Result<(), CardError> {
+        let FactorySecrets::Piv { factory_puk, puk, .. } = secrets else { return Err(CardError::Unsupported) };
+        let (factory, new) = (factory_puk.reveal(), puk.reveal());
+        self.transaction(Leave::Locked, |transport| {
+            let mut piv = Piv::select(transport)?;
+            match piv.change_puk(factory, new) {
+                Err(CardError::Wrong(Some(0 | 1))) => Err(CardError::Blocked),
+                // One try with the stored one: it is valid when the confirmation of an earlier attempt was lost.
+                Err(CardError::Wrong(_)) => piv.change_puk(new, new),
+                other => other,
+            }
+        })
+    }
+
+    fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &Relay<'_>) -> Result<(), CardError> {
+        let FactorySecrets::Piv { management_key, algorithm, chuid, ccc, .. } = secrets else {
+            return Err(CardError::Unsupported);
+        };
+        let replaced = self.transaction(Leave::Locked, |transport| {
+            let mut piv = Piv::select(transport)?;
+            let serial = piv.serial()?;
+            // The new key is valid already when an earlier attempt got this far.
+            if authenticate(&mut piv, relay, &serial, ManagementKey::Factory, *algorithm)?.is_some() {
+                piv.put_object(Object::Chuid, &chuid.0)?;
+                piv.put_object(Object::Ccc, &ccc.0)?;
+                piv.set_management_key(*algorithm, management_key.reveal())?;
+                fail_point!("agent.replace.management-key");
+            }
+            Ok(authenticate(&mut piv, relay, &serial, ManagementKey::Own, *algorithm)?.is_some())
+        })?;
+        if replaced { Ok(()) } else { Err(CardError::ManagementKey) }
+    }
+
+    fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
+        self.with_management_key(by, |piv| piv.generate(slot, algorithm))
+    }
+
+    fn write_certificate(
+        &mut self,
+        by: Authority<'_>,
+        slot: Slot,
+        certificate: &[u8],
+    ) -> Result<Option<Vec<u8>>, CardError> {
+        self.with_management_key(by, |piv| {
+            piv.put_certificate(slot, certificate)?;
+            piv.certificate(slot)
+        })
+    }
+
+    fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
+        self.with_pin(pin, |piv| piv.sign(slot, algorithm, message))
+    }
+
+    fn find_secret(
+        &mut self,
+        pin: &Pin,
+        slot: Slot,
+        algorithm: KeyAlgorithm,
+        challenge: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
+        let found = Zeroizing::new(self.with_pin(pin, |piv| piv.find_secret(slot, algorithm, challenge))?);
+        if !algorithm.is_rsa() {
+            return Ok(Some(found));
+        }
+        Ok(deciphered(&found).map(|message| Zeroizing::new(message.to_vec())))
+    }
+}
+
+impl OpenCard {
+    /// Authenticates with the card's own management key and then runs `work`, in one transaction.
+    fn with_management_key<T>(
+        &mut self,
+        by: Authority<'_>,
+        work: impl FnOnce(&mut Piv<'_>) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
+        let Authority::Portal(relay) = by else { return Err(CardError::Unsupported) };
+        self.transaction(Leave::Locked, |transport| {
+            let mut piv = Piv::select(transport)?;
+            let serial = piv.serial()?;
+            let algorithm = management_key_algorithm(&mut piv)?;
+            match authenticate(&mut piv, relay, &serial, ManagementKey::Own, algorithm)? {
+                Some(_) => work(&mut piv),
+                None => Err(CardError::ManagementKey),
+            }
+        })
+    }
+
+    /// Verifies the PIN just before, in the same transaction: some keys ask for it each time.
+    fn with_pin<T>(
+        &mut self,
+        pin: &Pin,
+        work: impl FnOnce(&mut Piv<'_>) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
+        self.transaction(Leave::Locked, |transport| {
+            let mut piv = Piv::select(transport)?;
+            piv.verify_pin(pin.bytes())?;
+            work(&mut piv)
+        })
+    }
+}
+
+/// The algorithms that a management key may have, the usual one first.
+const ALGORITHMS: [ManagementKeyAlgorithm; 4] = [
+    ManagementKeyAlgorithm::TripleDes,
+    ManagementKeyAlgorithm::Aes192,
+    ManagementKeyAlgorithm::Aes256,
+    ManagementKeyAlgorithm::Aes128,
+];
+
+/// The algorithm of the card's management key: the one that it gives a witness for.
+fn management_key_algorithm(piv: &mut Piv<'_>) -> Result<ManagementKeyAlgorithm, CardError> {
+    for algorithm in ALGORITHMS {
+        match piv.witness(algorithm) {
+            Ok(_) => return Ok(algorithm),
+            Err(CardError::Gone) => return Err(CardError::Gone),
+            Err(_) => {}
+        }
+    }
+    Err(CardError::Answer)
+}
+
+/// Authenticates to the card with a key that only the portal has; gives the card's answer to the portal's challenge. `None` when
+/// the portal has no such key or the card has another one.
+fn authenticate(
+    piv: &mut Piv<'_>,
+    relay: &Relay<'_>,
+    serial: &str,
+    key: ManagementKey,
+    algorithm: ManagementKeyAlgorithm,
+) -> Result<Option<Vec<u8>>, CardError> {
+    let witness = piv.witness(algorithm)?;
+    let Some(answer) = relay.ask(serial, key, algorithm, witness)? else { return Ok(None) };
+    match piv.authenticate(algorithm, &answer.witness.0, &answer.challenge.0) {
+        Ok(response) => Ok(Some(response)),
+        Err(CardError::Gone) => Err(CardError::Gone),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The message in a block of EME-PKCS1-v1_5.
+fn deciphered(block: &[u8]) -> Option<&[u8]> {
+    let padded = block.strip_prefix(&[0, 2])?;
+    let end = padded.iter().position(|byte| *byte == 0).filter(|length| *length >= 8)?;
+    padded.get(end + 1..)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_message_stands_behind_its_padding() {
+        let block = [&[0, 2][..], &[7; 8], &[0], b"message"].concat();
+        assert_eq!(deciphered(&block), Some(&b"message"[..]));
+        let short = [&[0, 2][..], &[7; 7], &[0], b"message"].concat();
+        assert_eq!(deciphered(&short), None);
+        assert_eq!(deciphered(&[0, 1, 7, 7, 7, 7, 7, 7, 7, 7, 0]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_block_is_read(block in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _message = deciphered(&block);
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The driver for tokens of a PKCS#11 module (PKCS#11 v3.1): any vendor's. `modules` loads them and finds tokens, `quirks` knows what they do
+//! otherwise than others, this file does what jobs ask for.
+//!
+//! What a slot of PIV is, is an object's id here, as OpenSC and ykcs11 number them: 9a is 01, 9c is 02, 9d is 03, 9e is 04.
+
+mod modules;
+mod quirks;
+
+use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
+use cryptoki::object::{Attribute, AttributeType, CertificateType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::{Slot as TokenSlot, TokenInfo};
+use cryptoki::types::AuthPin;
+use der::Encode;
+use der::asn1::{OctetString, UintRef};
+use sealwright_protocol::{Administration, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Secret, Slot};
+use zeroize::Zeroizing;
+
+use crate::card::{Authority, Card, CardError, WritesWith};
+use crate::fail_point;
+use crate::pin::Pin;
+use crate::public_key;
+use crate::worker::Relay;
+
+pub use modules::{ModuleOptions, Tokens};
+use quirks::{EcdhPoint, Quirk};
+
+/// A token that a module shows.
+pub struct Token {
+    module: Pkcs11,
+    slot: TokenSlot,
+    /// The slot's description, which for a reader is its name.
+    reader: String,
+    serial: String,
+    quirk: Quirk,
+}
+
+impl From<Error> for CardError {
+    fn from(error: Error) -> Self {
+        let Error::Pkcs11(value, _) = &error else {
+            tracing::warn!(%error, "the module cannot be used");
+            return Self::Unsupported;
+        };
+        match value {
+            RvError::DeviceRemoved
+            | RvError::TokenNotPresent
+            | RvError::TokenNotRecognized
+            | RvError::SlotIdInvalid
+            | RvError::SessionClosed
+            | RvError::SessionHandleInvalid => Self::Gone,
+            RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => Self::Wrong(None),
+            RvError::PinLocked => Self::Blocked,
+            RvError::FunctionNotSupported | RvError::MechanismInvalid | RvError::MechanismParamInvalid => {
+                tracing::warn!(%error, "the module cannot do this");
+                Self::Unsupported
+            }
+            _ => {
+                tracing::warn!(%error, "the module refused");
+                Self::Answer
+            }
+        }
+    }
+}
+
+impl Card for Token {
+    fn reader(&self) -> &str {
+        &self.reader
+    }
+
+    fn writes_with(&self) -> WritesWith {
+        WritesWith::Pin
+    }
+
+    fn serial(&mut self) -> Result<String, CardError> {
+        self.info().map(|_| self.serial.clone())
+    }
+
+    fn facts(&mut self, _: &Relay<'_>) -> Result<CardFacts, CardError> {
+        let info = self.info()?;
+        // A PIN that is typed at the reader is none that jobs can use one after another.
+        if info.protected_authentication_path() || !info.login_required() && info.token_initialized() {
+            return Err(CardError::Unsupported);
+        }
+        let mut certificates = Vec::new();
+        let session = self.module.open_ro_session(self.slot)?;
+        for object in session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)])? {
+            let (id, value) = certificate(&session, object)?;
+            // One that stands somewhere else is somebody's all the same.
+            let slot = Slot::ALL.into_iter().find(|slot| id == object_id(*slot)).unwrap_or(Slot::Authentication);
+            certificates.push((slot, Bytes(value)));
+        }
+        let version = info.firmware_version();
+        Ok(CardFacts {
+            reader: self.reader.clone(),
+            serial: self.serial.clone(),
+            version: Some(format!("{}.{}", version.major(), version.minor())),
+            administration: Administration::SoPin,
+            pin_tries: pin_tries(&info),
+            certificates,
+        })
+    }
+
+    fn pin_tries(&mut self) -> Result<Option<u8>, CardError> {
+        Ok(pin_tries(&self.info()?))
+    }
+
+    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
+        self.info()?;
+        let session = self.module.open_ro_session(self.slot)?;
+        let found = session.find_objects(&of(slot, ObjectClass::CERTIFICATE))?;
+        found.first().map(|object| certificate(&session, *object).map(|(_, value)| value)).transpose()
+    }
+
+    /// The token is made new under the security officer's PIN, the factory's or, after a lost confirmation, its own: what nobody can see without a
+    /// PIN is gone then too.
+    fn replace_pin(&mut self, secrets: &FactorySecrets, new: &Pin) -> Result<(), CardError> {
+        let FactorySecrets::Token { factory_so_pin, so_pin, label } = secrets else {
+            return Err(CardError::Unsupported);
+        };
+        self.with_either(factory_so_pin, so_pin, |token, officer| {
+            if token.quirk.init_token {
+                token.module.init_token(token.slot, officer, label)?;
+            }
+            fail_point!("agent.replace.token");
+            token.as_officer(officer, |session| Ok(session.init_pin(&text(new.bytes())?)?))
+        })
+    }
+
+    /// The security officer unlocks a PIN.
+    fn replace_puk(&mut self, _: &FactorySecrets) -> Result<(), CardError> {
+        Ok(())
+    }
+
+    fn replace_management_key(&mut self, secrets: &FactorySecrets, _: &Relay<'_>) -> Result<(), CardError> {
+        let FactorySecrets::Token { factory_so_pin, so_pin, .. } = secrets else {
+            return Err(CardError::Unsupported);
+        };
+        let own = text(so_pin.reveal())?;
+        self.with_either(factory_so_pin, so_pin, |token, officer| {
+            token.as_officer(officer, |session| Ok(session.set_pin(officer, &own)?))
+        })?;
+        fail_point!("agent.replace.management-key");
+        Ok(())
+    }
+
+    fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
+        self.as_person(by, |session| {
+            for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+                remove(session, slot, class)?;
+            }
+            let (mechanism, public, private) = templates(slot, algorithm);
+            let (public, _) = session.generate_key_pair(&mechanism, &public, &private)?;
+            public_key_of(session, public, algorithm)
+        })
+    }
+
+    fn write_certificate(&mut self, by: Authority<'_>, slot: Slot, der: &[u8]) -> Result<Option<Vec<u8>>, CardError> {
+        self.as_person(by, |session| {
+            remove(session, slot, ObjectClass::CERTIFICATE)?;
+            let (_, read) = x509_parser::parse_x509_certificate(der).map_err(|_| CardError::Answer)?;
+            let mut template = of(slot, ObjectClass::CERTIFICATE);
+            template.extend([
+                Attribute::Token(true),
+                Attribute::Private(false),
+                Attribute::CertificateType(CertificateType::X_509),
+                Attribute::Label(label(slot)),
+                Attribute::Subject(read.subject().as_raw().to_vec()),
+                Attribute::Issuer(read.issuer().as_raw().to_vec()),
+                Attribute::SerialNumber(serial_number(read.raw_serial())?),
+                Attribute::Value(der.to_vec()),
+            ]);
+            let written = session.create_object(&template)?;
+            certificate(session, written).map(|(_, value)| Some(value))
+        })
+    }
+
+    fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
+        self.as_person(Authority::Person(pin), |session| {
+            let key = private_key(session, slot)?;
+            if algorithm.is_rsa() {
+                return Ok(session.sign(&Mechanism::RsaPkcs, key, &public_key::digest_info(message))?);
+            }
+            let raw = session.sign(&Mechanism::Ecdsa, key, &public_key::to_sign(algorithm, message))?;
+            // r and s stand side by side (PKCS#11 section 6.3.12).
+            let (r, s) = raw.split_at_checked(raw.len() / 2).ok_or(CardError::Answer)?;
+            let encoded = UintRef::new(r).and_then(|r| EcdsaSignature { r, s: UintRef::new(s)? }.to_der());
+            encoded.map_err(|_| CardError::Answer)
+        })
+    }
+
+    fn find_secret(
+        &mut self,
+        pin: &Pin,
+        slot: Slot,
+        algorithm: KeyAlgorithm,
+        challenge: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
+        let point = match self.quirk.ecdh_point {
+            EcdhPoint::Raw => challenge.to_vec(),
+            EcdhPoint::OctetString => {
+                OctetString::new(challenge).and_then(|point| point.to_der()).map_err(|_| CardError::Answer)?
+            }
+        };
+        self.as_person(Authority::Person(pin), |session| {
+            let key = private_key(session, slot)?;
+            if algorithm.is_rsa() {
+                return match session.decrypt(&Mechanism::RsaPkcs, key, challenge) {
+                    Ok(message) => Ok(Some(Zeroizing::new(message))),
+                    // Modules differ in how they say that it was none.
+                    Err(Error::Pkcs11(
+                        RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange | RvError::GeneralError,
+                        _,
+                    )) => Ok(None),
+                    Err(error) => Err(error.into()),
+                };
+            }
+            let length = if algorithm == KeyAlgorithm::P384 { 48_u64 } else { 32 };
+            let template = [
+                Attribute::Class(ObjectClass::SECRET_KEY),
+                Attribute::KeyType(KeyType::GENERIC_SECRET),
+                Attribute::Token(false),
+                Attribute::Sensitive(false),
+                Attribute::Extractable(true),
+                Attribute::ValueLen(length.into()),
+            ];
+            let parameters = Ecdh1DeriveParams::new(EcKdf::null(), &point);
+            let shared = session.derive_key(&Mechanism::Ecdh1Derive(parameters), key, &template)?;
+            let value = value(session, shared);
+            session.destroy_object(shared)?;
+            value.map(|value| Some(Zeroizing::new(value)))
+        })
+    }
+}
+
+impl Token {
+    pub fn serial_number(&self) -> &str {
+        &self.serial
+    }
+
+    /// What the token says of itself, if it is still the one that was found.
+    fn info(&self) -> Result<TokenInfo, CardError> {
+        let info = self.module.get_token_info(self.slot)?;
+        if modules::serial_number(&info).as_deref() == Some(&self.serial) { Ok(info) } else { Err(CardError::Gone) }
+    }
+
+    fn as_person<T>(
+        &self,
+        by: Authority<'_>,
+        work: impl FnOnce(&Session) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
+        let Authority::Person(pin) = by else { return Err(CardError::Unsupported) };
+        self.signed_in(UserType::User, &text(pin.bytes())?, work)
+    }
+
+    fn as_officer<T>(
+        &self,
+        pin: &AuthPin,
+        work: impl FnOnce(&Session) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
+        self.signed_in(UserType::So, pin, work)
+    }
+
+    fn signed_in<T>(
+        &self,
+        who: UserType,
+        pin: &AuthPin,
+        work: impl FnOnce(&Session) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
+        self.info()?;
+        let session = self.module.open_rw_session(self.slot)?;
+        session.login(who, Some(pin))?;
+        let done = work(&session);
+        // Nobody stays signed in by our doing.
+        drop(session.logout());
+        match done {
+            // Modules differ in what they say of a token that was pulled.
+            Err(CardError::Answer) => self.info().and(Err(CardError::Answer)),
+            done => done,
+        }
+    }
+
+    /// Does it with the factory's PIN of the security officer; where that is wrong, with the token's own. The last try is not spent.
+    fn with_either(
+        &self,
+        factory: &Secret,
+        own: &Secret,
+        work: impl Fn(&Self, &AuthPin) -> Result<(), CardError>,
+    ) -> Result<(), CardError> {
+        for pin in [factory, own] {
+            let info = self.info()?;
+            if info.so_pin_locked() || info.so_pin_final_try() {
+                return Err(CardError::Blocked);
+            }
+            match work(self, &text(pin.reveal())?) {
+                Err(CardError::Wrong(_)) => {}
+                other => return other,
+            }
+        }
+        Err(CardError::Wrong(None))
+    }
+}
+
+/// Tries that the token's flags leave, where they say something.
+fn pin_tries(info: &TokenInfo) -> Option<u8> {
+    if info.user_pin_locked() {
+        Some(0)
+    } else if info.user_pin_final_try() {
+        Some(1)
+    } else if info.user_pin_count_low() {
+        Some(2)
+    } else {
+        None
+    }
+}
+
+fn text(pin: &[u8]) -> Result<AuthPin, CardError> {
+    std::str::from_utf8(pin).map(AuthPin::from).map_err(|_| CardError::Unsupported)
+}
+
+fn object_id(slot: Slot) -> Vec<u8> {
+    let id = match slot {
+        Slot::Authentication => 1,
+        Slot::Signature => 2,
+        Slot::KeyManagement => 3,
+        Slot::CardAuthentication => 4,
+    };
+    vec![id]
+}
+
+fn label(slot: Slot) -> Vec<u8> {
+    format!("Sealwright {}", slot.as_str()).into_bytes()
+}
+
+fn of(slot: Slot, class: ObjectClass) -> Vec<Attribute> {
+    vec![Attribute::Class(class), Attribute::Id(object_id(slot))]
+}
+
+fn remove(session: &Session, slot: Slot, class: ObjectClass) -> Result<(), CardError> {
+    for object in session.find_objects(&of(slot, class))? {
+        session.destroy_object(object)?;
+    }
+    Ok(())
+}
+
+/// The one private key of a slot.
+fn private_key(session: &Session, slot: Slot) -> Result<ObjectHandle, CardError> {
+    match session.find_objects(&of(slot, ObjectClass::PRIVATE_KEY))?[..] {
+        [key] => Ok(key),
+        _ => Err(CardError::NotFound),
+    }
+}
+
+/// Id and content of a certificate object.
+fn certificate(session: &Session, object: ObjectHandle) -> Result<(Vec<u8>, Vec<u8>), CardError> {
+    let (mut id, mut value) = (Vec::new(), Vec::new());
+    for attribute in session.get_attributes(object, &[AttributeType::Id, AttributeType::Value])? {
+        match attribute {
+            Attribute::Id(found) => id = found,
+            Attribute::Value(found) => value = found,
+            _ => {}
+        }
+    }
+    Ok((id, value))
+}
+
+fn value(session: &Session, object: ObjectHandle) -> Result<Vec<u8>, CardError> {
+    let found = session.get_attributes(object, &[AttributeType::Value])?;
+    found
+        .into_iter()
+        .find_map(|attribute| if let Attribute::Value(value) = attribute { Some(value) } else { None })
+        .ok_or(CardError::Answer)
+}
+
+/// CKA_SERIAL_NUMBER is the DER INTEGER.
+fn serial_number(content: &[u8]) -> Result<Vec<u8>, CardError> {
+    let length = u8::try_from(content.len()).ok().filter(|length| *length < 0x80).ok_or(CardError::Answer)?;
+    Ok([&[0x02, length], content].concat())
+}
+
+/// Mechanism and templates of a key pair. The private key never leaves the token; a key for key management deciphers or agrees on keys too.
+fn templates(slot: Slot, algorithm: KeyAlgorithm) -> (Mechanism<'static>, Vec<Attribute>, Vec<Attribute>) {
+    const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    const P384: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+    let rsa = |bits: u64| vec![Attribute::ModulusBits(bits.into()), Attribute::PublicExponent(vec![1, 0, 1])];
+    let (mechanism, mut public) = match algorithm {
+        KeyAlgorithm::P256 => (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(P256.to_vec())]),
+        KeyAlgorithm::P384 => (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(P384.to_vec())]),
+        KeyAlgorithm::Rsa2048 => (Mechanism::RsaPkcsKeyPairGen, rsa(2048)),
+        KeyAlgorithm::Rsa3072 => (Mechanism::RsaPkcsKeyPairGen, rsa(3072)),
+    };
+    let both = [Attribute::Id(object_id(slot)), Attribute::Label(label(slot)), Attribute::Token(true)];
+    public.extend(both.clone());
+    public.extend([Attribute::Private(false), Attribute::Verify(true)]);
+    let mut private = both.to_vec();
+    private.extend([
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+    ]);
+    if slot == Slot::KeyManagement {
+        if algorithm.is_rsa() {
+            public.push(Attribute::Encrypt(true));
+            private.push(Attribute::Decrypt(true));
+        } else {
+            private.push(Attribute::Derive(true));
+        }
+    }
+    (mechanism, public, private)
+}
+
+fn public_key_of(session: &Session, public: ObjectHandle, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
+    let wanted = [AttributeType::EcPoint, AttributeType::Modulus, AttributeType::PublicExponent];
+    let (mut point, mut modulus, mut exponent) = (Vec::new(), Vec::new(), Vec::new());
+    for attribute in session.get_attributes(public, &wanted)? {
+        match attribute {
+            Attribute::EcPoint(value) => point = value,
+            Attribute::Modulus(value) => modulus = value,
+            Attribute::PublicExponent(value) => exponent = value,
+            _ => {}
+        }
+    }
+    let read = if algorithm.is_rsa() {
+        public_key::rsa(&modulus, &exponent)
+    } else {
+        // An OCTET STRING around the point (PKCS#11 section 6.3.3); some modules forget it.
+        let wrapped = <OctetString as der::Decode>::from_der(&point).ok();
+        public_key::elliptic(algorithm, wrapped.as_ref().map_or(point.as_slice(), OctetString::as_bytes))
+    };
+    read.ok_or(CardError::Answer)
+}
+
+/// RFC 3279 section 2.2.3.
+#[derive(der::Sequence)]
+struct EcdsaSignature<'a> {
+    r: UintRef<'a>,
+    s: UintRef<'a>,
+}

@@ -1,0 +1,290 @@
+//! One suite for both kinds of card: PIV cards over PC/SC, and tokens of a PKCS#11 module.
+
+use std::path::Path;
+
+use sealwright::commands::demo::journey::{self, Begun};
+
+use super::{assert_nothing_issued, assert_personalized};
+use crate::support::softhsm::{self, SoftHsm};
+use crate::support::{Database, Kind, PIN, TestWorld, ended, library, new_code, run, shows};
+
+macro_rules! on_both_kinds {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            use super::*;
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_a_piv_card() {
+                super::$name(Database::Sqlite, Kind::PivCard).await;
+            }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_a_token_on_sqlite() {
+                super::$name(Database::Sqlite, Kind::Token).await;
+            }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_a_token_on_postgres() {
+                super::$name(Database::Postgres, Kind::Token).await;
+            }
+        })*
+    };
+}
+
+on_both_kinds! {
+    an_agent_that_is_killed_at_every_step_goes_on,
+    every_slot_has_the_key_that_was_asked_for,
+    keys_that_do_not_sign_find_secrets_out,
+    a_wrong_pin_is_tried_once,
+    a_certificate_of_somebody_elses_keeps_a_card_from_being_written,
+}
+
+/// What pkcs11-tool and openssl say of a token with two certificates: as [`sealwright::commands::demo::evidence`] does of a PIV card.
+pub async fn collect(test: &TestWorld, token: &SoftHsm, out: &Path) {
+    std::fs::create_dir_all(out).expect("a folder");
+    let file = |name: &str| out.join(name).display().to_string();
+    let chain = reqwest::get(format!("{}/pki/ca/issuing.pem", test.world.public_url)).await.expect("an answer");
+    std::fs::write(file("ca.pem"), chain.bytes().await.expect("a chain")).expect("written");
+    let signed_in = ["--token-label", "Sealwright", "--login", "--pin", PIN];
+    let tool = |arguments: &[&str]| token.pkcs11_tool(&[&signed_in, arguments].concat());
+    for (slot, id, mechanism) in [("9a", "01", "SHA256-RSA-PKCS"), ("9c", "02", "ECDSA")] {
+        let [der, pem, public] = ["der", "pem", "pub"].map(|kind| file(&format!("{slot}.{kind}")));
+        let [message, hash, signature] = ["txt", "hash", "sig"].map(|kind| file(&format!("{slot}.{kind}")));
+        tool(&["--read-object", "--type", "cert", "--id", id, "--output-file", &der]);
+        run("openssl", &["x509", "-inform", "DER", "-in", &der, "-out", &pem], &[]);
+        run("openssl", &["verify", "-CAfile", &file("ca.pem"), &pem], &[]);
+        run("openssl", &["x509", "-pubkey", "-noout", "-in", &pem, "-out", &public], &[]);
+        std::fs::write(&message, slot).expect("written");
+        run("openssl", &["dgst", "-sha256", "-binary", "-out", &hash, &message], &[]);
+        // ECDSA of a token signs the hash; RSA hashes itself.
+        let input = if mechanism == "ECDSA" { &hash } else { &message };
+        let sign = ["--sign", "--mechanism", mechanism, "--id", id, "--signature-format", "openssl"];
+        tool(&[&sign[..], &["--input-file", input, "--output-file", &signature]].concat());
+        run("openssl", &["dgst", "-sha256", "-verify", &public, "-signature", &signature, &message], &[]);
+    }
+    let keys = tool(&["--list-objects", "--type", "privkey"]);
+    assert_eq!(keys.matches("Private Key Object").count(), 2, "{keys}");
+    assert_eq!(keys.matches("sensitive, always sensitive, never extractable, local").count(), 2, "{keys}");
+    // The factory's PINs are good for nothing.
+    for (who, pin) in [("so", softhsm::SO_PIN), ("user", softhsm::PIN)] {
+        let login = ["--token-label", "Sealwright", "--login", "--login-type", who, "--pin", pin, "--so-pin", pin];
+        let refused = std::panic::catch_unwind(|| token.pkcs11_tool(&[&login[..], &["--list-objects"]].concat()));
+        assert!(refused.is_err(), "the factory's PIN of the {who} is still good");
+    }
+}
+
+/// An agent that ends at a fail point.
+async fn killed_at(test: &TestWorld, begun: &mut Begun, code: &str, point: &str) {
+    let mut agent = test.agent_with(code, Some(&test.pin_file), &[("SEALWRIGHT_FAIL_POINT", point)]);
+    let ended = agent.converse(begun).await.expect("an end");
+    assert!(ended.status.code().is_none(), "{point} was never reached: {}", ended.said);
+}
+
+/// The agent's points, in the order in which a card passes them.
+const POINTS: [&str; 11] = [
+    "agent.identify",
+    "agent.identify.done",
+    "agent.replace.pin",
+    "agent.replace.management-key",
+    "agent.replace.done",
+    "agent.generate.before",
+    "agent.generate.after",
+    "agent.generate.done",
+    "agent.install.before",
+    "agent.install.done",
+    "agent.prove.done",
+];
+
+async fn an_agent_that_is_killed_at_every_step_goes_on(database: Database, kind: Kind) {
+    let test = TestWorld::start_with_card(database, kind, None, "").await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    for point in POINTS {
+        // A token is made new before it has a PIN.
+        if kind == Kind::Token && point == "agent.replace.pin" {
+            killed_at(&test, &mut begun, &code, "agent.replace.token").await;
+        }
+        killed_at(&test, &mut begun, &code, point).await;
+    }
+    let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    assert_personalized(&test, &mut begun).await;
+    // Secrets were sealed once, however often they were sent.
+    assert_eq!(test.audited("factory-secrets-sealed").await.len(), 1);
+}
+
+const SLOTS: &str = r#"
+[profiles.signature]
+title = "Signatures"
+subject = ["DC=test", "DC=demo", "OU=People", "CN={name}"]
+key-algorithms = ["p-256", "p-384", "rsa-2048", "rsa-3072"]
+validity-days = 30
+key-usage = ["digital-signature"]
+
+[personalization]
+slots = [
+    { slot = "9a", profile = "signature", algorithm = "p-384" },
+    { slot = "9c", profile = "signature", algorithm = "rsa-3072" },
+    { slot = "9d", profile = "signature", algorithm = "rsa-2048" },
+    { slot = "9e", profile = "signature" },
+]
+"#;
+
+async fn every_slot_has_the_key_that_was_asked_for(database: Database, kind: Kind) {
+    let test = TestWorld::start_with_card(database, kind, Some(SLOTS), "").await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    assert_eq!(ended(&mut begun).await["data"]["certificates"].as_array().map(Vec::len), Some(4));
+    for (slot, key) in [("9a", "secp384r1"), ("9c", "(3072 bit)"), ("9d", "(2048 bit)"), ("9e", "prime256v1")] {
+        let text = certificate(&test, slot).await;
+        assert!(text.contains(key), "{slot}: {text}");
+    }
+}
+
+/// A slot's certificate, as openssl prints it, read by a foreign program.
+async fn certificate(test: &TestWorld, slot: &str) -> String {
+    let path = test.path(slot).display().to_string();
+    let form = match &test.token {
+        None => {
+            test.piv(&["-a", "read-certificate", "-s", slot, "-o", &path]).await;
+            "PEM"
+        }
+        Some(token) => {
+            let id = match slot {
+                "9a" => "01",
+                "9c" => "02",
+                "9d" => "03",
+                _ => "04",
+            };
+            let read = ["--token-label", "Sealwright", "--read-object", "--type", "cert", "--id", id, "--output-file"];
+            token.pkcs11_tool(&[&read[..], &[&path]].concat());
+            "DER"
+        }
+    };
+    run("openssl", &["x509", "-inform", form, "-noout", "-text", "-in", &path], &[])
+}
+
+/// A profile for encryption alone.
+fn encryption(algorithm: &str, usage: &str) -> String {
+    format!(
+        r#"
+[profiles.encryption]
+title = "Encryption"
+subject = ["DC=test", "DC=demo", "OU=People", "CN={{name}}"]
+key-algorithms = ["{algorithm}"]
+validity-days = 30
+key-usage = ["{usage}"]
+
+[personalization]
+slots = [{{ slot = "9d", profile = "encryption" }}]
+"#
+    )
+}
+
+async fn keys_that_do_not_sign_find_secrets_out(database: Database, kind: Kind) {
+    // The second is told as older modules want it, to a token that takes both.
+    let cases = [
+        ("rsa-2048", "key-encipherment", "init-token = false"),
+        ("p-256", "key-agreement", "ecdh-point = \"octet-string\""),
+    ];
+    for (algorithm, usage, quirks) in cases {
+        let profiles = encryption(algorithm, usage);
+        let test = TestWorld::start_with_card(database, kind, Some(&profiles), quirks).await;
+        let mut begun = test.alice().await;
+        let code = journey::offer(&mut begun).await.expect("a code");
+        for point in ["agent.secret.before", "agent.secret.done"] {
+            killed_at(&test, &mut begun, &code, point).await;
+        }
+        let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+        assert!(done.success(), "{algorithm}: {}", done.said);
+        assert_eq!(ended(&mut begun).await["status"], "success");
+        assert_eq!(test.audited("key-proved").await.len(), 1);
+    }
+}
+
+async fn a_wrong_pin_is_tried_once(database: Database, kind: Kind) {
+    let test = TestWorld::start_with_card(database, kind, None, "").await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    killed_at(&test, &mut begun, &code, "agent.generate.before").await;
+    let wrong = test.pin_file("11111111");
+    let ended = test.agent_with(&code, Some(&wrong), &[]).converse(&mut begun).await.expect("a conversation");
+    assert!(!ended.success(), "a wrong PIN was good");
+    assert_nothing_issued(&mut begun, "failure").await;
+    let page = shows(&mut begun, "PIN").await;
+    assert!(page.contains("wrong") || page.contains("not given"), "{page}");
+    // The right one goes on with what is missing.
+    let csrf = begun.csrf.clone();
+    begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
+    begun.instance = begun.path.trim_start_matches("/instances/").to_owned();
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    assert_personalized(&test, &mut begun).await;
+}
+
+async fn a_certificate_of_somebody_elses_keeps_a_card_from_being_written(database: Database, kind: Kind) {
+    let test = TestWorld::start_with_card(database, kind, None, "").await;
+    let [pem, der, key] = ["pem", "der", "key"].map(|kind| test.path(&format!("foreign.{kind}")).display().to_string());
+    let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
+    run("openssl", &[made.as_slice(), &["-keyout", &key, "-out", &pem]].concat(), &[]);
+    match &test.token {
+        None => {
+            test.piv(&["-a", "import-certificate", "-s", "9a", "-i", &pem]).await;
+        }
+        Some(token) => {
+            run("openssl", &["x509", "-in", &pem, "-outform", "DER", "-out", &der], &[]);
+            // Under an id that no slot has.
+            token.tool(&["--write-object", &der, "--type", "cert", "--id", "77"]);
+        }
+    }
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, "Answer on the page.").await.expect("asked");
+    shows(&mut begun, "This card cannot be used").await;
+    assert!(new_code(&mut begun).await.is_none());
+    if let Some(token) = &test.token {
+        let objects = token.tool(&["--list-objects"]);
+        assert!(objects.contains("77") && !objects.contains("Private Key"), "{objects}");
+    }
+}
+
+/// OpenSC shows PIV cards too, and a module may be gone: every card is listed once, and what cannot be used is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_several_programs_show_is_one_card() {
+    let mut test = TestWorld::start_with_card(Database::Sqlite, Kind::Token, None, "").await;
+    let url = test.world.agent_url.clone();
+    let opensc = library("opensc-pkcs11.so");
+    let modules = format!("[[modules]]\npath = \"{opensc}\"\n[[modules]]\npath = \"/nowhere/module.so\"\n");
+    test.agents_connect_to(&url, &modules);
+    let configuration = test.token.as_ref().expect("a token").configuration();
+    let agent = test.world.agent.display().to_string();
+    let shown =
+        run("pkcs11-tool", &["--module", &opensc, "--list-slots"], &[("PCSCLITE_CSOCK_NAME", &test.world.socket)]);
+    assert!(shown.contains("Virtual reader"), "{shown}");
+    let said = run(&agent, &["cards", "--json"], &[("SOFTHSM2_CONF", &configuration)]);
+    assert!(said.contains("The module /nowhere/module.so cannot be used"), "{said}");
+    let line = said.lines().find(|line| line.starts_with('[')).expect("a list");
+    let listed: Vec<serde_json::Value> = serde_json::from_str(line).expect("JSON");
+    let cards: Vec<&str> = listed.iter().filter_map(|reader| reader["card"].as_str()).collect();
+    assert_eq!(cards.len(), 3, "{said}");
+    assert_eq!(cards[..2], ["20000001", "20000002"]);
+    assert_eq!(listed[2]["card"].as_str().map(str::len), Some(16), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_taken_without_the_factorys_pin() {
+    for (pin, says) in
+        [(None, "This card cannot be used"), (Some("00000000"), "The card did not accept its new secrets")]
+    {
+        let test = TestWorld::start_with_factory_so_pin(pin).await;
+        let token = test.token.as_ref().expect("a token");
+        let before = token.tool(&["--list-objects"]);
+        let mut begun = test.alice().await;
+        let code = journey::offer(&mut begun).await.expect("a code");
+        test.agent(&code).until(&mut begun, "Answer on the page.").await.expect("asked");
+        shows(&mut begun, says).await;
+        // It has its factory's PINs and what it held.
+        assert_eq!(token.tool(&["--list-objects"]), before);
+    }
+}
