@@ -186,7 +186,7 @@ pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<Stored>, Stor
 }
 
 /// Which instances a list shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     pub owner: Option<String>,
     pub workflow: Option<String>,
@@ -200,7 +200,7 @@ pub struct Filter {
 }
 
 /// What somebody may see: their own, and whole workflows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VisibleTo {
     pub login: String,
     pub workflows: Vec<String>,

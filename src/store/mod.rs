@@ -18,6 +18,7 @@ pub mod jobs;
 mod journal;
 pub mod logins;
 pub mod pairings;
+mod recent;
 pub mod service_accounts;
 pub mod sessions;
 pub mod tasks;
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -43,6 +45,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use zeroize::Zeroizing;
 
 use journal::Journal;
+pub use recent::Recent;
 
 use crate::fail_point;
 
@@ -223,6 +226,8 @@ impl Access for Reader {
 pub struct Store {
     reader: Reader,
     writer: Writer,
+    /// Counts the commits of this process.
+    commits: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -259,12 +264,13 @@ impl Store {
             let writing = sqlite(Path::new(path), 1).await?;
             sealwright_migrations::Migrator::up(&writing, None).await?;
             let reading = sqlite(Path::new(path), 4).await?;
-            let writer = Writer::Single(writer::start(writing, tenant.clone()));
-            return Ok(Self { reader: Reader { connection: reading, tenant }, writer });
+            let writer = Writer::Single(writer::start(writing, Path::new(path), tenant.clone()));
+            return Ok(Self { reader: Reader { connection: reading, tenant }, writer, commits: Arc::default() });
         }
         let connection = Database::connect(postgres(url, password)?).await?;
         migrate_alone(&connection).await?;
-        Ok(Self { reader: Reader { connection: connection.clone(), tenant }, writer: Writer::Many(connection) })
+        let reader = Reader { connection: connection.clone(), tenant };
+        Ok(Self { reader, writer: Writer::Many(connection), commits: Arc::default() })
     }
 
     /// Whether a database answers, without a change to it.
@@ -306,6 +312,8 @@ impl Store {
             Writer::Single(handle) => handle.run(work).await,
             Writer::Many(connection) => self.repeat(connection, &work).await,
         };
+        // Before anybody is told: whoever knows of it reads it.
+        self.commits.fetch_add(1, Ordering::Release);
         fail_point!("store.write.after");
         result
     }

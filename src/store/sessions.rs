@@ -1,14 +1,25 @@
 //! Browser sessions.
 
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    sea_query::{Expr, OnConflict},
+};
 
 use super::entities::session;
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::session::Model as SessionRow;
 
-pub async fn insert(tx: &Tx, row: SessionRow) -> Result<(), StoreError> {
-    session::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+/// Writes a session down, or its role if it is there.
+pub async fn put(tx: &Tx, row: SessionRow) -> Result<(), StoreError> {
+    session::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::column(session::Column::Id)
+                .update_columns([session::Column::Role, session::Column::RoleCheckedAt, session::Column::SeenAt])
+                .to_owned(),
+        )
+        .exec_without_returning(tx.connection())
+        .await?;
     Ok(())
 }
 

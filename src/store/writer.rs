@@ -1,6 +1,7 @@
 //! SQLite's one writer: several calls per transaction, each in a savepoint unless it comes alone, answers after the commit.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
@@ -26,10 +27,38 @@ pub(super) struct Handle {
     calls: mpsc::Sender<Call>,
 }
 
-pub(super) fn start(connection: DatabaseConnection, tenant: Arc<str>) -> Handle {
+pub(super) fn start(connection: DatabaseConnection, path: &Path, tenant: Arc<str>) -> Handle {
     let (calls, receiver) = mpsc::channel(256);
-    tokio::spawn(run(connection, tenant, receiver));
+    let writing = Writing { path: path.to_owned(), connection: Some(connection) };
+    tokio::spawn(run(writing, tenant, receiver));
     Handle { calls }
+}
+
+/// The one connection that writes. After an error of the transaction itself it is closed, and the next call opens another one.
+///
+/// SQLite ends a transaction by itself when the disk is full or broken; the library that counts begins and commits does not notice, takes the next
+/// transaction for one within it, and nothing that is written then is ever committed.
+struct Writing {
+    path: PathBuf,
+    connection: Option<DatabaseConnection>,
+}
+
+impl Writing {
+    async fn get(&mut self) -> Result<&DatabaseConnection, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => super::sqlite(&self.path, 1).await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the database's connection was not closed in order");
+        }
+    }
 }
 
 impl Handle {
@@ -62,11 +91,19 @@ impl Handle {
     }
 }
 
-async fn run(connection: DatabaseConnection, tenant: Arc<str>, mut calls: mpsc::Receiver<Call>) {
+async fn run(mut writing: Writing, tenant: Arc<str>, mut calls: mpsc::Receiver<Call>) {
     while let Some(first) = calls.recv().await {
         let mut answers = Vec::new();
-        let committed = batch(&connection, &tenant, first, &mut calls, &mut answers).await;
+        let committed = match writing.get().await {
+            Ok(connection) => batch(connection, &tenant, first, &mut calls, &mut answers).await,
+            // The call goes with its channel, and its caller is told that.
+            Err(error) => Err(error),
+        };
         let failed = committed.err();
+        if let Some(error) = &failed {
+            tracing::error!(%error, "a transaction failed; the database is opened anew");
+            writing.close().await;
+        }
         for answer in answers {
             answer(match &failed {
                 None => Ok(()),

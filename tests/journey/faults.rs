@@ -1,0 +1,135 @@
+//! A full disk, and writes and flushes that fail, at the portal, at the agent and below the database: nothing is lost and nothing done twice.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use sealwright::commands::demo::journey::{self, Begun};
+
+use super::assert_personalized;
+use crate::support::strace::{Fault, Strace, count};
+use crate::support::{Database, TestWorld, ended, new_code};
+
+/// Nothing takes longer, whatever fails.
+const LIMIT: Duration = Duration::from_secs(200);
+
+/// Tries until it is done: a person does, whom a page tells that it did not work.
+async fn until_done<T>(mut attempt: impl AsyncFnMut() -> anyhow::Result<T>) -> T {
+    let mut tries = 0;
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) if tries == 100 => panic!("it did not work a hundred times: {error}"),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Alice's way while something fails again and again. Each agent is told which of its calls is to fail.
+async fn personalize(test: &TestWorld) -> Begun {
+    let journey = async {
+        let mut begun = until_done(async || journey::begin(&test.world, "alice").await).await;
+        let mut code = until_done(async || journey::offer(&mut begun).await).await;
+        for attempt in 0..30 {
+            // The first two are killed before there is a job; the jobs are another thread's.
+            let number = if attempt < 2 { attempt + 1 } else { attempt - 1 }.to_string();
+            let mut agent = test.agent_with(&code, Some(&test.pin_file), &[("FAILING_CALL", &number)]);
+            let ended = agent.converse(&mut begun).await;
+            if ended.is_ok_and(|ended| ended.success()) {
+                break;
+            }
+            // The same code again, and a new one from the page when that is spent.
+            if attempt % 2 == 1
+                && let Some(fresh) = new_code(&mut begun).await
+            {
+                code = fresh;
+            }
+        }
+        begun
+    };
+    tokio::time::timeout(LIMIT, journey).await.expect("an end in time")
+}
+
+/// Each thread counts its own calls, and after an error of a transaction another thread opens the database anew: so many go well, then one fails,
+/// in the middle of a transaction or at its end.
+async fn a_portal_meets(call: &'static str, error: &'static str, when: &'static str) {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let strace = Strace::attach(test.world.portal_id(), Fault { call, error, when }, &test.path("strace")).await;
+    let mut begun = personalize(&test).await;
+    let failed = strace.detach();
+    assert!(failed > 0, "no call has failed");
+    ended(&mut begun).await;
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_at_the_portal_loses_and_doubles_nothing() {
+    a_portal_meets("pwrite64", "ENOSPC", "51").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_disk_at_the_portal_loses_and_doubles_nothing() {
+    a_portal_meets("pwrite64", "EIO", "97+1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_second_flush_that_fails_loses_and_doubles_nothing() {
+    a_portal_meets("fsync", "EIO", "2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_finds_a_full_disk_loses_and_doubles_nothing() {
+    a_portal_meets("fsync", "ENOSPC", "7").await;
+}
+
+/// One call of each agent fails: of the first two one before they are paired, of the others the first, the second, and so on of what their jobs note.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
+    for call in ["fsync", "rename"] {
+        let mut test = TestWorld::start(Database::Sqlite).await;
+        let log = test.path("strace");
+        let fault = Fault { call, error: "ENOSPC", when: "$FAILING_CALL" };
+        let arguments = fault.arguments(&log).join(" ");
+        let script = test.path("agent");
+        let text = format!("#!/bin/sh\nexec strace -A {arguments} '{}' \"$@\"\n", test.world.agent.display());
+        std::fs::write(&script, text).expect("written");
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+        test.world.agent = script;
+        let mut begun = personalize(&test).await;
+        assert!(count(&log) >= 5, "{call} has failed {} times", count(&log));
+        assert_personalized(&test, &mut begun).await;
+    }
+}
+
+/// A server whose process dies with a full disk takes all its connections with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_server_that_dies_again_and_again_loses_and_doubles_nothing() {
+    let test = TestWorld::start(Database::Postgres).await;
+    let server = test.database_process().expect("a server");
+    let killer = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            kill_a_backend(server);
+        }
+    };
+    let mut begun = tokio::select! {
+        begun = personalize(&test) => begun,
+        () = killer => unreachable!("it goes on for ever"),
+    };
+    ended(&mut begun).await;
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// Kills a process of the server that serves a connection: the server ends all others then, and recovers from its log.
+fn kill_a_backend(server: u32) {
+    let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
+    let serves = |id: &&str| {
+        let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.contains("127.0.0.1")
+    };
+    if let Some(id) = children.split_whitespace().find(serves).and_then(|id| id.parse().ok()) {
+        let process = nix::unistd::Pid::from_raw(id);
+        // It may have ended by itself.
+        let _sent = nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL);
+    }
+}
