@@ -12,8 +12,8 @@ use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey::{between, field, pick_role};
 use sealwright::commands::demo::world::World;
 use sealwright_protocol::{
-    Administration, Bytes, CardFacts, FromAgent, FromPortal, Instruction, ManagementKey, ManagementKeyAlgorithm, PATH,
-    Reader, Refusal, Report, Slot, VERSION, comparison, key_test,
+    Administration, Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyRequest, ManagementKey,
+    ManagementKeyAlgorithm, PATH, Reader, Refusal, Report, Slot, VERSION, comparison, key_test,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -168,7 +168,8 @@ impl Agent {
                 let key = KeyPair::generate().expect("a key");
                 let request = CertificateParams::default().serialize_request(&key).expect("a request");
                 self.keys.push((slot, key));
-                Report::Made { csr: Bytes(request.der().to_vec()) }
+                let request = KeyRequest::Signature { csr: Bytes(request.der().to_vec()) };
+                Report::Made { request, attestation: None }
             }
             Instruction::InstallCertificate { .. } => {
                 self.authenticate(job, ManagementKey::Own).await;

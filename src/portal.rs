@@ -13,7 +13,7 @@ use sealwright_workflow::library::Library;
 use sealwright_workflow::types::Type;
 use zeroize::Zeroizing;
 
-use crate::activities::{self, Rooms, Stock};
+use crate::activities::{self, Attestations, Rooms, Stock};
 use crate::auth::Roles;
 use crate::auth::header::HeaderSignIn;
 use crate::auth::roles::{ROLES, SYSTEM};
@@ -121,6 +121,19 @@ fn stock(options: &CardOptions) -> anyhow::Result<Stock> {
     Ok(Stock { any_blank: options.any_blank, serials: options.stock.clone().into(), factory_so_pin })
 }
 
+/// # Errors
+/// The file of the authorities holds none, or is not there although attestations are required.
+fn attestations(options: &CardOptions) -> anyhow::Result<Attestations> {
+    let Some(path) = &options.attestation_authorities_file else {
+        anyhow::ensure!(!options.attestation_required, "`attestation-required` needs `attestation-authorities-file`");
+        return Ok(Attestations::default());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let authorities = sealwright_pki::certificate::from_pem("CERTIFICATE", &text);
+    anyhow::ensure!(!authorities.is_empty(), "{} holds no certificate", path.display());
+    Ok(Attestations { authorities: authorities.into(), are_required: options.attestation_required })
+}
+
 impl Portal {
     /// Builds everything and starts nothing.
     ///
@@ -149,6 +162,7 @@ impl Portal {
             issuance: issuance.clone(),
             sealing: sealing.clone(),
             stock,
+            attestations: attestations(&configuration.cards)?,
             portal: configuration.name.clone(),
         };
         let registry = activities::register(&rooms);
@@ -176,6 +190,7 @@ impl Portal {
             ("synchronization.at_most".to_owned(), synchronization.at_most.into()),
         ]);
         let node = random::id().to_string();
+        let session_key = sealing.authentication_key("session")?;
         let parts = Parts {
             store: store.clone(),
             library,
@@ -189,7 +204,7 @@ impl Portal {
         };
         let engine = Engine::new(parts).await?;
         Ok(Self {
-            sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes),
+            sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes, session_key),
             service_accounts: ServiceAccounts::new(store.clone(), clock.clone()),
             pairings: Pairings::new(store.clone(), clock.clone(), &node),
             configuration: Arc::new(configuration),

@@ -42,7 +42,7 @@ async fn a_failed_call_leaves_nothing(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
     let failed: Result<(), StoreError> = store
         .write(|tx| async move {
-            sessions::insert(&tx, session(tx.tenant(), "one")).await?;
+            sessions::put(&tx, session(tx.tenant(), "one")).await?;
             Err(StoreError::Conflict)
         })
         .await;
@@ -56,7 +56,7 @@ async fn a_failed_call_leaves_nothing(database: Database) {
                 store
                     .write::<_, StoreError, _, _>(move |tx| async move {
                         let id = number.to_string();
-                        sessions::insert(&tx, session(tx.tenant(), &id)).await?;
+                        sessions::put(&tx, session(tx.tenant(), &id)).await?;
                         if number % 2 == 0 { Ok(()) } else { Err(StoreError::Conflict) }
                     })
                     .await
@@ -84,7 +84,7 @@ async fn a_failed_call_leaves_nothing_on_postgres() {
 async fn a_tenant_does_not_see_another_ones_rows() {
     let (store, folder, _postgres) = open(Database::Sqlite).await;
     store
-        .write::<_, StoreError, _, _>(|tx| async move { sessions::insert(&tx, session(tx.tenant(), "one")).await })
+        .write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session(tx.tenant(), "one")).await })
         .await
         .expect("written");
     drop(store);
@@ -103,7 +103,7 @@ async fn calls_run_once_when_nothing_goes_wrong() {
             let counted = counted.clone();
             async move {
                 counted.fetch_add(1, Ordering::SeqCst);
-                sessions::insert(&tx, session(tx.tenant(), "one")).await
+                sessions::put(&tx, session(tx.tenant(), "one")).await
             }
         })
         .await

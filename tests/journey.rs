@@ -1,11 +1,13 @@
 //! A factory-fresh card becomes a card with two tested certificates, on both databases, and what happens when it cannot.
 
 mod approval;
+mod attestation;
 mod cards;
 mod codes;
 mod crashes;
 mod directory;
 mod drivers;
+mod faults;
 mod people;
 mod requests;
 mod revocation;

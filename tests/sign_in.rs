@@ -4,7 +4,7 @@ use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey;
 
 use crate::on_both_databases;
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, TestWorld, later};
 
 on_both_databases! {
     the_header_is_believed_from_the_proxy_alone,
@@ -12,6 +12,7 @@ on_both_databases! {
     roles_are_granted_by_their_handlers_alone,
     nobody_sees_or_acts_on_what_is_not_theirs,
     a_person_whose_entry_is_incomplete_is_told_so,
+    a_cookie_is_good_for_whom_it_was_given_to,
 }
 
 /// The status of a request straight to the pages' address, past the proxy.
@@ -121,4 +122,55 @@ async fn a_person_whose_entry_is_incomplete_is_told_so(database: Database) {
     let page =
         ida.browser.until(&ida.path, patience, pause, |page| page.contains("lacks what a certificate needs")).await;
     assert!(page.is_ok(), "{page:?}");
+}
+
+/// The cookie that a page gives somebody who comes with this one, if it gives another.
+async fn given(test: &TestWorld, login: &str, cookie: Option<&str>) -> Option<String> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let mut request = client.get(format!("http://{}/role", test.world.pages)).header("X-Remote-User", login);
+    request = request.header("X-Sealwright-Proxy", &test.world.secret);
+    if let Some(cookie) = cookie {
+        request = request.header("Cookie", format!("__Host-sealwright={cookie}"));
+    }
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let set = answer.headers().get("set-cookie")?.to_str().expect("text").to_owned();
+    set.strip_prefix("__Host-sealwright=").and_then(|rest| rest.split(';').next()).map(str::to_owned)
+}
+
+async fn a_cookie_is_good_for_whom_it_was_given_to(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let cookie = given(&test, "alice", None).await.expect("a cookie");
+    assert_eq!(given(&test, "alice", Some(&cookie)).await, None);
+    // Nothing is written down for somebody who only looks.
+    assert!(test.audited("session-began").await.is_empty());
+    let (body, signature) = cookie.rsplit_once('.').expect("a signature");
+    let (random, time) = body.rsplit_once('.').expect("a time");
+    let later_time = time.parse::<i64>().expect("a number") + 1;
+    let changed = [
+        format!("{random}.{later_time}.{signature}"),
+        format!("A{}.{time}.{signature}", &random[1..]),
+        format!("{body}."),
+        body.to_owned(),
+        "A".repeat(43),
+        "..".to_owned(),
+    ];
+    for cookie in changed {
+        assert!(given(&test, "alice", Some(&cookie)).await.is_some(), "{cookie}");
+    }
+    assert!(given(&test, "bob", Some(&cookie)).await.is_some());
+    // With a role it is a session; whoever comes with it as somebody else ends it.
+    let (mut alice, _) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
+    assert_eq!(test.audited("session-began").await.len(), 1);
+    let cookie = alice.cookie();
+    let value = cookie.split("__Host-sealwright=").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie");
+    assert!(given(&test, "bob", Some(value)).await.is_some());
+    assert_eq!(test.audited("session-ended").await.len(), 1);
+    let refused = alice.get("/").await.expect_err("no role any more").to_string();
+    assert!(refused.contains("303"), "{refused}");
+    // An hour later it is a cookie of nobody.
+    let cookie = given(&test, "alice", None).await.expect("a cookie");
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&later("+61m")).await.expect("restarted");
+    assert!(given(&test, "alice", Some(&cookie)).await.is_some());
 }

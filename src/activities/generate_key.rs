@@ -1,15 +1,17 @@
-//! The card job `generate-key-and-csr`: a key is made on the card and signs its own request.
+//! The card job `generate-key-and-csr`: a key is made on the card and signs its own request; where the card attests its keys, it says so.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
-use sealwright_pki::request::Request;
-use sealwright_protocol::{Bytes, Instruction, Refusal, Report};
+use sealwright_pki::attestation::Attestation;
+use sealwright_protocol::{Bytes, Instruction, KeyRequest, Refusal, Report, Slot};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{id, log_refusal, nonce};
+use super::{Rooms, id, log_refusal, nonce};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -18,7 +20,23 @@ use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
 use crate::store::cards::CardKeyRow;
 use crate::store::{Access, Tx, cards, certificates};
 
-pub struct GenerateKeyAndCsr;
+pub struct GenerateKeyAndCsr {
+    attestations: Attestations,
+}
+
+impl GenerateKeyAndCsr {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { attestations: rooms.attestations.clone() }
+    }
+}
+
+/// Which authorities are believed when a card attests a key, and whether one must.
+#[derive(Clone, Debug, Default)]
+pub struct Attestations {
+    /// DER; none: attestations are not looked at.
+    pub authorities: Arc<[Vec<u8>]>,
+    pub are_required: bool,
+}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Parameters {
@@ -30,6 +48,7 @@ pub struct Parameters {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     card: Uuid,
+    serial: String,
     slot: SlotName,
     algorithm: KeyAlgorithmName,
     nonce: Bytes,
@@ -65,7 +84,8 @@ impl CardJob for GenerateKeyAndCsr {
             .iter()
             .any(|row| row.slot.as_deref() == Some(slot) && row.is_in_use(now));
         let nonce = nonce()?;
-        let plan = Plan { card, slot: parameters.slot, algorithm: parameters.algorithm, nonce, occupied };
+        let Parameters { card: Card { serial, .. }, slot, algorithm } = parameters;
+        let plan = Plan { card, serial, slot, algorithm, nonce, occupied };
         Ok((Some(card), plan))
     }
 
@@ -77,8 +97,8 @@ impl CardJob for GenerateKeyAndCsr {
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
-        let csr = match report {
-            Report::Made { csr } => csr,
+        let (request, attestation) = match report {
+            Report::Made { request, attestation } => (request, attestation),
             Report::Refused { reason } => {
                 log_refusal(Self::NAME, reason);
                 return Ok(Some(match reason {
@@ -91,17 +111,14 @@ impl CardJob for GenerateKeyAndCsr {
         };
         let at = milliseconds(call.now);
         let slot = plan.slot.to_protocol().as_str().to_owned();
-        // The signature proves that the key is the one in the request; its kind must be the one that was asked for.
-        let refused = match Request::read(&csr.0) {
-            Ok(request) if request.algorithm().as_str() == plan.algorithm.as_str() => None,
-            Ok(_) => Some("another kind of key than asked for".to_owned()),
-            Err(error) => Some(error.to_string()),
+        let (csr, is_attested) = match self.check(&plan, &request, attestation.as_ref()) {
+            Ok(checked) => checked,
+            Err(why) => {
+                let event = audit::Event::RequestRefused { why };
+                audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+                return Ok(Some(Outcome::Refused));
+            }
         };
-        if let Some(why) = refused {
-            let event = audit::Event::RequestRefused { why };
-            audit::record(tx, &call.origin, Some(call.root), at, &event)?;
-            return Ok(Some(Outcome::Refused));
-        }
         let algorithm = plan.algorithm.as_str().to_owned();
         let row = CardKeyRow {
             tenant: tx.tenant().to_owned(),
@@ -112,8 +129,47 @@ impl CardJob for GenerateKeyAndCsr {
             changed_at: at,
         };
         cards::put_key(tx, row).await?;
-        let event = audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm: algorithm.clone() };
+        let event = audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm, attested: is_attested };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;
-        Ok(Some(Outcome::Made(Csr { der: STANDARD.encode(&csr.0), algorithm })))
+        Ok(Some(Outcome::Made(csr)))
+    }
+}
+
+impl GenerateKeyAndCsr {
+    /// The request, and whether the card has attested its key; or why it is refused.
+    fn check(
+        &self,
+        plan: &Plan,
+        request: &KeyRequest,
+        attestation: Option<&sealwright_protocol::Attestation>,
+    ) -> Result<(Csr, bool), String> {
+        let algorithm = plan.algorithm.as_str().to_owned();
+        let (der, signed) = match request {
+            KeyRequest::Signature { csr } => (&csr.0, true),
+            KeyRequest::Attestation { public_key } => (&public_key.0, false),
+        };
+        let csr = Csr { der: STANDARD.encode(der), algorithm, signed };
+        let said = csr.request().map_err(|error| error.to_string())?;
+        if said.algorithm().as_str() != csr.algorithm {
+            return Err("another kind of key than asked for".to_owned());
+        }
+        let attestation = attestation.filter(|_| !self.attestations.authorities.is_empty());
+        let Some(attestation) = attestation else {
+            // Nothing says that somebody has the key, or that it is on the card.
+            return match signed && !self.attestations.are_required {
+                true => Ok((csr, false)),
+                false => Err("the card does not attest its key".to_owned()),
+            };
+        };
+        let (certificate, issuer) = (&attestation.certificate.0, &attestation.issuer.0);
+        let slot = plan.slot.to_protocol().as_str();
+        let attested = Attestation::read(certificate, issuer, &self.attestations.authorities, slot)
+            .and_then(|attested| attested.check(&plan.serial, said.subject_public_key_info()).map(|()| attested))
+            .map_err(|error| error.to_string())?;
+        // The key of card authentication (9E) is used without a PIN; every other one asks.
+        if !attested.asks_for_pin && plan.slot.to_protocol() != Slot::CardAuthentication {
+            return Err("the key can be used without the PIN".to_owned());
+        }
+        Ok((csr, true))
     }
 }

@@ -36,6 +36,8 @@ use crate::issuance::Issuance;
 use crate::random;
 use crate::store::Store;
 
+pub use generate_key::Attestations;
+
 /// What activities work with.
 #[derive(Clone, Debug)]
 pub struct Rooms {
@@ -44,6 +46,7 @@ pub struct Rooms {
     pub issuance: Issuance,
     pub sealing: Arc<SealingKey>,
     pub stock: Stock,
+    pub attestations: Attestations,
     /// How the portal names itself to people and cards.
     pub portal: String,
 }
@@ -111,7 +114,7 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_activity(issue_crl::IssueCrl::new(rooms));
     registry.add_job(identify_card::IdentifyCard::new(rooms));
     registry.add_job(replace_factory_secrets::ReplaceFactorySecrets::new(rooms));
-    registry.add_job(generate_key::GenerateKeyAndCsr);
+    registry.add_job(generate_key::GenerateKeyAndCsr::new(rooms));
     registry.add_job(install_certificate::InstallCertificate::new(rooms));
     registry.add_job(prove_key::ProveKey::new(rooms));
     registry.add_condition(key_online::KeyOnline::new(rooms));

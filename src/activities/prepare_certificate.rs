@@ -1,13 +1,10 @@
 //! `pki.prepare`: what a certificate would say, checked and linted before anybody decides and before the key is touched.
 
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use sealwright_pki::authority::{self, Draft};
 use sealwright_pki::profile::{AlternativeName, Profile};
-use sealwright_pki::request::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -82,8 +79,7 @@ pub(super) async fn prepare(
     let Some(profile) = issuance.profile(&parameters.profile) else {
         return Ok(refuse("profile", &format!("there is no profile `{}`", parameters.profile)));
     };
-    let der = STANDARD.decode(&parameters.csr.der).unwrap_or_default();
-    let request = match Request::read(&der) {
+    let request = match parameters.csr.request() {
         Ok(request) => request,
         Err(error) => return Ok(refuse("request", &error.to_string())),
     };

@@ -1,7 +1,7 @@
 //! What jobs ask of a card, whatever it is spoken to with. Two drivers do it: [`crate::piv`] by the card's own commands over PC/SC,
 //! [`crate::token`] through the vendor's PKCS#11 module.
 
-use sealwright_protocol::{CardFacts, FactorySecrets, KeyAlgorithm, Slot};
+use sealwright_protocol::{Attestation, CardFacts, FactorySecrets, KeyAlgorithm, Slot};
 use zeroize::Zeroizing;
 
 use crate::pin::Pin;
@@ -79,6 +79,9 @@ pub trait Card {
 
     /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER).
     fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError>;
+
+    /// What the card says of a key that it has made; none where it does not attest its keys.
+    fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, CardError>;
 
     /// Writes the certificate of a slot, and gives what reads back.
     fn write_certificate(

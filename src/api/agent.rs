@@ -1,5 +1,6 @@
 //! The agents' channel `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use sealwright_protocol::{
 };
 use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -124,13 +126,13 @@ impl Channel {
     }
 
     async fn greet(&mut self) -> Result<PairingRow, End> {
-        let FromAgent::Hello { protocol, agent, host, key } = self.receive().await? else { return Err(End::Protocol) };
-        if protocol != VERSION {
-            let say = format!(
-                "The portal speaks version {VERSION} of the protocol, this agent speaks {protocol}. Update the agent."
-            );
+        let hello = receive_text(&mut self.stream, &mut self.session).await?;
+        if let Some(say) = spoken_version(&hello).and_then(other_version) {
             return Err(End::Say(Box::new(refused(&say))));
         }
+        let Ok(FromAgent::Hello { agent, host, key, .. }) = serde_json::from_str(&hello) else {
+            return Err(End::Protocol);
+        };
         let host: String = host.chars().filter(|letter| !letter.is_control()).take(64).collect();
         tracing::info!(request = self.request, agent, host, "an agent connected");
         let row = match self.receive().await? {
@@ -420,11 +422,37 @@ impl Channel {
     }
 }
 
+/// The version that somebody's first message names, whatever else it says: a newer agent may say more than is known here.
+fn spoken_version(hello: &str) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Hello {
+        protocol: u32,
+    }
+    serde_json::from_str::<Hello>(hello).ok().map(|hello| hello.protocol)
+}
+
+/// What a person does about an agent that does not speak as the portal does.
+fn other_version(spoken: u32) -> Option<String> {
+    let versions = format!("The portal speaks version {VERSION} of the protocol, this agent speaks {spoken}.");
+    match spoken.cmp(&VERSION) {
+        Ordering::Equal => None,
+        Ordering::Less => Some(format!("{versions} Update the agent.")),
+        Ordering::Greater => {
+            Some(format!("{versions} The agent is newer: use an older one until the portal is updated."))
+        }
+    }
+}
+
 async fn receive(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<FromAgent, End> {
+    let text = receive_text(stream, session).await?;
+    serde_json::from_str(&text).map_err(|_| End::Protocol)
+}
+
+async fn receive_text(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<String, End> {
     loop {
         match tokio::time::timeout(SILENCE, stream.recv()).await {
             Ok(Some(Ok(AggregatedMessage::Text(text)))) => {
-                return serde_json::from_str(&text).map_err(|_| End::Protocol);
+                return Ok(text.to_string());
             }
             Ok(Some(Ok(AggregatedMessage::Ping(bytes)))) => {
                 session.pong(&bytes).await.map_err(|_| End::Gone)?;

@@ -106,6 +106,8 @@ pub enum Event {
         card: String,
         slot: String,
         algorithm: String,
+        /// The card has attested it.
+        attested: bool,
     },
     RequestRefused {
         why: String,

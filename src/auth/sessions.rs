@@ -1,20 +1,33 @@
-//! Browser sessions: a random cookie, of which the database keeps the digest; the login of the header, the role that was picked, a CSRF
-//! token.
+//! Browser sessions: a random, signed cookie, of which the database keeps the digest; the login of the header, the role that was picked, a
+//! CSRF token.
 
 use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::audit::{self, Event, Origin};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
 use crate::store::sessions::SessionRow;
-use crate::store::{Access, Store, StoreError, logins, sessions};
+use crate::store::{Access, Recent, Store, StoreError, logins, sessions};
 
-/// A session and the cookie that leads to it.
+/// A session, which is its row for whoever asks, and the cookie that leads to it.
 #[derive(Clone, Debug)]
 pub struct Session {
     pub row: SessionRow,
+    /// Whether the database has it.
+    pub is_stored: bool,
     /// Set when the session is new: the cookie's value.
     pub cookie: Option<String>,
+}
+
+impl std::ops::Deref for Session {
+    type Target = SessionRow;
+
+    fn deref(&self) -> &SessionRow {
+        &self.row
+    }
 }
 
 /// Why there is no session.
@@ -32,17 +45,25 @@ pub struct Sessions {
     store: Store,
     clock: Arc<dyn Clock>,
     idle: i64,
+    recent: Recent<String, Option<SessionRow>>,
+    /// What cookies are signed with.
+    key: hmac::Key,
 }
+
+/// How many sessions are kept in memory, for a second.
+const KEPT: u64 = 4096;
 
 /// How often a session's last use is written down, in milliseconds: a page must not cost a commit.
 const TOUCH: i64 = 60_000;
 
 impl Sessions {
-    pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32) -> Self {
-        Self { store, clock, idle: i64::from(idle_minutes) * 60_000 }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
+        let recent = Recent::new(&store, KEPT);
+        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent, key }
     }
 
-    /// The session of a cookie if it is this person's, else a new one.
+    /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
+    /// the cookie alone, which only this portal can have made, is the session.
     ///
     /// # Errors
     /// [`SessionError`].
@@ -50,47 +71,57 @@ impl Sessions {
         let now = self.clock.now_ms();
         if let Some(cookie) = cookie {
             let id = random::digest(cookie.as_bytes());
-            match sessions::find(self.store.read(), &id).await? {
+            match self.recent.get(id.clone(), async || sessions::find(self.store.read(), &id).await).await? {
                 Some(row) if row.login == login && row.seen_at > now - self.idle => {
                     if row.seen_at < now - TOUCH {
                         self.touch(&id, now).await?;
                     }
-                    return Ok(Session { row, cookie: None });
+                    return Ok(Session { row, is_stored: true, cookie: None });
                 }
                 // Another person at the same browser, or too long ago.
                 Some(row) => {
                     let why = if row.login == login { "idle" } else { "other-person" };
                     self.end(&id, why, origin).await?;
                 }
-                None => {}
+                None => {
+                    if let Some(began) = self.began(cookie, login).filter(|began| *began > now - self.idle) {
+                        let row = self.row(cookie, login, began);
+                        return Ok(Session { row, is_stored: false, cookie: None });
+                    }
+                }
             }
         }
-        self.begin(login, origin, now).await
+        let body = format!("{}.{now}", random::token()?);
+        let cookie = format!("{body}.{}", self.signature(&body, login));
+        let row = self.row(&cookie, login, now);
+        Ok(Session { row, is_stored: false, cookie: Some(cookie) })
     }
 
-    async fn begin(&self, login: &str, origin: &Origin, now: i64) -> Result<Session, SessionError> {
-        let cookie = random::token()?;
-        let row = SessionRow {
+    /// When a cookie of this portal was given to this person.
+    fn began(&self, cookie: &str, login: &str) -> Option<i64> {
+        let (body, signature) = cookie.rsplit_once('.')?;
+        let (_, began) = body.rsplit_once('.')?;
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
+        hmac::verify(&self.key, signed(body, login).as_bytes(), &signature).ok()?;
+        began.parse().ok()
+    }
+
+    fn signature(&self, body: &str, login: &str) -> String {
+        BASE64URL_NOPAD.encode(hmac::sign(&self.key, signed(body, login).as_bytes()).as_ref())
+    }
+
+    fn row(&self, cookie: &str, login: &str, began: i64) -> SessionRow {
+        let csrf = hmac::sign(&self.key, format!("csrf\n{cookie}").as_bytes());
+        SessionRow {
             tenant: self.store.read().tenant().to_owned(),
             id: random::digest(cookie.as_bytes()),
             login: login.to_owned(),
             role: None,
-            csrf: random::token()?,
-            created_at: now,
-            seen_at: now,
+            csrf: BASE64URL_NOPAD.encode(csrf.as_ref()),
+            created_at: began,
+            seen_at: began,
             role_checked_at: None,
-        };
-        let (stored, origin) = (row.clone(), origin.clone());
-        self.store
-            .write::<_, StoreError, _, _>(move |tx| {
-                let (row, origin) = (stored.clone(), origin.clone());
-                async move {
-                    sessions::insert(&tx, row).await?;
-                    audit::record(&tx, &origin, None, now, &Event::SessionBegan)
-                }
-            })
-            .await?;
-        Ok(Session { row, cookie: Some(cookie) })
+        }
     }
 
     /// Forgets sessions that nobody has used for as long as they may rest.
@@ -125,35 +156,64 @@ impl Sessions {
             .await
     }
 
-    /// Sets the role of a session, or takes it away; audited. `person` is who has a login now, where that was just looked up.
+    /// Gives a session its role; audited. A session that was its cookie alone is written down now. `person` is who has the login now, where
+    /// the directory could say it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn set_role(
+    pub async fn grant(
         &self,
-        id: &str,
-        role: Option<&str>,
-        person: Option<(&str, &str)>,
+        session: &Session,
+        role: &str,
+        person: Option<String>,
         origin: &Origin,
-        event: Option<Event>,
     ) -> Result<(), StoreError> {
-        let person = person.map(|(login, person)| (login.to_owned(), person.to_owned()));
-        let (id, role, origin, now) = (id.to_owned(), role.map(str::to_owned), origin.clone(), self.clock.now_ms());
-        let checked_at = role.as_ref().map(|_| now);
+        let (origin, now, is_stored) = (origin.clone(), self.clock.now_ms(), session.is_stored);
+        let row =
+            SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.row.clone() };
         self.store
             .write(move |tx| {
-                let (id, role, origin, event) = (id.clone(), role.clone(), origin.clone(), event.clone());
-                let person = person.clone();
+                let (row, origin, person) = (row.clone(), origin.clone(), person.clone());
                 async move {
-                    if let Some((login, person)) = person {
+                    let login = row.login.clone();
+                    // Whoever has the login now has what is theirs, and nothing of whoever had it before.
+                    if let Some(person) = person {
                         let credentials = logins::settle(&tx, &login, &person).await?;
                         if credentials > 0 {
                             let event = Event::LoginChanged { login, credentials };
                             audit::record(&tx, &origin, None, now, &event)?;
                         }
                     }
+                    if !is_stored {
+                        audit::record(&tx, &origin, None, now, &Event::SessionBegan)?;
+                    }
+                    let event = Event::RoleGranted { role: row.role.clone().unwrap_or_default() };
+                    sessions::put(&tx, row).await?;
+                    audit::record(&tx, &origin, None, now, &event)
+                }
+            })
+            .await
+    }
+
+    /// Writes down that a role was asked for again, or was lost: then `role` is none, and it is audited.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rechecked(
+        &self,
+        id: &str,
+        role: Option<&str>,
+        origin: &Origin,
+        lost: Option<Event>,
+    ) -> Result<(), StoreError> {
+        let (id, role, origin, now) = (id.to_owned(), role.map(str::to_owned), origin.clone(), self.clock.now_ms());
+        let checked_at = role.as_ref().map(|_| now);
+        self.store
+            .write(move |tx| {
+                let (id, role, origin, lost) = (id.clone(), role.clone(), origin.clone(), lost.clone());
+                async move {
                     sessions::set_role(&tx, &id, role.as_deref(), checked_at).await?;
-                    match event {
+                    match lost {
                         Some(event) => audit::record(&tx, &origin, None, now, &event),
                         None => Ok(()),
                     }
@@ -175,6 +235,11 @@ impl Sessions {
             })
             .await
     }
+}
+
+/// What a cookie's signature covers: it is good for one person alone.
+fn signed(body: &str, login: &str) -> String {
+    format!("cookie\n{body}\n{login}")
 }
 
 impl std::fmt::Debug for Sessions {

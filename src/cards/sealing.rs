@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::{hkdf, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
@@ -34,6 +35,8 @@ impl Purpose {
 pub struct SealingKey {
     id: String,
     key: LessSafeKey,
+    /// What keys for other purposes are derived from.
+    root: hkdf::Prk,
 }
 
 /// A sealed secret.
@@ -74,7 +77,17 @@ impl SealingKey {
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealingError::KeyFile)?;
         // The id tells two keys apart and nothing about them.
         let id = random::digest(&[b"sealwright sealing key id", bytes.as_slice()].concat()).chars().take(16).collect();
-        Ok(Self { id, key: LessSafeKey::new(key) })
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"sealwright").extract(&bytes);
+        Ok(Self { id, key: LessSafeKey::new(key), root })
+    }
+
+    /// A key for message authentication (RFC 5869), another one for each purpose and the same on every node.
+    ///
+    /// # Errors
+    /// [`SealingError::KeyFile`].
+    pub fn authentication_key(&self, purpose: &'static str) -> Result<hmac::Key, SealingError> {
+        let derived = self.root.expand(&[purpose.as_bytes()], hmac::HMAC_SHA256).map(hmac::Key::from);
+        derived.map_err(|_| SealingError::KeyFile)
     }
 
     /// What tells it from other keys.

@@ -133,6 +133,11 @@ pub struct CardOptions {
     pub stock: Vec<String>,
     /// The security officer's PIN that PKCS#11 tokens come from the factory with. Without it no token is taken.
     pub factory_so_pin_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authorities that are believed when a card attests a key. Without it attestations are not looked at.
+    pub attestation_authorities_file: Option<PathBuf>,
+    /// Keys that their card does not attest are refused.
+    #[serde(default)]
+    pub attestation_required: bool,
 }
 
 fn default_tenant() -> String {

@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_workflow::catalog::Catalog;
+use sealwright_workflow::instance::Actor;
 use sealwright_workflow::library::Library;
 use sealwright_workflow::step::Rejection;
 use serde_json::Value;
@@ -36,7 +37,8 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::engine::contract::Failure;
-use crate::store::{Store, StoreError, WriteError};
+use crate::store::instances::{Filter, Listed};
+use crate::store::{Recent, Store, StoreError, WriteError};
 
 use conditions::Conditions;
 pub use definitions::Definitions;
@@ -119,9 +121,17 @@ struct Inner {
     node: String,
     changes: broadcast::Sender<Change>,
     look: Notify,
+    /// What pages show again and again: lists, and who has something open.
+    lists: Recent<(Actor, Filter, u64), Arc<[Listed]>>,
+    holders: Recent<String, Option<Uuid>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
+
+/// How many lists are kept, for a second.
+const LISTS: u64 = 256;
+/// How many people's open instances are kept, for a second.
+const HOLDERS: u64 = 4096;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -148,6 +158,8 @@ impl Engine {
         let definitions = Definitions::release(&parts.store, parts.library, parts.sources, &parts.catalog, now).await?;
         let (changes, _) = broadcast::channel(1024);
         let inner = Inner {
+            lists: Recent::new(&parts.store, LISTS),
+            holders: Recent::new(&parts.store, HOLDERS),
             store: parts.store,
             definitions,
             registry: parts.registry,

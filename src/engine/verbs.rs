@@ -170,7 +170,11 @@ impl Engine {
         if !definition.holds.iter().any(|held| held.text == "owner") {
             return Ok(None);
         }
-        Ok(instances::holder(self.store().read(), "owner", &caller.actor.person.login).await?)
+        let login = caller.actor.person.login.clone();
+        self.inner
+            .holders
+            .get(login, async || Ok(instances::holder(self.store().read(), "owner", &caller.actor.person.login).await?))
+            .await
     }
 
     /// Takes an action of the current state, or an [`Operation`].
@@ -318,7 +322,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Store`].
-    pub async fn list(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Vec<Listed>, EngineError> {
+    pub async fn list(&self, caller: &Caller, filter: Filter, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
+        let key = (caller.actor.clone(), filter.clone(), limit);
+        self.inner.lists.get(key, async || self.look_up(caller, filter, limit).await).await
+    }
+
+    async fn look_up(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
         // A stuck child is what an operator looks for, and a child's question.
         filter.only_roots = !filter.only_stuck && filter.task_of.is_none();
         // Asked of the database, not filtered afterwards: else what others have pushes one's own off the list.

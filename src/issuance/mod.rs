@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use sealwright_pki::authority::Authority;
 use sealwright_pki::profile::Profile;
+use sealwright_pki::request::{Request, RequestError};
 use sealwright_pki::signer::Signer;
 use serde::{Deserialize, Serialize};
 
@@ -117,9 +120,20 @@ impl Certificate {
 /// A checked certification request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Csr {
-    /// DER, base64.
+    /// PKCS#10, or the SubjectPublicKeyInfo of a key that does not sign; DER, base64.
     pub der: String,
     pub algorithm: String,
+    /// The key speaks for itself by the request's signature; else its card has attested it.
+    pub signed: bool,
+}
+
+impl Csr {
+    /// # Errors
+    /// [`RequestError`].
+    pub fn request(&self) -> Result<Request, RequestError> {
+        let der = STANDARD.decode(&self.der).unwrap_or_default();
+        if self.signed { Request::read(&der) } else { Request::attested(&der) }
+    }
 }
 
 /// A certificate as it would be signed.

@@ -8,6 +8,7 @@
 //! 3. [`authority::Authority::admit`] lints those bytes and gives a [`authority::Ticket`];
 //! 4. [`authority::Ticket::sign`] consumes the ticket; nothing else reaches the key.
 
+pub mod attestation;
 pub mod authority;
 pub mod certificate;
 mod encoding;

@@ -1,4 +1,4 @@
-//! PKCS#10 certification requests (RFC 2986): proof of possession and the key, nothing else is taken from them.
+//! Certification requests: PKCS#10 (RFC 2986), of which proof of possession and the key are taken and nothing else, or a key that its card attests.
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
@@ -54,6 +54,15 @@ impl Request {
         let algorithm = key::examine(&subject_public_key_info)?;
         request.verify_signature().map_err(|_| RequestError::Signature)?;
         Ok(Self { subject_public_key_info, algorithm })
+    }
+
+    /// A key that its card attests, and that need not sign for itself: some keys cannot. The key is checked all the same.
+    ///
+    /// # Errors
+    /// [`RequestError::Key`].
+    pub fn attested(subject_public_key_info: &[u8]) -> Result<Self, RequestError> {
+        let algorithm = key::examine(subject_public_key_info)?;
+        Ok(Self { subject_public_key_info: subject_public_key_info.to_vec(), algorithm })
     }
 
     /// SubjectPublicKeyInfo, DER, as the request carried it.

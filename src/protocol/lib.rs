@@ -291,7 +291,9 @@ pub enum Report {
     Identified(CardFacts),
     Replaced,
     Made {
-        csr: Bytes,
+        request: KeyRequest,
+        /// Where the card attests its keys.
+        attestation: Option<Attestation>,
     },
     Installed,
     Proved {
@@ -305,6 +307,24 @@ pub enum Report {
     Refused {
         reason: Refusal,
     },
+}
+
+/// How a new key asks for its certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KeyRequest {
+    /// PKCS#10 (DER), signed by the key.
+    Signature { csr: Bytes },
+    /// The card does not sign with this key; its attestation speaks for it. SubjectPublicKeyInfo, DER.
+    Attestation { public_key: Bytes },
+}
+
+/// What a card says of a key that it has made: a certificate over the key, and the one of the card's attestation key (PIV F9), DER.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attestation {
+    pub certificate: Bytes,
+    pub issuer: Bytes,
 }
 
 /// Why a job was not done.

@@ -74,11 +74,8 @@ pub async fn post(
         };
         return Err(PageError::new(StatusCode::FORBIDDEN, title, say));
     };
-    let event = Event::RoleGranted { role: form.role.clone() };
-    // Whoever has the login now has what is theirs, and nothing of whoever had it before.
-    let person = person.as_deref().map(|person| (visitor.session.login.as_str(), person));
-    let stored = portal.sessions.set_role(&visitor.session.id, Some(&form.role), person, &origin, Some(event)).await;
-    stored.map_err(|error| PageError::internal(&error))?;
+    let granted = portal.sessions.grant(&visitor.session, &form.role, person, &origin).await;
+    granted.map_err(|error| PageError::internal(&error))?;
     Ok(visitor.finish(see_other(&local(&form.to))))
 }
 

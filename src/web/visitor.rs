@@ -12,11 +12,11 @@ use super::certificates::REVOKE;
 use super::error::PageError;
 use super::observe::request_id;
 use crate::audit::{Event, Origin};
+use crate::auth::sessions::Session;
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
-use crate::store::sessions::SessionRow;
 
 /// The session's cookie.
 pub const COOKIE: &str = "__Host-sealwright";
@@ -24,10 +24,9 @@ pub const COOKIE: &str = "__Host-sealwright";
 /// A signed-in person.
 #[derive(Debug)]
 pub struct Visitor {
-    pub session: SessionRow,
+    pub session: Session,
     /// The cookie's value: codes are derived from it.
     pub cookie: String,
-    is_new: bool,
     pub request: String,
 }
 
@@ -56,9 +55,8 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
     let session =
         portal.sessions.open(cookie.as_deref(), &login, &origin).await.map_err(|error| PageError::internal(&error))?;
-    let is_new = session.cookie.is_some();
-    let cookie = session.cookie.or(cookie).unwrap_or_default();
-    let mut visitor = Visitor { session: session.row, cookie, is_new, request: id };
+    let cookie = session.cookie.clone().or(cookie).unwrap_or_default();
+    let mut visitor = Visitor { session, cookie, request: id };
     visitor.check_role(portal).await?;
     Ok(visitor)
 }
@@ -79,9 +77,9 @@ impl Visitor {
             Recheck::Lost => (None, Some(Event::RoleLost { role })),
             Recheck::Unanswered => return Ok(()),
         };
-        let stored = portal.sessions.set_role(&self.session.id, role.as_deref(), None, &self.origin(), event).await;
-        stored.map_err(|error| PageError::internal(&error))?;
-        self.session.role = role;
+        let rechecked = portal.sessions.rechecked(&self.session.id, role.as_deref(), &self.origin(), event).await;
+        rechecked.map_err(|error| PageError::internal(&error))?;
+        self.session.row.role = role;
         Ok(())
     }
 
@@ -133,8 +131,8 @@ impl Visitor {
 
     /// Adds the cookie of a new session to an answer.
     pub fn finish(&self, mut response: actix_web::HttpResponse) -> actix_web::HttpResponse {
-        if self.is_new {
-            let cookie = Cookie::build(COOKIE, self.cookie.clone())
+        if let Some(cookie) = &self.session.cookie {
+            let cookie = Cookie::build(COOKIE, cookie.as_str())
                 .path("/")
                 .secure(true)
                 .http_only(true)

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::definition::EndOutcome;
 
 /// A human by the name that the sign-in gave, in the canonical form.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Person {
     pub login: String,
 }
@@ -22,7 +22,7 @@ impl Person {
 }
 
 /// Who does something, and in which role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor {
     pub person: Person,
     pub role: String,

@@ -4,7 +4,8 @@ use sealwright::commands::demo::journey::{self, Agent};
 
 use super::assert_personalized;
 use crate::on_both_databases;
-use crate::support::{Database, TestWorld, later, new_code, shows};
+use crate::support::wire::Wire;
+use crate::support::{Database, TestWorld, later, new_code, shows, until_it_stands_still};
 
 on_both_databases! {
     a_wrong_code_and_a_used_one_are_refused,
@@ -12,6 +13,7 @@ on_both_databases! {
     a_confirmation_is_for_the_pairing_that_the_page_has_shown,
     somebody_elses_agent_gets_nothing_with_a_stolen_code,
     a_person_who_is_sent_somebody_elses_link_sees_whose_it_is,
+    of_two_agents_with_one_card_the_later_one_goes_on,
 }
 
 /// The card still has the factory's PIN.
@@ -147,4 +149,50 @@ async fn a_person_who_is_sent_somebody_elses_link_sees_whose_it_is(database: Dat
     assert!(said.iter().any(|line| line == "Person:  bob"), "{said:?}");
     assert!(said.iter().any(|line| line == "Purpose: Personalize your smart card"), "{said:?}");
     assert_untouched(&test).await;
+}
+
+/// An agent that speaks otherwise is told so in words, also where it says what nobody here knows; so is one whose portal does.
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_of_other_versions_are_told_so() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let url = test.world.agent_url.clone();
+    let older = r#"{"type":"hello","protocol":0,"agent":"0.0.1","host":"h"}"#;
+    let said = Wire::say(&url, older).await.expect("an answer");
+    assert!(said.contains("this agent speaks 0. Update the agent."), "{said}");
+    let newer = r#"{"type":"hello","protocol":2,"agent":"9.0.0","host":"h","key":"AAAA","language":"de"}"#;
+    let said = Wire::say(&url, newer).await.expect("an answer");
+    assert!(said.contains("this agent speaks 2. The agent is newer"), "{said}");
+    let portal = Wire::answering(r#"{"type":"greeting","language":"de"}"#).await;
+    portal.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let said = refused(test.agent(&code)).await;
+    assert!(said.contains("Update the agent."), "{said}");
+    assert_untouched(&test).await;
+}
+
+/// A second agent with the card takes over from the first, whose jobs count no more; somebody else with it is told that it is in use.
+async fn of_two_agents_with_one_card_the_later_one_goes_on(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let stopped = [("SEALWRIGHT_FAIL_POINT", "agent.generate.after"), ("SEALWRIGHT_FAIL_POINT_SIGNAL", "STOP")];
+    let mut first = test.agent_with(&code, Some(&test.pin_file), &stopped);
+    first.until(&mut begun, "Making a key on the card").await.expect("a job");
+    let process = first.id().expect("a process");
+    until_it_stands_still(process).await;
+    // Bob has the card that alice works with.
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let bobs = journey::offer(&mut bob).await.expect("a code");
+    test.agent(&bobs).until(&mut bob, "Answer on the page.").await.expect("asked");
+    shows(&mut bob, "Somebody is working with this card already.").await;
+    // Alice's second agent.
+    let code = new_code(&mut begun).await.expect("a code");
+    let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.cast_signed()), nix::sys::signal::Signal::SIGCONT)
+        .expect("let go on");
+    while first.line().await.expect("a line").is_some() {}
+    assert!(!first.end().await.expect("an end").success(), "the first agent went on");
+    assert_personalized(&test, &mut begun).await;
 }

@@ -13,7 +13,7 @@ use sealwright_protocol::{FromAgent, Report};
 use super::assert_personalized;
 use crate::support::client::Client;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, ended, new_code};
+use crate::support::{Database, TestWorld, ended, new_code, stands_still};
 
 /// Nothing takes longer, whatever is killed.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -172,12 +172,6 @@ async fn card_pulled_at(database: Database, point: &str) {
     assert!(pulled, "{point} was never reached");
     assert!(ended.success(), "{point}: {}", ended.said);
     assert_personalized(&test, &mut begun).await;
-}
-
-/// Whether a process is stopped by a signal (proc(5), the third field of `stat`).
-fn stands_still(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 macro_rules! agent_fail_points {

@@ -164,7 +164,7 @@ async fn certificate(test: &TestWorld, slot: &str) -> String {
 }
 
 /// A profile for encryption alone.
-fn encryption(algorithm: &str, usage: &str) -> String {
+pub fn encryption(algorithm: &str, usage: &str) -> String {
     format!(
         r#"
 [profiles.encryption]

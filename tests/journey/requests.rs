@@ -1,7 +1,7 @@
 //! Requests that are not what they should be, and other things that an agent might send: changed on the wire, behind a real agent's back.
 
 use sealwright::commands::demo::journey;
-use sealwright_protocol::{Bytes, FromAgent, Report};
+use sealwright_protocol::{Bytes, FromAgent, KeyRequest, Report};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
@@ -22,7 +22,7 @@ on_both_databases! {
 async fn refused(database: Database, replace: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) {
     let mut test = TestWorld::start(database).await;
     let wire = Wire::start(&test.world.agent_url, move |message| {
-        if let FromAgent::Report { report: Report::Made { csr }, .. } = message {
+        if let FromAgent::Report { report: Report::Made { request: KeyRequest::Signature { csr }, .. }, .. } = message {
             *csr = Bytes(replace(std::mem::take(&mut csr.0)));
         }
     })
@@ -80,7 +80,7 @@ async fn an_oversized_message_ends_the_conversation_and_nothing_else(database: D
     let mut test = TestWorld::start(database).await;
     let own = test.world.agent_url.clone();
     let wire = Wire::start(&own, |message| {
-        if let FromAgent::Report { report: Report::Made { csr }, .. } = message {
+        if let FromAgent::Report { report: Report::Made { request: KeyRequest::Signature { csr }, .. }, .. } = message {
             csr.0.resize(1 << 20, 0);
         }
     })

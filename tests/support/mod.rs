@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod slapd;
 pub mod softhsm;
+pub mod strace;
 pub mod webdriver;
 pub mod wire;
 
@@ -104,6 +105,23 @@ impl TestWorld {
         }
     }
 
+    /// The same, with cards that attest their keys under an authority of the test's; `strict` ones do not sign with the key of key management.
+    /// `says` is further lines of the portal's section `[cards]`, with `{authorities}` for the authority's file.
+    pub async fn start_with_attesting_cards(profiles: Option<&str>, strict: bool, says: &str) -> Self {
+        let programs = programs();
+        Self::start_from(Database::Sqlite, |options| {
+            let folder = options.folder.parent().expect("a folder").join("attestation").display().to_string();
+            let card = programs.virtual_card.display().to_string();
+            run(&card, &["attestation-authority", "--directory", &folder], &[]);
+            options.card_arguments = vec!["--attestation".to_owned(), folder.clone()];
+            options.card_arguments.extend(strict.then(|| "--strict".to_owned()));
+            let says = says.replace("{authorities}", &format!("{folder}/authority.pem"));
+            options.cards = format!("{}\n{says}", options.cards);
+            options.profiles = profiles.map_or(options.profiles.clone(), ToOwned::to_owned);
+        })
+        .await
+    }
+
     /// The same, where the person has a token, and the portal is told this PIN of the factory's security officer.
     pub async fn start_with_factory_so_pin(pin: Option<&str>) -> Self {
         Self::start_with_person_token(Database::Sqlite, pin, "", |_| {}).await
@@ -187,6 +205,12 @@ impl TestWorld {
         self.postgres.as_ref().map(|postgres| postgres.url.as_str())
     }
 
+    /// The first process of the PostgreSQL server, as its own file says.
+    pub fn database_process(&self) -> Option<u32> {
+        let file = std::fs::read_to_string(self.path("postgres/cluster/postmaster.pid")).ok()?;
+        file.lines().next()?.parse().ok()
+    }
+
     /// A path in the test's own folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -266,6 +290,18 @@ impl TestWorld {
     }
 }
 
+impl Drop for TestWorld {
+    /// What the portal said at last, where a test has failed: its folder is gone afterwards.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.world.folder.join("portal.log")).unwrap_or_default();
+            // Pages that were looked at say little.
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\"method\":\"GET\"")).collect();
+            eprintln!("the portal's log ends with:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}
+
 /// Has so many RA operators decide on signature certificates.
 fn ask_for_approvals(options: &mut WorldOptions, approvals: u32) {
     let title = "title = \"Signatures\"\n";
@@ -308,6 +344,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
     environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Whether a process is stopped by a signal (proc(5), the third field of `stat`).
+pub fn stands_still(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
+/// Waits until a process is stopped by a signal.
+pub async fn until_it_stands_still(process: u32) {
+    for _ in 0..1200 {
+        if stands_still(process) {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("the process did not stop within a minute");
 }
 
 /// A shared library of Debian's packages, wherever this kind of machine has it.

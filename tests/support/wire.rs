@@ -35,6 +35,21 @@ impl Wire {
         test.agents_connect_to(&self.url, "");
     }
 
+    /// A portal that answers whatever it is told with one text.
+    pub async fn answering(text: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut agent) = accept_async(stream).await else { continue };
+                while let Some(Ok(_)) = agent.next().await {
+                    drop(agent.send(Message::text(text)).await);
+                }
+            }
+        });
+        Self { url }
+    }
+
     /// Sends one text to the portal; gives what it says.
     pub async fn say(portal: &str, text: &str) -> Option<String> {
         let (mut socket, _) = connect_async(socket_url(portal)).await.expect("a connection");

@@ -1,11 +1,12 @@
-//! A key pair is made on the card and signs its own request.
+//! A key pair is made on the card and signs its own request; where the card attests its keys, that goes with it.
 
 use std::cell::RefCell;
 
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SigningKey, SubjectPublicKeyInfo};
-use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot};
+use sealwright_protocol::{Bytes, KeyAlgorithm, KeyRequest, Refusal, Report, Slot};
 
 use super::{Desk, Trouble, with_pin, write};
+use crate::card::CardError;
 use crate::fail_point;
 
 pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, Trouble> {
@@ -22,9 +23,18 @@ pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<R
             public_key
         }
     };
-    let csr = request(desk, slot, algorithm, &public_key)?;
+    let attestation = desk.card.attestation(slot)?;
+    let request = match request(desk, slot, algorithm, &public_key) {
+        Ok(csr) => KeyRequest::Signature { csr: Bytes(csr) },
+        // Some cards do not sign with the key of key management (9D): the attestation speaks for it.
+        Err(Trouble::Card(CardError::Status(status))) if attestation.is_some() => {
+            tracing::info!(status, "the key does not sign; its attestation is sent");
+            KeyRequest::Attestation { public_key: Bytes(public_key) }
+        }
+        Err(trouble) => return Err(trouble),
+    };
     fail_point!("agent.generate.done");
-    Ok(Report::Made { csr: Bytes(csr) })
+    Ok(Report::Made { request, attestation })
 }
 
 /// A PKCS#10 request without a name: the portal takes names from the directory.

@@ -1,7 +1,8 @@
 //! The driver for PIV cards: what jobs ask for, in transactions of the card's own commands.
 
 use sealwright_protocol::{
-    Administration, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, ManagementKey, ManagementKeyAlgorithm, Slot,
+    Administration, Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, ManagementKey, ManagementKeyAlgorithm,
+    Slot,
 };
 use zeroize::Zeroizing;
 
@@ -122,6 +123,21 @@ impl Card for OpenCard {
 
     fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         self.with_management_key(by, |piv| piv.generate(slot, algorithm))
+    }
+
+    fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, CardError> {
+        self.transaction(Leave::AsItIs, |transport| {
+            let mut piv = Piv::select(transport)?;
+            let attested = piv.attest(slot).and_then(|certificate| Ok((certificate, piv.attestation_certificate()?)));
+            match attested {
+                Ok((certificate, Some(issuer))) => {
+                    Ok(Some(Attestation { certificate: Bytes(certificate), issuer: Bytes(issuer) }))
+                }
+                Err(CardError::Gone) => Err(CardError::Gone),
+                // The command is Yubico's: other cards do not know it.
+                _ => Ok(None),
+            }
+        })
     }
 
     fn write_certificate(

@@ -147,6 +147,22 @@ impl<'a> Piv<'a> {
         read.ok_or(CardError::Answer)
     }
 
+    /// Yubico's ATTEST: a certificate (DER) over the key of a slot, if it was made there.
+    ///
+    /// # Errors
+    /// [`CardError::Status`] for a card that does not know the command, or a key that was imported.
+    pub fn attest(&mut self, slot: Slot) -> Result<Vec<u8>, CardError> {
+        self.send(&Command::new(0xf9, slot_byte(slot), 0, &[]))
+    }
+
+    /// The certificate (DER) of the key that attests, F9.
+    ///
+    /// # Errors
+    /// [`CardError`].
+    pub fn attestation_certificate(&mut self) -> Result<Option<Vec<u8>>, CardError> {
+        Ok(tlv::find(&self.get_object(Object::AttestationCertificate)?, 0x70))
+    }
+
     /// Signs a message with a key of the card. The PIN must have been verified just before.
     ///
     /// # Errors
@@ -218,6 +234,8 @@ pub enum Object {
     Chuid,
     Ccc,
     Certificate(Slot),
+    /// Yubico's: the certificate of the key that attests others.
+    AttestationCertificate,
 }
 
 impl Object {
@@ -229,6 +247,7 @@ impl Object {
             Self::Certificate(Slot::Signature) => [0x5f, 0xc1, 0x0a],
             Self::Certificate(Slot::KeyManagement) => [0x5f, 0xc1, 0x0b],
             Self::Certificate(Slot::CardAuthentication) => [0x5f, 0xc1, 0x01],
+            Self::AttestationCertificate => [0x5f, 0xff, 0x01],
         }
     }
 }

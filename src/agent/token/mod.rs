@@ -16,7 +16,7 @@ use cryptoki::slot::{Slot as TokenSlot, TokenInfo};
 use cryptoki::types::AuthPin;
 use der::Encode;
 use der::asn1::{OctetString, UintRef};
-use sealwright_protocol::{Administration, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Secret, Slot};
+use sealwright_protocol::{Administration, Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Secret, Slot};
 use zeroize::Zeroizing;
 
 use crate::card::{Authority, Card, CardError, WritesWith};
@@ -155,6 +155,10 @@ impl Card for Token {
             let (public, _) = session.generate_key_pair(&mechanism, &public, &private)?;
             public_key_of(session, public, algorithm)
         })
+    }
+
+    fn attestation(&mut self, _: Slot) -> Result<Option<Attestation>, CardError> {
+        Ok(None)
     }
 
     fn write_certificate(&mut self, by: Authority<'_>, slot: Slot, der: &[u8]) -> Result<Option<Vec<u8>>, CardError> {

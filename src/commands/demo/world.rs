@@ -37,6 +37,7 @@ pub struct World {
     /// The secret that proxy and portal share.
     pub secret: String,
     programs: Programs,
+    card_arguments: Vec<String>,
     ports: Vec<u16>,
     portal: Child,
     second: Option<Node>,
@@ -83,6 +84,8 @@ pub struct WorldOptions {
     pub proof: Option<String>,
     /// The proxy's address where it is free: people bookmark it.
     pub address: Option<SocketAddr>,
+    /// Further arguments of the virtual cards.
+    pub card_arguments: Vec<String>,
 }
 
 /// A directory that somebody else has started.
@@ -109,6 +112,7 @@ impl WorldOptions {
             hsm: None,
             proof: None,
             address: None,
+            card_arguments: Vec::new(),
         }
     }
 }
@@ -151,6 +155,7 @@ impl World {
             hsm,
             proof,
             address,
+            card_arguments,
         } = options;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -204,6 +209,7 @@ impl World {
             agent: agent_script,
             secret: secret.clone(),
             programs,
+            card_arguments,
             ports,
             portal,
             second: None,
@@ -243,6 +249,7 @@ impl World {
             .args(["--serial", &format!("{}", 20_000_001 + index)])
             .arg("--state")
             .arg(self.folder.join(format!("card-{index}")))
+            .args(&self.card_arguments)
             .stdin(Stdio::null())
             .spawn()?;
         *place = Some(card);

@@ -8,7 +8,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +22,7 @@ use trussed::{
 };
 use vpicc::{Connection, VSmartCard};
 
+use crate::attestation::Attestor;
 use crate::chip::{BACKENDS, CardDispatch, HostPlatform};
 
 type Piv<'a> = Authenticator<virt::Client<'a, CardDispatch>>;
@@ -32,15 +33,36 @@ const NIST_RID: &[u8] = &[0xA0, 0x00, 0x00, 0x03, 0x08];
 const VERSION: [u8; 3] = [5, 4, 3];
 
 const INS_VERIFY: u8 = 0x20;
+const INS_GENERATE: u8 = 0x47;
+const INS_AUTHENTICATE: u8 = 0x87;
+const INS_GET_DATA: u8 = 0xCB;
+const INS_ATTEST: u8 = 0xF9;
 const INS_SELECT: u8 = 0xA4;
 const INS_GET_RESPONSE: u8 = 0xC0;
 const INS_GET_SERIAL: u8 = 0xF8;
 const INS_FACTORY_RESET: u8 = 0xFB;
 const INS_GET_VERSION: u8 = 0xFD;
 
+const ECC_P256: u8 = 0x11;
+const ECC_P384: u8 = 0x14;
+const KEY_MANAGEMENT: u8 = 0x9D;
+/// The tag list that asks for the object of the attestation key's certificate.
+const ATTESTATION_CERTIFICATE: &[u8] = &[0x5C, 0x03, 0x5F, 0xFF, 0x01];
+
+/// What kind of card it is.
+pub struct Make {
+    pub serial: u32,
+    /// Where the authority of its attestations is.
+    pub attestation: Option<PathBuf>,
+    /// It does not sign with the key of key management.
+    pub strict: bool,
+}
+
 struct Card<'a> {
     piv: Piv<'a>,
     serial: u32,
+    strict: bool,
+    attestor: Option<&'a Attestor>,
     ready: &'a Path,
     /// Header (without the chaining bit) and data of an unfinished command chain.
     chain: Option<([u8; 4], Vec<u8>)>,
@@ -79,6 +101,24 @@ impl Card<'_> {
 
     fn run(&mut self, header: [u8; 4], data: &[u8]) -> (Vec<u8>, u16) {
         match header {
+            [0x00, INS_ATTEST, slot, 0x00] => self
+                .attestor
+                .and_then(|attestor| attestor.attest(slot))
+                .map_or((Vec::new(), 0x6D00), |der| (der, 0x9000)),
+            [0x00, INS_GET_DATA, 0x3F, 0xFF] if data == ATTESTATION_CERTIFICATE => {
+                self.attestor.map_or((Vec::new(), 0x6A82), |attestor| (attestor.object(), 0x9000))
+            }
+            [0x00, INS_GENERATE, 0x00, slot] => {
+                let answer = self.piv(header, data);
+                if let Some(attestor) = self.attestor.filter(|_| answer.1 == 0x9000) {
+                    attestor.made(slot, data, &answer.0);
+                }
+                answer
+            }
+            // 7C with a challenge (81) is to be signed; what is to be deciphered by RSA looks the same.
+            [0x00, INS_AUTHENTICATE, ECC_P256 | ECC_P384, KEY_MANAGEMENT] if self.strict && has_challenge(data) => {
+                (Vec::new(), 0x6985)
+            }
             [0x00, INS_GET_SERIAL, ..] => (self.serial.to_be_bytes().to_vec(), 0x9000),
             [0x00, INS_GET_VERSION, ..] => (VERSION.to_vec(), 0x9000),
             [0x00, INS_SELECT, 0x04, 0x00] if data == NIST_RID => self.piv(header, PIV_AID.as_bytes()),
@@ -170,14 +210,22 @@ impl VSmartCard for Card<'_> {
     }
 }
 
+/// Whether a dynamic authentication template has a challenge in it.
+fn has_challenge(data: &[u8]) -> bool {
+    crate::attestation::tlv::find(data, 0x7C)
+        .is_some_and(|inner| crate::attestation::tlv::find(&inner, 0x81).is_some_and(|challenge| !challenge.is_empty()))
+}
+
 /// Runs the card from power-on until it must be rebuilt (Ok) or vpcd goes away (Err).
 fn session(
     store: &mut StoreConfig<'_>,
     vpcd: &mut Option<Connection>,
     address: &str,
-    serial: u32,
+    make: &Make,
+    attestor: Option<&Attestor>,
     ready: &Path,
 ) -> io::Result<()> {
+    let serial = make.serial;
     let mut guid = *b"virtual-card\0\0\0\0";
     guid[12..].copy_from_slice(&serial.to_be_bytes());
     guid[6] = (guid[6] & 0x0F) | 0x40; // UUID version 4
@@ -195,6 +243,8 @@ fn session(
             let mut card = Card {
                 piv: Authenticator::new(client, options),
                 serial,
+                strict: make.strict,
+                attestor,
                 ready,
                 chain: None,
                 pending: Vec::new(),
@@ -231,11 +281,12 @@ fn connect(address: &str) -> io::Result<Connection> {
 }
 
 /// Runs the card until its reader goes away.
-pub fn run(address: &str, serial: u32, dir: &Path) -> io::Result<()> {
+pub fn run(address: &str, dir: &Path, make: Make) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let lock = File::create(dir.join("lock"))?;
     lock.try_lock().map_err(|_| io::Error::other("another virtual card uses this state directory"))?;
 
+    let attestor = make.attestation.as_deref().map(|folder| Attestor::open(folder, dir, make.serial)).transpose()?;
     let (internal, external) = (dir.join("internal.lfs"), dir.join("external.lfs"));
     let ready = dir.join("ready");
     if !ready.exists() {
@@ -255,7 +306,7 @@ pub fn run(address: &str, serial: u32, dir: &Path) -> io::Result<()> {
 
     let mut vpcd = None;
     loop {
-        match session(&mut store, &mut vpcd, address, serial, &ready) {
+        match session(&mut store, &mut vpcd, address, &make, attestor.as_ref(), &ready) {
             Ok(()) => {}
             Err(error) => {
                 return match error.kind() {

@@ -1,5 +1,6 @@
 //! Smart cards in software, for tests and the demo: `readers` starts a private pcscd, `card` puts a card into one of its readers.
 
+mod attestation;
 mod card;
 mod chip;
 mod hold;
@@ -24,6 +25,17 @@ enum Arguments {
         serial: u32,
         #[arg(long)]
         state: PathBuf,
+        /// A folder with the authority that the card's attestations lead to: the card attests its keys then.
+        #[arg(long)]
+        attestation: Option<PathBuf>,
+        /// Do not sign with the key of key management, as strict cards do.
+        #[arg(long)]
+        strict: bool,
+    },
+    /// An authority for attestations: makes `authority.pem` and its key in a folder.
+    AttestationAuthority {
+        #[arg(long)]
+        directory: PathBuf,
     },
     /// A pcscd of one's own with empty readers, until standard input ends. Prints one line of JSON when it is ready.
     Readers {
@@ -57,7 +69,10 @@ fn main() -> ExitCode {
         process::exit(101);
     }));
     let result = match Arguments::parse() {
-        Arguments::Card { reader, serial, state } => card::run(&reader, serial, &state),
+        Arguments::Card { reader, serial, state, attestation, strict } => {
+            card::run(&reader, &state, card::Make { serial, attestation, strict })
+        }
+        Arguments::AttestationAuthority { directory } => attestation::make_authority(&directory),
         Arguments::Readers { directory, count } => readers::run(&directory, count),
         Arguments::Hold { reader, how } => hold::run(&reader, how),
         Arguments::Removal { reader } => removal::wait(&reader),
