@@ -1,5 +1,6 @@
 //! `make bench`: the figures of the README, measured in one run on this machine, beside the time of one flush to its disk.
-//! `cargo bench --workspace --bench portal -- alone` measures one part only (`alone` or `many`) and writes nothing down.
+//! `cargo bench --workspace --bench portal -- alone` measures one part only (`alone`, `rate`, or `many` with the memory after many) and writes nothing
+//! down.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark fails by a panic")]
 
@@ -41,8 +42,8 @@ async fn main() {
     if is_asked_for("alone") {
         one_after_another(&mut figures, flush).await;
     }
-    if is_asked_for("many") {
-        many_at_once(&mut figures).await;
+    if is_asked_for("many") || is_asked_for("rate") {
+        many_at_once(&mut figures, is_asked_for("many")).await;
     }
     figures.print();
     if !only.is_empty() {
@@ -105,8 +106,8 @@ async fn one_after_another(figures: &mut Figures, flush: Duration) {
     figures.most("page with session, 99th percentile", page.slow.as_secs_f64() * 1e3, "ms", 50.0);
 }
 
-/// How many personalizations there are in a second with everything on, and what memory they leave behind.
-async fn many_at_once(figures: &mut Figures) {
+/// How many personalizations there are in a second with everything on, and, where it is asked for, what memory they leave behind.
+async fn many_at_once(figures: &mut Figures, with_memory: bool) {
     let folder = disk::folder("many");
     let database = postgres::Postgres::start(folder.path(), true).await;
     let world = world(&folder.path().join("world"), Some(database.url.clone())).await;
@@ -115,6 +116,9 @@ async fn many_at_once(figures: &mut Figures) {
     let (people, first) = personalize(people, FEW).await;
     let few = portal.memory();
     figures.least("personalizations in a second", FEW as f64 / first.as_secs_f64(), "/s", 60.0);
+    if !with_memory {
+        return;
+    }
     let (_, rest) = personalize(people, MANY - FEW).await;
     let many = portal.memory();
     figures.note(

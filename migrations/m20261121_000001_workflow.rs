@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
             .col(string("hash"))
             .col(text("source"))
             .col(big_integer("released_at"))
-            .primary_key(Index::create().col("tenant").col("name").col("version"))
+            .primary_key(Index::create().col("name").col("version").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         let table = Table::create()
@@ -145,7 +145,7 @@ impl MigrationTrait for Migration {
             .col(string("what"))
             .col(string("key"))
             .col(uuid("instance"))
-            .primary_key(Index::create().col("tenant").col("what").col("key"))
+            .primary_key(Index::create().col("key").col("what").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         let index = Index::create().name("hold_by_instance").table("hold").col("instance").to_owned();

@@ -60,7 +60,7 @@ impl MigrationTrait for Migration {
             .col(string("tenant"))
             .col(string("login"))
             .col(string("person"))
-            .primary_key(Index::create().col("tenant").col("login"))
+            .primary_key(Index::create().col("login").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         let index = Index::create().name("login_by_person").table("login").col("person").to_owned();

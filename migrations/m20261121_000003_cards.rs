@@ -28,7 +28,7 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_table(table).await?;
         let index =
-            Index::create().name("card_by_serial").table("card").col("tenant").col("serial").unique().to_owned();
+            Index::create().name("card_by_serial").table("card").col("serial").col("tenant").unique().to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("card_by_owner").table("card").col("owner_login").to_owned();
         manager.create_index(index).await?;

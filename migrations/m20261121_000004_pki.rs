@@ -43,9 +43,9 @@ impl MigrationTrait for Migration {
         let index = Index::create()
             .name("certificate_by_serial")
             .table("certificate")
-            .col("tenant")
-            .col("authority")
             .col("serial")
+            .col("authority")
+            .col("tenant")
             .unique()
             .to_owned();
         manager.create_index(index).await?;
@@ -74,7 +74,7 @@ impl MigrationTrait for Migration {
             .col(blob("der"))
             .col(big_integer("this_update"))
             .col(big_integer("next_update"))
-            .primary_key(Index::create().col("tenant").col("authority").col("number"))
+            .primary_key(Index::create().col("authority").col("number").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         Ok(())

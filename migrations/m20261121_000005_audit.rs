@@ -31,7 +31,7 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_table(table).await?;
         let index =
-            Index::create().name("audit_by_sequence").table("audit").col("tenant").col("sequence").unique().to_owned();
+            Index::create().name("audit_by_sequence").table("audit").col("sequence").col("tenant").unique().to_owned();
         manager.create_index(index).await?;
         let index = Index::create().name("audit_by_instance").table("audit").col("instance").to_owned();
         manager.create_index(index).await?;
@@ -42,7 +42,7 @@ impl MigrationTrait for Migration {
             .col(uuid("audit"))
             .col(string("hash"))
             .col(big_integer("sealed_at"))
-            .primary_key(Index::create().col("tenant").col("sequence"))
+            .primary_key(Index::create().col("sequence").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         let index = Index::create().name("audit_seal_by_audit").table("audit_seal").col("audit").unique().to_owned();

@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
             .col(string("token_digest").unique_key())
             .col(big_integer("created_at"))
             .col(big_integer_null("revoked_at"))
-            .primary_key(Index::create().col("tenant").col("name"))
+            .primary_key(Index::create().col("name").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         let table = Table::create()
@@ -32,7 +32,7 @@ impl MigrationTrait for Migration {
             .col(string("digest"))
             .col(uuid("instance"))
             .col(big_integer("created_at"))
-            .primary_key(Index::create().col("tenant").col("login").col("key"))
+            .primary_key(Index::create().col("key").col("login").col("tenant"))
             .to_owned();
         manager.create_table(table).await?;
         let index = Index::create().name("idempotency_by_time").table("idempotency").col("created_at").to_owned();

@@ -368,11 +368,18 @@ fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<ConnectOpt
         .set_application_name("sealwright")
         .statement_timeout(Duration::from_secs(30))
         .sqlx_logging(false);
-    if let Some(password) = password {
-        options.map_sqlx_postgres_opts(move |options| options.password(&password));
-    }
+    options.map_sqlx_postgres_opts(move |options| {
+        let options = options.statement_cache_capacity(STATEMENTS);
+        match &password {
+            Some(password) => options.password(password),
+            None => options,
+        }
+    });
     Ok(options)
 }
+
+/// How many prepared statements a connection keeps: rows that are written together make as many statements as there are numbers of them.
+const STATEMENTS: usize = 512;
 
 async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, StoreError> {
     let path = path.to_owned();
