@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, RelayAnswer, RelayRefusal, VERSION};
+use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, VERSION};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::comparison;
@@ -13,7 +13,7 @@ use crate::configuration::{Configuration, ask};
 use crate::connection::{Connection, Lost};
 use crate::journal::{Journal, Paired};
 use crate::pin::Sitting;
-use crate::worker::{self, News, Order};
+use crate::worker::{self, Answered, News, Order};
 use crate::{Error, fail_point};
 
 /// How long a lost portal is tried again.
@@ -87,7 +87,7 @@ struct Talk {
     configuration: Configuration,
     journal: Arc<Mutex<Journal>>,
     orders: mpsc::Sender<Order>,
-    answers: mpsc::Sender<Result<RelayAnswer, RelayRefusal>>,
+    answers: mpsc::Sender<Answered>,
     news: channel::UnboundedReceiver<News>,
     /// Jobs under way, and the flag that withdraws each.
     jobs: BTreeMap<String, Arc<AtomicBool>>,
@@ -281,8 +281,8 @@ impl Talk {
                 let order = Order::Job { job, card, instruction, withdrawn };
                 self.orders.send(order).err().map(|_| End::Lost)
             }
-            FromPortal::RelayAnswer { answer, .. } => {
-                drop(self.answers.send(answer));
+            FromPortal::RelayAnswer { witness, answer, .. } => {
+                drop(self.answers.send(Answered { witness, answer }));
                 None
             }
             FromPortal::Withdraw { job } => {

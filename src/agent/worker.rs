@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealwright_protocol::{
     Bytes, Instruction, ManagementKey, ManagementKeyAlgorithm, Reader, RelayAnswer, RelayRefusal, Report,
@@ -32,11 +32,17 @@ pub enum News {
     Failed(Error),
 }
 
+/// What the portal says of a witness.
+pub struct Answered {
+    pub witness: Bytes,
+    pub answer: Result<RelayAnswer, RelayRefusal>,
+}
+
 /// Asks the portal through the conversation, from within a card transaction.
 pub struct Relay<'a> {
     pub job: &'a str,
     pub news: &'a channel::UnboundedSender<News>,
-    pub answers: &'a mpsc::Receiver<Result<RelayAnswer, RelayRefusal>>,
+    pub answers: &'a mpsc::Receiver<Answered>,
 }
 
 /// Windows resets a card transaction that rests for five seconds.
@@ -54,14 +60,17 @@ impl Relay<'_> {
         algorithm: ManagementKeyAlgorithm,
         witness: Vec<u8>,
     ) -> Result<Option<RelayAnswer>, CardError> {
-        // An answer that came too late belongs to an earlier question.
-        while self.answers.try_recv().is_ok() {}
-        let (job, serial) = (self.job.to_owned(), serial.to_owned());
-        let question = News::Relay { job, serial, key, algorithm, witness: Bytes(witness) };
+        let (job, serial, witness) = (self.job.to_owned(), serial.to_owned(), Bytes(witness));
+        let question = News::Relay { job, serial, key, algorithm, witness: witness.clone() };
         self.news.send(question).map_err(|_| CardError::Gone)?;
-        match self.answers.recv_timeout(RELAY_LIMIT) {
-            Ok(answer) => Ok(answer.ok()),
-            Err(_) => Err(CardError::Gone),
+        let limit = Instant::now() + RELAY_LIMIT;
+        loop {
+            match self.answers.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+                Ok(answered) if answered.witness == witness => return Ok(answered.answer.ok()),
+                // It came too late, for an earlier question.
+                Ok(_) => {}
+                Err(_) => return Err(CardError::Gone),
+            }
         }
     }
 }
@@ -69,7 +78,7 @@ impl Relay<'_> {
 /// Runs until the conversation ends.
 pub fn run(
     orders: mpsc::Receiver<Order>,
-    answers: mpsc::Receiver<Result<RelayAnswer, RelayRefusal>>,
+    answers: mpsc::Receiver<Answered>,
     news: channel::UnboundedSender<News>,
     journal: Arc<Mutex<Journal>>,
     mut sitting: Sitting,

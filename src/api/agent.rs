@@ -363,7 +363,7 @@ impl Channel {
             FromAgent::Relay { job, serial, key, algorithm, witness } => {
                 let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
                 let answer = self.relay(row, id, &serial, key, algorithm, &witness.0).await?;
-                self.send(&FromPortal::RelayAnswer { job, answer }).await
+                self.send(&FromPortal::RelayAnswer { job, witness, answer }).await
             }
             _ => Err(End::Protocol),
         }

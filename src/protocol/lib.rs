@@ -92,6 +92,8 @@ pub enum FromPortal {
     /// The answer to [`FromAgent::Relay`].
     RelayAnswer {
         job: String,
+        /// The witness that was asked about: an answer that comes late is not taken for that to a later question.
+        witness: Bytes,
         answer: Result<RelayAnswer, RelayRefusal>,
     },
     /// The job is no longer wanted.

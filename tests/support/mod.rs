@@ -229,6 +229,8 @@ impl TestWorld {
     /// The same, with another PIN file or none, and variables.
     pub fn agent_with(&self, code: &str, pin_file: Option<&Path>, environment: &[(&str, &str)]) -> Agent {
         let mut environment = variables(environment);
+        // Why a card refused is among its last words.
+        environment.push(("RUST_LOG".to_owned(), "sealwright_agent=warn".to_owned()));
         let mut reader = self.world.readers[0].as_str();
         if let Some(token) = &self.token {
             environment.push(("SOFTHSM2_CONF".to_owned(), token.configuration().display().to_string()));
