@@ -107,9 +107,11 @@ pub fn library(files: &[(String, String)], catalog: &Catalog) -> Result<Library,
     Library::load(files.iter().map(|(file, text)| (file.as_str(), text.as_str())), catalog)
 }
 
+/// Which blank cards may be personalized.
+///
 /// # Errors
 /// The file of the factory's PIN cannot be read, or holds none.
-fn stock(options: &CardOptions) -> anyhow::Result<Stock> {
+pub fn stock(options: &CardOptions) -> anyhow::Result<Stock> {
     let read = |path: &PathBuf| {
         let text = Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
         let pin = text.trim_end_matches(['\r', '\n']);
@@ -121,9 +123,11 @@ fn stock(options: &CardOptions) -> anyhow::Result<Stock> {
     Ok(Stock { any_blank: options.any_blank, serials: options.stock.clone().into(), factory_so_pin })
 }
 
+/// Who is believed when a card attests a key.
+///
 /// # Errors
 /// The file of the authorities holds none, or is not there although attestations are required.
-fn attestations(options: &CardOptions) -> anyhow::Result<Attestations> {
+pub fn attestations(options: &CardOptions) -> anyhow::Result<Attestations> {
     let Some(path) = &options.attestation_authorities_file else {
         anyhow::ensure!(!options.attestation_required, "`attestation-required` needs `attestation-authorities-file`");
         return Ok(Attestations::default());

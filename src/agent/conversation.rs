@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, VERSION};
 use tokio::sync::{mpsc as channel, oneshot};
@@ -19,6 +19,8 @@ use crate::{Error, fail_point};
 /// How long a lost portal is tried again.
 const PATIENCE: u32 = 120;
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the worker may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The command `connect`.
 ///
@@ -64,7 +66,11 @@ pub fn connect(
         withdrawn.store(true, Ordering::SeqCst);
     }
     drop(talk);
-    drop(thread);
+    // Without orders the worker ends, unless somebody is asked for a PIN. A module must not be at work while the process ends.
+    let limit = Instant::now() + LAST_WORDS;
+    while !thread.is_finished() && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     result
 }
 

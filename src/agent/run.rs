@@ -43,7 +43,11 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     std::thread::spawn(move || watch(only, &modules, say, &watching));
     let program = std::env::current_exe().map_err(terminal)?;
     loop {
-        let Some(line) = line("Type the code that the page shows: ").map_err(terminal)? else { return Ok(()) };
+        let Some(line) = line("Type the code that the page shows: ").map_err(terminal)? else {
+            // Nobody looks at readers, and no module is at work, while the process ends.
+            std::mem::forget(busy.begin());
+            return Ok(());
+        };
         let code = line.trim();
         if code.is_empty() {
             continue;

@@ -36,6 +36,7 @@ pub async fn run(path: &Path) -> ExitCode {
         ("workflows", workflows(&configuration)),
         ("sign-in", sign_in(&configuration)),
         ("sealing key", sealing_key(&configuration)),
+        ("cards", cards(&configuration)),
         ("audit", audit(&configuration)),
         ("database", within(database(&configuration)).await),
         ("directory and roles", within(directory(&configuration)).await),
@@ -78,6 +79,12 @@ fn sign_in(configuration: &Configuration) -> anyhow::Result<()> {
 
 fn sealing_key(configuration: &Configuration) -> anyhow::Result<()> {
     SealingKey::read(&configuration.sealing_key_file)?;
+    Ok(())
+}
+
+fn cards(configuration: &Configuration) -> anyhow::Result<()> {
+    portal::stock(&configuration.cards)?;
+    portal::attestations(&configuration.cards)?;
     Ok(())
 }
 

@@ -98,7 +98,7 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, AttestationError> {
         return Err(AttestationError::Unreadable);
     }
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(AttestationError::Unreadable),
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
@@ -53,10 +54,12 @@ impl Writing {
     }
 
     async fn close(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "the database's connection was not closed in order");
+        if let Some(connection) = self.connection.take() {
+            // Whoever still has it must not hold up the next one.
+            let closed = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+            if !matches!(closed, Ok(Ok(()))) {
+                tracing::warn!("the database's connection was not closed in order");
+            }
         }
     }
 }

@@ -384,8 +384,11 @@ pub fn later(offset: &str) -> Vec<(String, String)> {
 
 /// Runs a foreign program; gives what it prints.
 pub fn run(program: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> String {
-    let output = std::process::Command::new(program)
+    // What hangs is said to have.
+    let output = std::process::Command::new("timeout")
+        .args(["60", program])
         .args(arguments)
+        .stdin(std::process::Stdio::null())
         .envs(environment.iter().copied())
         .output()
         .unwrap_or_else(|error| panic!("{program} (make test installs it): {error}"));

@@ -6,7 +6,7 @@ use sealwright_protocol::{
 };
 use zeroize::Zeroizing;
 
-use super::{Object, Piv};
+use super::{Object, Piv, Transport};
 use crate::card::{Authority, Card, CardError, WritesWith};
 use crate::fail_point;
 use crate::pin::Pin;
@@ -106,7 +106,7 @@ impl Card for OpenCard {
         let FactorySecrets::Piv { management_key, algorithm, chuid, ccc, .. } = secrets else {
             return Err(CardError::Unsupported);
         };
-        let replaced = self.transaction(Leave::Locked, |transport| {
+        let replaced = self.unlocked(|transport| {
             let mut piv = Piv::select(transport)?;
             let serial = piv.serial()?;
             // The new key is valid already when an earlier attempt got this far.
@@ -176,10 +176,10 @@ impl OpenCard {
     fn with_management_key<T>(
         &mut self,
         by: Authority<'_>,
-        work: impl FnOnce(&mut Piv<'_>) -> Result<T, CardError>,
+        work: impl Fn(&mut Piv<'_>) -> Result<T, CardError>,
     ) -> Result<T, CardError> {
         let Authority::Portal(relay) = by else { return Err(CardError::Unsupported) };
-        self.transaction(Leave::Locked, |transport| {
+        self.unlocked(|transport| {
             let mut piv = Piv::select(transport)?;
             let serial = piv.serial()?;
             let algorithm = management_key_algorithm(&mut piv)?;
@@ -190,19 +190,35 @@ impl OpenCard {
         })
     }
 
+    /// Runs what unlocks the card and then uses it. Where the card says that it is not unlocked, somebody has reset it in between: again.
+    fn unlocked<T>(&mut self, work: impl Fn(&mut dyn Transport) -> Result<T, CardError>) -> Result<T, CardError> {
+        let mut attempt = 1;
+        loop {
+            match self.transaction(Leave::Locked, &work) {
+                Err(CardError::Status(NOT_UNLOCKED | NOT_NOW) | CardError::ManagementKey) if attempt < ATTEMPTS => {
+                    tracing::info!(attempt, "the card has forgotten what it was unlocked with");
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Verifies the PIN just before, in the same transaction: some keys ask for it each time.
-    fn with_pin<T>(
-        &mut self,
-        pin: &Pin,
-        work: impl FnOnce(&mut Piv<'_>) -> Result<T, CardError>,
-    ) -> Result<T, CardError> {
-        self.transaction(Leave::Locked, |transport| {
+    fn with_pin<T>(&mut self, pin: &Pin, work: impl Fn(&mut Piv<'_>) -> Result<T, CardError>) -> Result<T, CardError> {
+        self.unlocked(|transport| {
             let mut piv = Piv::select(transport)?;
             piv.verify_pin(pin.bytes())?;
             work(&mut piv)
         })
     }
 }
+
+/// How often the card is unlocked for one thing.
+const ATTEMPTS: u32 = 3;
+/// Security status not satisfied, and conditions of use not satisfied (ISO/IEC 7816-4 section 5.6).
+const NOT_UNLOCKED: u16 = 0x6982;
+const NOT_NOW: u16 = 0x6985;
 
 /// The algorithms that a management key may have, the usual one first.
 const ALGORITHMS: [ManagementKeyAlgorithm; 4] = [
