@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcsc::{Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
 use sealwright_protocol::Reader;
@@ -17,6 +17,9 @@ use crate::token::{ModuleOptions, Tokens};
 
 /// How long another program may keep a card before the person is told.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a card that was reset may take to be on again.
+const SWITCHED_ON: Duration = Duration::from_secs(2);
 
 /// Tells the person something.
 pub type Say = Arc<dyn Fn(String) + Send + Sync>;
@@ -183,8 +186,7 @@ impl OpenCard {
             Ok(transaction) => transaction,
             Err((card, pcsc::Error::ResetCard)) => {
                 // Another program reset it: nothing is lost but what was verified.
-                card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)
-                    .map_err(|_| CardError::Gone)?;
+                reconnect(card).map_err(|_| CardError::Gone)?;
                 card.transaction().map_err(|_| CardError::Gone)?
             }
             Err(_) => return Err(CardError::Gone),
@@ -195,6 +197,18 @@ impl OpenCard {
         drop(transaction.end(end));
         result
     }
+}
+
+/// Connects to a card that was reset. While it is being switched on the service knows no protocol for it yet, and the binding would go on with none:
+/// so that is waited for, and it is connected to once more.
+fn reconnect(card: &mut pcsc::Card) -> Result<(), pcsc::Error> {
+    card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)?;
+    let is_on = |card: &pcsc::Card| card.status2_owned().is_ok_and(|status| status.protocol2().is_some());
+    let limit = Instant::now() + SWITCHED_ON;
+    while !is_on(card) && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)
 }
 
 impl Drop for OpenCard {
