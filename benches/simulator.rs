@@ -12,7 +12,7 @@ use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey::{between, field, pick_role};
 use sealwright::commands::demo::world::World;
 use sealwright_protocol::{
-    Administration, Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyRequest, ManagementKey,
+    Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyRequest, Management, ManagementKey,
     ManagementKeyAlgorithm, PATH, Reader, Refusal, Report, Slot, VERSION, comparison, key_test,
 };
 use tokio::net::TcpStream;
@@ -151,7 +151,7 @@ impl Agent {
                 reader: "simulated".to_owned(),
                 serial: self.serial.clone(),
                 version: Some("5.7.1".to_owned()),
-                administration: Administration::ManagementKey {
+                management: Management::ManagementKey {
                     algorithm: ManagementKeyAlgorithm::Aes256,
                     is_factory: true,
                     authentication: None,

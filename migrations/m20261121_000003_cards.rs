@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
             .col(string("state"))
             .col(string_null("owner"))
             .col(string_null("owner_login"))
-            .col(string("administrator"))
+            .col(string("management"))
             .col(string_null("reader"))
             .col(big_integer("created_at"))
             .col(big_integer("changed_at"))

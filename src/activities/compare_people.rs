@@ -172,11 +172,10 @@ impl ComparePeople {
         let person = present.person.as_ref()?;
         let has_moved = certificates.iter().any(|of| self.names_otherwise(of, person));
         let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
-        match () {
-            () if has_moved && plan.moved != DepartureAction::Keep => Some((DepartureKind::Moved, plan.moved)),
-            () if is_suspended => Some((DepartureKind::Back, DepartureAction::Reinstate)),
-            () => None,
+        if has_moved && plan.moved != DepartureAction::Keep {
+            return Some((DepartureKind::Moved, plan.moved));
         }
+        is_suspended.then_some((DepartureKind::Back, DepartureAction::Reinstate))
     }
 
     fn names_otherwise(&self, of: &Held, person: &Person) -> bool {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_protocol::{Administration, Bytes, CardFacts, Instruction, ManagementKeyAlgorithm, Report};
+use sealwright_protocol::{Bytes, CardFacts, Instruction, Management, ManagementKeyAlgorithm, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Rooms, Stock, log_refusal, nonce};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
-use crate::cards::{Administrator, Card, CardState, management_key};
+use crate::cards::{Card, CardState, ManagementKind, management_key};
 use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, CardJob, Failure};
@@ -106,23 +106,23 @@ impl CardJob for IdentifyCard {
 impl IdentifyCard {
     /// A card of the inventory: it must show that it is that card, unless it still has the factory's secrets, as the portal expects.
     async fn known(&self, tx: &Tx, plan: &Plan, facts: &CardFacts, mut row: CardRow, at: i64) -> Result<Card, Failure> {
-        let administrator = Administrator::from(&facts.administration);
-        let secrets = cards::secrets(tx, row.id, administrator.purpose().as_str()).await?;
+        let management = ManagementKind::from(&facts.management);
+        let secrets = cards::secrets(tx, row.id, management.purpose().as_str()).await?;
         let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
-        let is_same_kind = Administrator::from_word(&row.administrator)
-            .is_some_and(|known| known.purpose() == administrator.purpose());
-        let (is_that_card, is_factory) = match &facts.administration {
-            Administration::ManagementKey { algorithm, is_factory, authentication } => {
+        let is_same_kind =
+            ManagementKind::from_word(&row.management).is_some_and(|known| known.purpose() == management.purpose());
+        let (is_that_card, is_factory) = match &facts.management {
+            Management::ManagementKey { algorithm, is_factory, authentication } => {
                 let proved = secrets.iter().any(|secret| {
                     let key = self.sealing.open(row.id, Purpose::ManagementKey, &secret.clone().into());
                     key.is_ok_and(|key| authentic(*algorithm, &key, &plan.nonce, authentication.as_ref()))
                 });
                 (proved || (expects_factory && *is_factory), *is_factory)
             }
-            Administration::SoPin => (self.stock.factory_so_pin.is_some(), false),
+            Management::SoPin => (self.stock.factory_so_pin.is_some(), false),
         };
         // A token proves nothing of itself: it is known by its number, and by holding nothing but what was put there.
-        let must_be_ours = is_factory || administrator == Administrator::SoPin;
+        let must_be_ours = is_factory || management == ManagementKind::SoPin;
         // Secrets that were sent and never confirmed are replaced again.
         let mut card = Card::from_row(&row, is_factory || expects_factory);
         if !is_that_card || !is_same_kind {
@@ -166,9 +166,9 @@ impl IdentifyCard {
         facts: &CardFacts,
         at: i64,
     ) -> Result<Option<Card>, Failure> {
-        let is_ours_to_take = match &facts.administration {
-            Administration::ManagementKey { is_factory, .. } => *is_factory,
-            Administration::SoPin => self.stock.factory_so_pin.is_some(),
+        let is_ours_to_take = match &facts.management {
+            Management::ManagementKey { is_factory, .. } => *is_factory,
+            Management::SoPin => self.stock.factory_so_pin.is_some(),
         };
         if !is_ours_to_take || !facts.certificates.is_empty() || !self.stock.has(&facts.serial) {
             return Ok(None);
@@ -180,7 +180,7 @@ impl IdentifyCard {
             state: CardState::Assigned.as_str().to_owned(),
             owner: Some(plan.person.id.clone()),
             owner_login: Some(plan.person.login.clone()),
-            administrator: Administrator::from(&facts.administration).as_str().to_owned(),
+            management: ManagementKind::from(&facts.management).as_str().to_owned(),
             reader: Some(facts.reader.clone()),
             created_at: at,
             changed_at: at,

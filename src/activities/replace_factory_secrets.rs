@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{Rooms, id, log_refusal, nonce};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
-use crate::cards::{Administrator, Card, management_key, objects};
+use crate::cards::{Card, ManagementKind, management_key, objects};
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
@@ -57,7 +57,7 @@ pub struct Parameters {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     card: Uuid,
-    administrator: Administrator,
+    management: ManagementKind,
     guid: Uuid,
     nonce: Bytes,
 }
@@ -80,12 +80,12 @@ impl CardJob for ReplaceFactorySecrets {
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let card = id(&parameters.card.id)?;
         let row = cards::find(tx, card).await?.ok_or(Failure::Fail { class: "card" })?;
-        let administrator = Administrator::from_word(&row.administrator).ok_or(Failure::Fail { class: "card" })?;
+        let management = ManagementKind::from_word(&row.management).ok_or(Failure::Fail { class: "card" })?;
         let at = milliseconds(call.now);
         // An earlier attempt may have reached the card: its secrets stay, and are the ones that are tried again.
-        let pending = cards::secrets(tx, card, administrator.purpose().as_str()).await?;
+        let pending = cards::secrets(tx, card, management.purpose().as_str()).await?;
         if !pending.iter().any(|secret| secret.state == "pending") {
-            for (purpose, secret) in new_secrets(administrator).map_err(|_| Failure::Fail { class: "randomness" })? {
+            for (purpose, secret) in new_secrets(management).map_err(|_| Failure::Fail { class: "randomness" })? {
                 let sealed =
                     self.sealing.seal(card, purpose, &secret).map_err(|_| Failure::Fail { class: "secret" })?;
                 let row = SealedSecretRow {
@@ -106,14 +106,14 @@ impl CardJob for ReplaceFactorySecrets {
             let event = audit::Event::FactorySecretsSealed { card: card.to_string() };
             audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         }
-        let plan = Plan { card, administrator, guid: random::id(), nonce: nonce()? };
+        let plan = Plan { card, management, guid: random::id(), nonce: nonce()? };
         Ok((Some(card), plan))
     }
 
     async fn instruction(&self, plan: &Plan) -> Result<Instruction, Failure> {
         let guid = plan.guid.into_bytes();
-        let secrets = match plan.administrator {
-            Administrator::ManagementKey(algorithm) => FactorySecrets::Piv {
+        let secrets = match plan.management {
+            ManagementKind::ManagementKey(algorithm) => FactorySecrets::Piv {
                 factory_pin: Secret::new(FACTORY_PIN.to_vec()),
                 factory_puk: Secret::new(FACTORY_PUK.to_vec()),
                 puk: self.open(plan.card, Purpose::Puk).await?,
@@ -122,7 +122,7 @@ impl CardJob for ReplaceFactorySecrets {
                 chuid: Bytes(objects::chuid(guid)),
                 ccc: Bytes(objects::ccc(guid)),
             },
-            Administrator::SoPin => FactorySecrets::Token {
+            ManagementKind::SoPin => FactorySecrets::Token {
                 factory_so_pin: self.factory_so_pin.clone().ok_or(Failure::Fail { class: "secret" })?,
                 so_pin: self.open(plan.card, Purpose::SoPin).await?,
                 label: LABEL.to_owned(),
@@ -152,12 +152,12 @@ impl CardJob for ReplaceFactorySecrets {
 type NewSecret = (Purpose, Zeroizing<Vec<u8>>);
 
 /// A card's own secrets, random.
-fn new_secrets(administrator: Administrator) -> Result<Vec<NewSecret>, random::NoRandomness> {
-    Ok(match administrator {
-        Administrator::ManagementKey(algorithm) => {
+fn new_secrets(management: ManagementKind) -> Result<Vec<NewSecret>, random::NoRandomness> {
+    Ok(match management {
+        ManagementKind::ManagementKey(algorithm) => {
             vec![(Purpose::Puk, digits(8)?), (Purpose::ManagementKey, management_key::generate(algorithm)?)]
         }
-        Administrator::SoPin => vec![(Purpose::SoPin, digits(SO_PIN_LENGTH)?)],
+        ManagementKind::SoPin => vec![(Purpose::SoPin, digits(SO_PIN_LENGTH)?)],
     })
 }
 

@@ -39,11 +39,11 @@ pub enum WritesWith {
     Pin,
 }
 
-/// The secret itself: the person's PIN, or the portal, which has the management key and tells it nobody.
+/// What unlocks it: the portal, which has the management key and tells it nobody, or the person's PIN.
 #[derive(Clone, Copy)]
-pub enum Authority<'a> {
-    Portal(&'a Relay<'a>),
-    Person(&'a Pin),
+pub enum Unlock<'a> {
+    ManagementKey(&'a Relay<'a>),
+    Pin(&'a Pin),
 }
 
 /// A card in a reader. Each call is whole: it unlocks what it needs and leaves the card locked.
@@ -74,11 +74,11 @@ pub trait Card {
     /// Replaces what unlocks a blocked PIN, where that is a secret of its own.
     fn replace_puk(&mut self, secrets: &FactorySecrets) -> Result<(), CardError>;
 
-    /// Replaces the administrator's secret; done before, it is well.
+    /// Replaces the secret that the card is managed with; done before, it is well.
     fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &Relay<'_>) -> Result<(), CardError>;
 
     /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER).
-    fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError>;
+    fn generate(&mut self, by: Unlock<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError>;
 
     /// What the card says of a key that it has made; none where it does not attest its keys.
     fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, CardError>;
@@ -86,7 +86,7 @@ pub trait Card {
     /// Writes the certificate of a slot, and gives what reads back.
     fn write_certificate(
         &mut self,
-        by: Authority<'_>,
+        by: Unlock<'_>,
         slot: Slot,
         certificate: &[u8],
     ) -> Result<Option<Vec<u8>>, CardError>;

@@ -67,19 +67,15 @@ impl Readers {
 
     /// Every reader, and the serial number of the card in it.
     pub fn list(&self) -> Vec<Reader> {
-        let names = self.names();
-        let mut listed: Vec<Reader> = names
-            .iter()
-            .map(|name| Reader {
-                name: name.to_string_lossy().into_owned(),
-                card: self.open(name).ok().and_then(|mut open| open.serial().ok()),
-            })
-            .collect();
-        for (serial, token) in self.other_tokens(|name| has_card(&listed, name)) {
-            let name = token.reader().to_owned();
-            // A reader whose card is no PIV card is listed already.
-            listed.retain(|reader| reader.name != name);
-            listed.push(Reader { name, card: Some(serial) });
+        let names = self.names().into_iter();
+        let mut listed: Vec<Reader> =
+            names.map(|name| Reader { name: name.to_string_lossy().into_owned(), card: None }).collect();
+        for (serial, card) in self.all() {
+            match listed.iter_mut().find(|reader| reader.name == card.reader()) {
+                Some(reader) => reader.card = Some(serial),
+                // A module's slot need not be a reader of the service.
+                None => listed.push(Reader { name: card.reader().to_owned(), card: Some(serial) }),
+            }
         }
         listed
     }
@@ -89,14 +85,14 @@ impl Readers {
         self.all().into_iter().find(|(found, _)| found == serial).map(|(_, open)| open)
     }
 
-    /// Every card and its serial number.
+    /// Every card and its serial number; one that is in a reader as a PIV card is not taken from a module too.
     pub fn all(&self) -> Vec<(String, Box<dyn Card>)> {
         self.busy.replace(None);
         let mut found: Vec<(String, Box<dyn Card>)> = Vec::new();
         for name in self.names() {
             match self.open(&name) {
                 Ok(mut open) => {
-                    found.extend(open.serial().ok().map(|serial| (serial, Box::new(open) as Box<dyn Card>)))
+                    found.extend(open.serial().ok().map(|serial| (serial, Box::new(open) as Box<dyn Card>)));
                 }
                 Err(pcsc::Error::SharingViolation) => {
                     self.busy.replace(Some(name.to_string_lossy().into_owned()));
@@ -104,16 +100,13 @@ impl Readers {
                 Err(_) => {}
             }
         }
-        let readers: BTreeSet<String> = found.iter().map(|(_, card)| card.reader().to_owned()).collect();
-        found.extend(self.other_tokens(|name| readers.contains(name)));
+        let in_readers: BTreeSet<String> = found.iter().map(|(_, card)| card.reader().to_owned()).collect();
+        for mut token in self.tokens.all() {
+            if self.is_meant(token.reader()) && !in_readers.contains(token.reader()) {
+                found.extend(token.serial().ok().map(|serial| (serial, Box::new(token) as Box<dyn Card>)));
+            }
+        }
         found
-    }
-
-    /// Tokens of the modules, without those that are in a reader as PIV cards.
-    fn other_tokens(&self, is_piv: impl Fn(&str) -> bool) -> Vec<(String, Box<dyn Card>)> {
-        let tokens = self.tokens.all().into_iter();
-        let meant = tokens.filter(|token| self.is_meant(token.reader()) && !is_piv(token.reader()));
-        meant.map(|token| (token.serial_number().to_owned(), Box::new(token) as Box<dyn Card>)).collect()
     }
 
     /// What keeps a card from being found: another program has it for itself.
@@ -307,8 +300,4 @@ pub fn print_cards(modules: &[ModuleOptions], json: bool) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn has_card(readers: &[Reader], name: &str) -> bool {
-    readers.iter().any(|reader| reader.name == name && reader.card.is_some())
 }

@@ -12,7 +12,7 @@ use crate::random::{self, NoRandomness};
 use crate::store::sessions::SessionRow;
 use crate::store::{Access, Recent, Store, StoreError, logins, sessions};
 
-/// A session, which is its row for whoever asks, and the cookie that leads to it.
+/// A session and the cookie that leads to it.
 #[derive(Clone, Debug)]
 pub struct Session {
     pub row: SessionRow,
@@ -20,14 +20,6 @@ pub struct Session {
     pub is_stored: bool,
     /// Set when the session is new: the cookie's value.
     pub cookie: Option<String>,
-}
-
-impl std::ops::Deref for Session {
-    type Target = SessionRow;
-
-    fn deref(&self) -> &SessionRow {
-        &self.row
-    }
 }
 
 /// Why there is no session.
@@ -156,21 +148,22 @@ impl Sessions {
             .await
     }
 
-    /// Gives a session its role; audited. A session that was its cookie alone is written down now. `person` is who has the login now, where
-    /// the directory could say it.
+    /// Gives a session its role; audited. One that was its cookie alone (not `is_stored`) is written down now. `person` is who has the login now,
+    /// where the directory could say it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn grant(
         &self,
-        session: &Session,
+        session: &SessionRow,
+        is_stored: bool,
         role: &str,
         person: Option<String>,
         origin: &Origin,
     ) -> Result<(), StoreError> {
-        let (origin, now, is_stored) = (origin.clone(), self.clock.now_ms(), session.is_stored);
+        let (origin, now) = (origin.clone(), self.clock.now_ms());
         let row =
-            SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.row.clone() };
+            SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.clone() };
         self.store
             .write(move |tx| {
                 let (row, origin, person) = (row.clone(), origin.clone(), person.clone());
@@ -195,28 +188,22 @@ impl Sessions {
             .await
     }
 
-    /// Writes down that a role was asked for again, or was lost: then `role` is none, and it is audited.
+    /// Writes down that the role of a session was asked for again: it is still granted, or it is lost and audited.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn rechecked(
-        &self,
-        id: &str,
-        role: Option<&str>,
-        origin: &Origin,
-        lost: Option<Event>,
-    ) -> Result<(), StoreError> {
-        let (id, role, origin, now) = (id.to_owned(), role.map(str::to_owned), origin.clone(), self.clock.now_ms());
-        let checked_at = role.as_ref().map(|_| now);
+    pub async fn rechecked(&self, session: &SessionRow, is_granted: bool, origin: &Origin) -> Result<(), StoreError> {
+        let (id, role, origin, now) = (session.id.clone(), session.role.clone(), origin.clone(), self.clock.now_ms());
         self.store
             .write(move |tx| {
-                let (id, role, origin, lost) = (id.clone(), role.clone(), origin.clone(), lost.clone());
+                let (id, role, origin) = (id.clone(), role.clone(), origin.clone());
                 async move {
-                    sessions::set_role(&tx, &id, role.as_deref(), checked_at).await?;
-                    match lost {
-                        Some(event) => audit::record(&tx, &origin, None, now, &event),
-                        None => Ok(()),
+                    if is_granted {
+                        return sessions::set_role(&tx, &id, role.as_deref(), Some(now)).await;
                     }
+                    sessions::set_role(&tx, &id, None, None).await?;
+                    let event = Event::RoleLost { role: role.unwrap_or_default() };
+                    audit::record(&tx, &origin, None, now, &event)
                 }
             })
             .await

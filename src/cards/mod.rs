@@ -7,7 +7,7 @@ pub mod pairings;
 pub mod sealing;
 
 use schemars::JsonSchema;
-use sealwright_protocol::{Administration, ManagementKeyAlgorithm};
+use sealwright_protocol::{Management, ManagementKeyAlgorithm};
 use serde::{Deserialize, Serialize};
 
 use crate::store::cards::CardRow;
@@ -74,17 +74,17 @@ impl Card {
     }
 }
 
-/// The secret that a card is administered with.
+/// What kind of secret a card is managed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Administrator {
+pub enum ManagementKind {
     /// PIV 9B.
     ManagementKey(ManagementKeyAlgorithm),
     /// The security officer's PIN of a PKCS#11 token.
     SoPin,
 }
 
-impl Administrator {
+impl ManagementKind {
     const ALL: [Self; 5] = [
         Self::ManagementKey(ManagementKeyAlgorithm::TripleDes),
         Self::ManagementKey(ManagementKeyAlgorithm::Aes128),
@@ -105,7 +105,7 @@ impl Administrator {
     }
 
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|administrator| administrator.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
     /// What the secret is sealed as.
@@ -117,11 +117,11 @@ impl Administrator {
     }
 }
 
-impl From<&Administration> for Administrator {
-    fn from(facts: &Administration) -> Self {
+impl From<&Management> for ManagementKind {
+    fn from(facts: &Management) -> Self {
         match facts {
-            Administration::ManagementKey { algorithm, .. } => Self::ManagementKey(*algorithm),
-            Administration::SoPin => Self::SoPin,
+            Management::ManagementKey { algorithm, .. } => Self::ManagementKey(*algorithm),
+            Management::SoPin => Self::SoPin,
         }
     }
 }

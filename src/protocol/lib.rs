@@ -357,17 +357,17 @@ pub struct CardFacts {
     pub serial: String,
     /// The application's version, if the card tells it.
     pub version: Option<String>,
-    pub administration: Administration,
+    pub management: Management,
     /// Remaining tries, if the card tells them.
     pub pin_tries: Option<u8>,
     /// Certificates found, by slot (DER).
     pub certificates: Vec<(Slot, Bytes)>,
 }
 
-/// What a card asks of whoever administers it.
+/// What a card asks of whoever manages it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Administration {
+pub enum Management {
     /// PIV: a management key (9B), which card and portal prove to each other.
     ManagementKey {
         algorithm: ManagementKeyAlgorithm,

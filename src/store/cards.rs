@@ -65,7 +65,7 @@ pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
         .col_expr(card::Column::State, Expr::value(row.state.clone()))
         .col_expr(card::Column::Owner, Expr::value(row.owner.clone()))
         .col_expr(card::Column::OwnerLogin, Expr::value(row.owner_login.clone()))
-        .col_expr(card::Column::Administrator, Expr::value(row.administrator.clone()))
+        .col_expr(card::Column::Management, Expr::value(row.management.clone()))
         .col_expr(card::Column::Reader, Expr::value(row.reader.clone()))
         .col_expr(card::Column::ChangedAt, Expr::value(row.changed_at))
         .filter(card::Column::Tenant.eq(tx.tenant()))

@@ -226,7 +226,7 @@ impl Access for Reader {
 pub struct Store {
     reader: Reader,
     writer: Writer,
-    /// Counts the commits of this process.
+    /// Counts the transactions of this process that may have changed something.
     commits: Arc<AtomicU64>,
 }
 

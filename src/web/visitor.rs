@@ -12,11 +12,11 @@ use super::certificates::REVOKE;
 use super::error::PageError;
 use super::observe::request_id;
 use crate::audit::{Event, Origin};
-use crate::auth::sessions::Session;
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
+use crate::store::sessions::SessionRow;
 
 /// The session's cookie.
 pub const COOKIE: &str = "__Host-sealwright";
@@ -24,9 +24,12 @@ pub const COOKIE: &str = "__Host-sealwright";
 /// A signed-in person.
 #[derive(Debug)]
 pub struct Visitor {
-    pub session: Session,
+    pub session: SessionRow,
+    /// Whether the database has the session; else it is its cookie alone.
+    pub is_stored: bool,
     /// The cookie's value: codes are derived from it.
     pub cookie: String,
+    is_new: bool,
     pub request: String,
 }
 
@@ -55,8 +58,9 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
     let session =
         portal.sessions.open(cookie.as_deref(), &login, &origin).await.map_err(|error| PageError::internal(&error))?;
-    let cookie = session.cookie.clone().or(cookie).unwrap_or_default();
-    let mut visitor = Visitor { session, cookie, request: id };
+    let is_new = session.cookie.is_some();
+    let cookie = session.cookie.or(cookie).unwrap_or_default();
+    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, request: id };
     visitor.check_role(portal).await?;
     Ok(visitor)
 }
@@ -72,14 +76,14 @@ impl Visitor {
             return Ok(());
         }
         let rechecked = portal.roles.recheck(&role, &self.session.login, checked, portal.clock.now_ms()).await;
-        let (role, event) = match rechecked {
-            Recheck::Granted => (Some(role), None),
-            Recheck::Lost => (None, Some(Event::RoleLost { role })),
+        let is_granted = match rechecked {
+            Recheck::Granted => true,
+            Recheck::Lost => false,
             Recheck::Unanswered => return Ok(()),
         };
-        let rechecked = portal.sessions.rechecked(&self.session.id, role.as_deref(), &self.origin(), event).await;
-        rechecked.map_err(|error| PageError::internal(&error))?;
-        self.session.row.role = role;
+        let stored = portal.sessions.rechecked(&self.session, is_granted, &self.origin()).await;
+        stored.map_err(|error| PageError::internal(&error))?;
+        self.session.role = is_granted.then_some(role);
         Ok(())
     }
 
@@ -131,8 +135,8 @@ impl Visitor {
 
     /// Adds the cookie of a new session to an answer.
     pub fn finish(&self, mut response: actix_web::HttpResponse) -> actix_web::HttpResponse {
-        if let Some(cookie) = &self.session.cookie {
-            let cookie = Cookie::build(COOKIE, cookie.as_str())
+        if self.is_new {
+            let cookie = Cookie::build(COOKIE, self.cookie.as_str())
                 .path("/")
                 .secure(true)
                 .http_only(true)

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use sealwright_protocol::{Instruction, Refusal, Report};
 
 use crate::Error;
-use crate::card::{Authority, Card, CardError, WritesWith};
+use crate::card::{Card, CardError, Unlock, WritesWith};
 use crate::journal::{Journal, Progress};
 use crate::pin::{Pin, Sitting};
 use crate::worker::Relay;
@@ -111,11 +111,11 @@ impl From<Error> for Trouble {
 /// Changes what is on the card, with whatever secret the card asks for that.
 fn write<T>(
     desk: &mut Desk<'_>,
-    work: impl Fn(&mut dyn Card, Authority<'_>) -> Result<T, CardError>,
+    work: impl Fn(&mut dyn Card, Unlock<'_>) -> Result<T, CardError>,
 ) -> Result<T, Trouble> {
     match desk.card.writes_with() {
-        WritesWith::ManagementKey => Ok(work(desk.card, Authority::Portal(desk.relay))?),
-        WritesWith::Pin => with_pin(desk, |card, pin| work(card, Authority::Person(pin))),
+        WritesWith::ManagementKey => Ok(work(desk.card, Unlock::ManagementKey(desk.relay))?),
+        WritesWith::Pin => with_pin(desk, |card, pin| work(card, Unlock::Pin(pin))),
     }
 }
 

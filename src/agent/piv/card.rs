@@ -1,13 +1,13 @@
 //! The driver for PIV cards: what jobs ask for, in transactions of the card's own commands.
 
 use sealwright_protocol::{
-    Administration, Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, ManagementKey, ManagementKeyAlgorithm,
+    Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Management, ManagementKey, ManagementKeyAlgorithm,
     Slot,
 };
 use zeroize::Zeroizing;
 
 use super::{Object, Piv, Transport};
-use crate::card::{Authority, Card, CardError, WritesWith};
+use crate::card::{Card, CardError, Unlock, WritesWith};
 use crate::fail_point;
 use crate::pin::Pin;
 use crate::readers::{Leave, OpenCard};
@@ -49,7 +49,7 @@ impl Card for OpenCard {
             Ok(CardFacts {
                 reader,
                 version: piv.version(),
-                administration: Administration::ManagementKey { algorithm, is_factory, authentication },
+                management: Management::ManagementKey { algorithm, is_factory, authentication },
                 pin_tries: piv.pin_tries()?,
                 certificates,
                 serial,
@@ -121,7 +121,7 @@ impl Card for OpenCard {
         if replaced { Ok(()) } else { Err(CardError::ManagementKey) }
     }
 
-    fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
+    fn generate(&mut self, by: Unlock<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         self.with_management_key(by, |piv| piv.generate(slot, algorithm))
     }
 
@@ -142,7 +142,7 @@ impl Card for OpenCard {
 
     fn write_certificate(
         &mut self,
-        by: Authority<'_>,
+        by: Unlock<'_>,
         slot: Slot,
         certificate: &[u8],
     ) -> Result<Option<Vec<u8>>, CardError> {
@@ -175,10 +175,10 @@ impl OpenCard {
     /// Authenticates with the card's own management key and then runs `work`, in one transaction.
     fn with_management_key<T>(
         &mut self,
-        by: Authority<'_>,
+        by: Unlock<'_>,
         work: impl Fn(&mut Piv<'_>) -> Result<T, CardError>,
     ) -> Result<T, CardError> {
-        let Authority::Portal(relay) = by else { return Err(CardError::Unsupported) };
+        let Unlock::ManagementKey(relay) = by else { return Err(CardError::Unsupported) };
         self.unlocked(|transport| {
             let mut piv = Piv::select(transport)?;
             let serial = piv.serial()?;

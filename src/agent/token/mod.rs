@@ -1,31 +1,31 @@
 //! The driver for tokens of a PKCS#11 module (PKCS#11 v3.1): any vendor's. `modules` loads them and finds tokens, `quirks` knows what they do
-//! otherwise than others, this file does what jobs ask for.
-//!
-//! What a slot of PIV is, is an object's id here, as OpenSC and ykcs11 number them: 9a is 01, 9c is 02, 9d is 03, 9e is 04.
+//! otherwise than others, `objects` how keys and certificates lie on them, this file does what jobs ask for.
 
 mod modules;
+mod objects;
 mod quirks;
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
-use cryptoki::object::{Attribute, AttributeType, CertificateType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, CertificateType, KeyType, ObjectClass};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot as TokenSlot, TokenInfo};
 use cryptoki::types::AuthPin;
 use der::Encode;
 use der::asn1::{OctetString, UintRef};
-use sealwright_protocol::{Administration, Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Secret, Slot};
+use sealwright_protocol::{Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Management, Secret, Slot};
 use zeroize::Zeroizing;
 
-use crate::card::{Authority, Card, CardError, WritesWith};
+use crate::card::{Card, CardError, Unlock, WritesWith};
 use crate::fail_point;
 use crate::pin::Pin;
 use crate::public_key;
 use crate::worker::Relay;
 
 pub use modules::{ModuleOptions, Tokens};
+use objects::{certificate, label, object_id, of, private_key, public_key_of, remove, serial_number, templates, value};
 use quirks::{EcdhPoint, Quirk};
 
 /// A token that a module shows.
@@ -97,7 +97,7 @@ impl Card for Token {
             reader: self.reader.clone(),
             serial: self.serial.clone(),
             version: Some(format!("{}.{}", version.major(), version.minor())),
-            administration: Administration::SoPin,
+            management: Management::SoPin,
             pin_tries: pin_tries(&info),
             certificates,
         })
@@ -146,7 +146,7 @@ impl Card for Token {
         Ok(())
     }
 
-    fn generate(&mut self, by: Authority<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
+    fn generate(&mut self, by: Unlock<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         self.as_person(by, |session| {
             for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
                 remove(session, slot, class)?;
@@ -161,7 +161,7 @@ impl Card for Token {
         Ok(None)
     }
 
-    fn write_certificate(&mut self, by: Authority<'_>, slot: Slot, der: &[u8]) -> Result<Option<Vec<u8>>, CardError> {
+    fn write_certificate(&mut self, by: Unlock<'_>, slot: Slot, der: &[u8]) -> Result<Option<Vec<u8>>, CardError> {
         self.as_person(by, |session| {
             remove(session, slot, ObjectClass::CERTIFICATE)?;
             let (_, read) = x509_parser::parse_x509_certificate(der).map_err(|_| CardError::Answer)?;
@@ -182,7 +182,7 @@ impl Card for Token {
     }
 
     fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
-        self.as_person(Authority::Person(pin), |session| {
+        self.as_person(Unlock::Pin(pin), |session| {
             let key = private_key(session, slot)?;
             if algorithm.is_rsa() {
                 return Ok(session.sign(&Mechanism::RsaPkcs, key, &public_key::digest_info(message))?);
@@ -208,7 +208,7 @@ impl Card for Token {
                 OctetString::new(challenge).and_then(|point| point.to_der()).map_err(|_| CardError::Answer)?
             }
         };
-        self.as_person(Authority::Person(pin), |session| {
+        self.as_person(Unlock::Pin(pin), |session| {
             let key = private_key(session, slot)?;
             if algorithm.is_rsa() {
                 return match session.decrypt(&Mechanism::RsaPkcs, key, challenge) {
@@ -240,10 +240,6 @@ impl Card for Token {
 }
 
 impl Token {
-    pub fn serial_number(&self) -> &str {
-        &self.serial
-    }
-
     /// What the token says of itself, if it is still the one that was found.
     fn info(&self) -> Result<TokenInfo, CardError> {
         let info = self.module.get_token_info(self.slot)?;
@@ -252,10 +248,10 @@ impl Token {
 
     fn as_person<T>(
         &self,
-        by: Authority<'_>,
+        by: Unlock<'_>,
         work: impl FnOnce(&Session) -> Result<T, CardError>,
     ) -> Result<T, CardError> {
-        let Authority::Person(pin) = by else { return Err(CardError::Unsupported) };
+        let Unlock::Pin(pin) = by else { return Err(CardError::Unsupported) };
         self.signed_in(UserType::User, &text(pin.bytes())?, work)
     }
 
@@ -322,119 +318,6 @@ fn pin_tries(info: &TokenInfo) -> Option<u8> {
 
 fn text(pin: &[u8]) -> Result<AuthPin, CardError> {
     std::str::from_utf8(pin).map(AuthPin::from).map_err(|_| CardError::Unsupported)
-}
-
-fn object_id(slot: Slot) -> Vec<u8> {
-    let id = match slot {
-        Slot::Authentication => 1,
-        Slot::Signature => 2,
-        Slot::KeyManagement => 3,
-        Slot::CardAuthentication => 4,
-    };
-    vec![id]
-}
-
-fn label(slot: Slot) -> Vec<u8> {
-    format!("Sealwright {}", slot.as_str()).into_bytes()
-}
-
-fn of(slot: Slot, class: ObjectClass) -> Vec<Attribute> {
-    vec![Attribute::Class(class), Attribute::Id(object_id(slot))]
-}
-
-fn remove(session: &Session, slot: Slot, class: ObjectClass) -> Result<(), CardError> {
-    for object in session.find_objects(&of(slot, class))? {
-        session.destroy_object(object)?;
-    }
-    Ok(())
-}
-
-/// The one private key of a slot.
-fn private_key(session: &Session, slot: Slot) -> Result<ObjectHandle, CardError> {
-    match session.find_objects(&of(slot, ObjectClass::PRIVATE_KEY))?[..] {
-        [key] => Ok(key),
-        _ => Err(CardError::NotFound),
-    }
-}
-
-/// Id and content of a certificate object.
-fn certificate(session: &Session, object: ObjectHandle) -> Result<(Vec<u8>, Vec<u8>), CardError> {
-    let (mut id, mut value) = (Vec::new(), Vec::new());
-    for attribute in session.get_attributes(object, &[AttributeType::Id, AttributeType::Value])? {
-        match attribute {
-            Attribute::Id(found) => id = found,
-            Attribute::Value(found) => value = found,
-            _ => {}
-        }
-    }
-    Ok((id, value))
-}
-
-fn value(session: &Session, object: ObjectHandle) -> Result<Vec<u8>, CardError> {
-    let found = session.get_attributes(object, &[AttributeType::Value])?;
-    found
-        .into_iter()
-        .find_map(|attribute| if let Attribute::Value(value) = attribute { Some(value) } else { None })
-        .ok_or(CardError::Answer)
-}
-
-/// CKA_SERIAL_NUMBER is the DER INTEGER.
-fn serial_number(content: &[u8]) -> Result<Vec<u8>, CardError> {
-    let length = u8::try_from(content.len()).ok().filter(|length| *length < 0x80).ok_or(CardError::Answer)?;
-    Ok([&[0x02, length], content].concat())
-}
-
-/// Mechanism and templates of a key pair. The private key never leaves the token; a key for key management deciphers or agrees on keys too.
-fn templates(slot: Slot, algorithm: KeyAlgorithm) -> (Mechanism<'static>, Vec<Attribute>, Vec<Attribute>) {
-    const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-    const P384: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
-    let rsa = |bits: u64| vec![Attribute::ModulusBits(bits.into()), Attribute::PublicExponent(vec![1, 0, 1])];
-    let (mechanism, mut public) = match algorithm {
-        KeyAlgorithm::P256 => (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(P256.to_vec())]),
-        KeyAlgorithm::P384 => (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(P384.to_vec())]),
-        KeyAlgorithm::Rsa2048 => (Mechanism::RsaPkcsKeyPairGen, rsa(2048)),
-        KeyAlgorithm::Rsa3072 => (Mechanism::RsaPkcsKeyPairGen, rsa(3072)),
-    };
-    let both = [Attribute::Id(object_id(slot)), Attribute::Label(label(slot)), Attribute::Token(true)];
-    public.extend(both.clone());
-    public.extend([Attribute::Private(false), Attribute::Verify(true)]);
-    let mut private = both.to_vec();
-    private.extend([
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Sign(true),
-    ]);
-    if slot == Slot::KeyManagement {
-        if algorithm.is_rsa() {
-            public.push(Attribute::Encrypt(true));
-            private.push(Attribute::Decrypt(true));
-        } else {
-            private.push(Attribute::Derive(true));
-        }
-    }
-    (mechanism, public, private)
-}
-
-fn public_key_of(session: &Session, public: ObjectHandle, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
-    let wanted = [AttributeType::EcPoint, AttributeType::Modulus, AttributeType::PublicExponent];
-    let (mut point, mut modulus, mut exponent) = (Vec::new(), Vec::new(), Vec::new());
-    for attribute in session.get_attributes(public, &wanted)? {
-        match attribute {
-            Attribute::EcPoint(value) => point = value,
-            Attribute::Modulus(value) => modulus = value,
-            Attribute::PublicExponent(value) => exponent = value,
-            _ => {}
-        }
-    }
-    let read = if algorithm.is_rsa() {
-        public_key::rsa(&modulus, &exponent)
-    } else {
-        // An OCTET STRING around the point (PKCS#11 section 6.3.3); some modules forget it.
-        let wrapped = <OctetString as der::Decode>::from_der(&point).ok();
-        public_key::elliptic(algorithm, wrapped.as_ref().map_or(point.as_slice(), OctetString::as_bytes))
-    };
-    read.ok_or(CardError::Answer)
 }
 
 /// RFC 3279 section 2.2.3.

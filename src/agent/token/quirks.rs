@@ -22,13 +22,13 @@ struct Known {
     /// A part of the token's model.
     #[serde(default)]
     model: String,
-    #[serde(flatten)]
+    #[serde(default)]
     quirks: Overrides,
 }
 
 /// Those that are named.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Overrides {
     skip: Option<String>,
     init_token: Option<bool>,
@@ -79,8 +79,10 @@ impl Quirks {
 impl Quirk {
     /// The same, but for what is named.
     pub fn with(self, named: &Overrides) -> Self {
+        // An empty reason is none.
+        let skip = named.skip.clone().map_or(self.skip, |why| (!why.is_empty()).then_some(why));
         Self {
-            skip: named.skip.clone().filter(|why| !why.is_empty()).or(self.skip.filter(|_| named.skip.is_none())),
+            skip,
             init_token: named.init_token.unwrap_or(self.init_token),
             ecdh_point: named.ecdh_point.unwrap_or(self.ecdh_point),
         }
@@ -106,8 +108,8 @@ mod tests {
         let known = Quirks::built_in().expect("the file is well");
         let opensc = known.find("OpenSC smartcard framework", "somebody", "a card");
         assert!(opensc.skip.is_some());
-        // An empty reason is none.
         let named: Overrides = toml::from_str("skip = ''\ninit-token = false").expect("overrides");
         assert_eq!(opensc.with(&named), Quirk { skip: None, init_token: false, ecdh_point: EcdhPoint::Raw });
+        assert!(toml::from_str::<Overrides>("init-tokn = false").is_err());
     }
 }

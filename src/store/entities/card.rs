@@ -12,8 +12,8 @@ pub struct Model {
     pub state: String,
     pub owner: Option<String>,
     pub owner_login: Option<String>,
-    /// What the card is administered with: the algorithm of its management key, or `so-pin`.
-    pub administrator: String,
+    /// What the card is managed with: the algorithm of its management key, or `so-pin`.
+    pub management: String,
     pub reader: Option<String>,
     pub created_at: i64,
     pub changed_at: i64,
