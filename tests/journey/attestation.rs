@@ -4,7 +4,7 @@ use sealwright::commands::demo::journey;
 
 use super::drivers::encryption;
 use super::{assert_nothing_issued, assert_personalized};
-use crate::support::{Database, TestWorld, ended, run};
+use crate::support::{Database, TestWorld, ended, self_signed};
 
 const REQUIRED: &str = "attestation-authorities-file = \"{authorities}\"\nattestation-required = true";
 
@@ -50,7 +50,7 @@ async fn without_an_attestation_such_a_key_is_not_certified() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_does_not_attest_is_refused_where_it_must() {
     let folder = tempfile::tempdir().expect("a folder");
-    let authority = made_elsewhere(folder.path());
+    let authority = self_signed(folder.path(), "elsewhere", "/CN=Virtual card attestation root");
     let says = format!("any-blank = true\nattestation-authorities-file = \"{authority}\"\nattestation-required = true");
     let test = TestWorld::start_with(Database::Sqlite, &[], &says).await;
     refused(&test, "the card does not attest its key").await;
@@ -59,20 +59,11 @@ async fn a_card_that_does_not_attest_is_refused_where_it_must() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attestation_of_an_unknown_authority_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let authority = made_elsewhere(folder.path());
+    let authority = self_signed(folder.path(), "elsewhere", "/CN=Virtual card attestation root");
     // It need not be there; where it is, it must be true.
     let says = format!("attestation-authorities-file = \"{authority}\"");
     let test = TestWorld::start_with_attesting_cards(None, false, &says).await;
     refused(&test, "the attestation does not lead to an authority that is trusted for it").await;
-}
-
-/// The certificate of an authority that no card knows, PEM.
-fn made_elsewhere(folder: &std::path::Path) -> String {
-    let [key, certificate] = ["key", "pem"].map(|kind| folder.join(format!("elsewhere.{kind}")).display().to_string());
-    let subject = "/CN=Virtual card attestation root";
-    let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject];
-    run("openssl", &[&made[..], &["-keyout", &key, "-out", &certificate]].concat(), &[]);
-    certificate
 }
 
 /// Alice's keys are refused, and the audit says why.

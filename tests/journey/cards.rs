@@ -6,7 +6,7 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
-use crate::support::{Database, PIN, TestWorld, ended, new_code, run, shows, view};
+use crate::support::{Database, PIN, TestWorld, ended, new_code, self_signed, shows, start_again, view};
 
 on_both_databases! {
     without_a_card_the_agent_asks_for_one_and_goes_on,
@@ -44,13 +44,6 @@ async fn taken_over(test: &TestWorld, begun: &mut Begun) -> String {
     let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(begun).await;
     assert!(!ended.is_ok_and(|ended| ended.success()), "the agent was not killed");
     code
-}
-
-async fn start_again(begun: &mut Begun) -> String {
-    let csrf = begun.csrf.clone();
-    begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
-    begun.instance = begun.path.trim_start_matches("/instances/").to_owned();
-    journey::offer(begun).await.expect("a code")
 }
 
 async fn without_a_card_the_agent_asks_for_one_and_goes_on(database: Database) {
@@ -116,10 +109,7 @@ async fn somebody_elses_card_is_not_written(database: Database) {
 
 async fn an_unknown_card_with_a_certificate_is_not_written(database: Database) {
     let test = TestWorld::start(database).await;
-    let pem = test.path("foreign.pem").display().to_string();
-    let key = test.path("foreign.key").display().to_string();
-    let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
-    run("openssl", &[made.as_slice(), &["-keyout", &key, "-out", &pem]].concat(), &[]);
+    let pem = self_signed(&test.path(""), "foreign", "/CN=x");
     test.piv(&["-a", "import-certificate", "-s", "9a", "-i", &pem]).await;
     let mut alice = test.alice().await;
     let page = until_asked(&test, &mut alice).await;

@@ -6,7 +6,7 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::support::softhsm::{self, SoftHsm};
-use crate::support::{Database, Kind, PIN, TestWorld, ended, library, new_code, run, shows};
+use crate::support::{Database, Kind, PIN, TestWorld, ended, library, new_code, run, self_signed, shows, start_again};
 
 macro_rules! on_both_kinds {
     ($($name:ident),* $(,)?) => {
@@ -213,10 +213,7 @@ async fn a_wrong_pin_is_tried_once(database: Database, kind: Kind) {
     let page = shows(&mut begun, "PIN").await;
     assert!(page.contains("wrong") || page.contains("not given"), "{page}");
     // The right one goes on with what is missing.
-    let csrf = begun.csrf.clone();
-    begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
-    begun.instance = begun.path.trim_start_matches("/instances/").to_owned();
-    let code = journey::offer(&mut begun).await.expect("a code");
+    let code = start_again(&mut begun).await;
     let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(done.success(), "{}", done.said);
     assert_personalized(&test, &mut begun).await;
@@ -224,14 +221,13 @@ async fn a_wrong_pin_is_tried_once(database: Database, kind: Kind) {
 
 async fn a_certificate_of_somebody_elses_keeps_a_card_from_being_written(database: Database, kind: Kind) {
     let test = TestWorld::start_with_card(database, kind, None, "").await;
-    let [pem, der, key] = ["pem", "der", "key"].map(|kind| test.path(&format!("foreign.{kind}")).display().to_string());
-    let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
-    run("openssl", &[made.as_slice(), &["-keyout", &key, "-out", &pem]].concat(), &[]);
+    let pem = self_signed(&test.path(""), "foreign", "/CN=x");
     match &test.token {
         None => {
             test.piv(&["-a", "import-certificate", "-s", "9a", "-i", &pem]).await;
         }
         Some(token) => {
+            let der = test.path("foreign.der").display().to_string();
             run("openssl", &["x509", "-in", &pem, "-outform", "DER", "-out", &der], &[]);
             // Under an id that no slot has.
             token.tool(&["--write-object", &der, "--type", "cert", "--id", "77"]);

@@ -1,8 +1,11 @@
 //! A full disk, and writes and flushes that fail, at the portal, at the agent and below the database: nothing is lost and nothing done twice.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sealwright::commands::demo::journey::{self, Begun};
 
 use super::assert_personalized;
@@ -34,7 +37,7 @@ async fn fresh_code(begun: &mut Begun) -> anyhow::Result<Option<String>> {
 }
 
 /// Alice's way while something fails again and again. Each agent is told which of its calls is to fail.
-async fn personalize(test: &TestWorld) -> Begun {
+async fn personalize(test: &TestWorld, mut hear: impl FnMut(&str)) -> Begun {
     let journey = async {
         let mut begun = until_done(async || journey::begin(&test.world, "alice").await).await;
         let mut code = until_done(async || journey::offer(&mut begun).await).await;
@@ -42,7 +45,7 @@ async fn personalize(test: &TestWorld) -> Begun {
             // The first two are killed before there is a job; the jobs are another thread's.
             let number = if attempt < 2 { attempt + 1 } else { attempt - 1 }.to_string();
             let mut agent = test.agent_with(&code, Some(&test.pin_file), &[("FAILING_CALL", &number)]);
-            let ended = agent.converse(&mut begun).await;
+            let ended = agent.converse_and_hear(&mut begun, &mut hear).await;
             if ended.is_ok_and(|ended| ended.success()) {
                 break;
             }
@@ -63,7 +66,7 @@ async fn personalize(test: &TestWorld) -> Begun {
 async fn a_portal_meets(call: &'static str, error: &'static str, when: &'static str) {
     let test = TestWorld::start(Database::Sqlite).await;
     let strace = Strace::attach(test.world.portal_id(), Fault { call, error, when }, &test.path("strace")).await;
-    let mut begun = personalize(&test).await;
+    let mut begun = personalize(&test, |_| {}).await;
     let failed = strace.detach();
     assert!(failed > 0, "no call has failed");
     ended(&mut begun).await;
@@ -103,42 +106,37 @@ async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
         std::fs::write(&script, text).expect("written");
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("permissions");
         test.world.agent = script;
-        let mut begun = personalize(&test).await;
+        let mut begun = personalize(&test, |_| {}).await;
         assert!(count(&log) >= 5, "{call} has failed {} times", count(&log));
         assert_personalized(&test, &mut begun).await;
     }
 }
 
-/// A server whose process dies with a full disk takes all its connections with it.
+/// A server whose process dies with a full disk takes all its connections with it: once at each kind of job, when the agent has begun with it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_server_that_dies_four_times_loses_and_doubles_nothing() {
+async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_nothing() {
     let test = TestWorld::start(Database::Postgres).await;
     let server = test.database_process().expect("a server");
-    let killer = async {
-        for _ in 0..4 {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            kill_a_backend(server);
+    let mut alive: BTreeSet<&str> = ["Looking", "Replacing", "Making", "Writing", "Testing"].into();
+    let mut begun = personalize(&test, |line| {
+        let job = alive.iter().copied().find(|job| line.contains(job));
+        if job.is_some_and(|_| kill_a_backend(server)) {
+            alive.retain(|other| Some(*other) != job);
         }
-        std::future::pending::<()>().await;
-    };
-    let mut begun = tokio::select! {
-        begun = personalize(&test) => begun,
-        () = killer => unreachable!("it waits for ever"),
-    };
+    })
+    .await;
+    assert!(alive.is_empty(), "the server did not die at {alive:?}");
     ended(&mut begun).await;
     assert_personalized(&test, &mut begun).await;
 }
 
-/// Kills a process of the server that serves a connection: the server ends all others then, and recovers from its log.
-fn kill_a_backend(server: u32) {
+/// Kills a process of the server that serves a connection: the server ends all others then, and recovers from its log. There may be none.
+fn kill_a_backend(server: u32) -> bool {
     let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
     let serves = |id: &&str| {
         let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
         line.contains("127.0.0.1")
     };
-    if let Some(id) = children.split_whitespace().find(serves).and_then(|id| id.parse().ok()) {
-        let process = nix::unistd::Pid::from_raw(id);
-        // It may have ended by itself.
-        let _sent = nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL);
-    }
+    let process = children.split_whitespace().find(serves).and_then(|id| id.parse().ok());
+    process.is_some_and(|id| kill(Pid::from_raw(id), Signal::SIGKILL).is_ok())
 }

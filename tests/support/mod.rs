@@ -340,6 +340,14 @@ pub async fn new_code(begun: &mut Begun) -> Option<String> {
     journey::between(&page, "<code class=\"code\">", "</code>")
 }
 
+/// Starts anew on the same page, with another code.
+pub async fn start_again(begun: &mut Begun) -> String {
+    let csrf = begun.csrf.clone();
+    begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
+    begun.instance = begun.path.trim_start_matches("/instances/").to_owned();
+    journey::offer(begun).await.expect("a code")
+}
+
 /// How long a page may take, at most; tests look at pages, they never wait for a time.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -380,6 +388,14 @@ pub fn later(offset: &str) -> Vec<(String, String)> {
     [("LD_PRELOAD", library.as_str()), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
+}
+
+/// A certificate of nobody's, made by openssl: PEM, in a folder, under a name; its subject in openssl's form.
+pub fn self_signed(folder: &Path, name: &str, subject: &str) -> String {
+    let [key, certificate] = ["key", "pem"].map(|kind| folder.join(format!("{name}.{kind}")).display().to_string());
+    let made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject];
+    run("openssl", &[&made[..], &["-keyout", &key, "-out", &certificate]].concat(), &[]);
+    certificate
 }
 
 /// Runs a foreign program; gives what it prints.

@@ -238,8 +238,16 @@ impl Agent {
     /// # Errors
     /// The numbers differ.
     pub async fn converse(&mut self, begun: &mut Begun) -> anyhow::Result<Ended> {
+        self.converse_and_hear(begun, |line| println!("  agent: {line}")).await
+    }
+
+    /// The same, with every line that it says.
+    ///
+    /// # Errors
+    /// The numbers differ.
+    pub async fn converse_and_hear(&mut self, begun: &mut Begun, mut hear: impl FnMut(&str)) -> anyhow::Result<Ended> {
         while let Some(line) = self.line().await? {
-            println!("  agent: {line}");
+            hear(&line);
             if let Some(number) = line.strip_prefix("Number:") {
                 self.compare(begun, number.trim()).await?;
             }
