@@ -12,8 +12,8 @@ use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey::{between, field, pick_role};
 use sealwright::commands::demo::world::World;
 use sealwright_protocol::{
-    Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyRequest, Management, ManagementKey,
-    ManagementKeyAlgorithm, PATH, Reader, Refusal, Report, Slot, VERSION, comparison, key_test,
+    Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyProof, KeyRequest, Management, ManagementKey,
+    ManagementKeyAlgorithm, PATH, Reader, Report, Slot, VERSION, comparison, key_test,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -171,20 +171,15 @@ impl Agent {
                 let request = KeyRequest::Signature { csr: Bytes(request.der().to_vec()) };
                 Report::Made { request, attestation: None }
             }
-            Instruction::InstallCertificate { .. } => {
+            Instruction::InstallCertificate { slot, test, .. } => {
                 self.authenticate(job, ManagementKey::Own).await;
-                Report::Installed
-            }
-            Instruction::ProveKey { slot, portal, nonce, .. } => {
                 let (_, key) = self.keys.iter().find(|(of, _)| *of == slot).expect("a key");
                 let key =
                     EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key.serialized_der()).expect("a key");
-                let text = key_test(&portal, &self.serial, slot, &nonce);
+                let text = key_test(&test.portal, &self.serial, slot, &test.nonce);
                 let signature = key.sign(&SystemRandom::new(), text.as_bytes()).expect("a signature");
-                Report::Proved { signature: Bytes(signature.as_ref().to_vec()) }
+                Report::Installed { proof: KeyProof::Signature { signature: Bytes(signature.as_ref().to_vec()) } }
             }
-            // The benchmark's profiles are for keys that sign.
-            Instruction::ProveKeyBySecret { .. } => Report::Refused { reason: Refusal::Unsupported },
         }
     }
 

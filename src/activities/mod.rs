@@ -12,7 +12,6 @@ mod install_certificate;
 mod issue_crl;
 mod key_online;
 mod prepare_certificate;
-mod prove_key;
 mod publish_certificates;
 mod recheck_departure;
 mod replace_factory_secrets;
@@ -89,7 +88,6 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_job::<replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
     declare_job::<generate_key::GenerateKeyAndCsr>(catalog)?;
     declare_job::<install_certificate::InstallCertificate>(catalog)?;
-    declare_job::<prove_key::ProveKey>(catalog)?;
     catalog.add_condition(key_online::NAME);
     catalog.add_thing(certificates::TYPE);
     Ok(())
@@ -116,7 +114,6 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_job(replace_factory_secrets::ReplaceFactorySecrets::new(rooms));
     registry.add_job(generate_key::GenerateKeyAndCsr::new(rooms));
     registry.add_job(install_certificate::InstallCertificate::new(rooms));
-    registry.add_job(prove_key::ProveKey::new(rooms));
     registry.add_condition(key_online::KeyOnline::new(rooms));
     registry.add_things(certificates::Certificates);
     registry

@@ -1,7 +1,7 @@
 //! The agents' channel `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -106,6 +106,19 @@ fn refused(say: &str) -> FromPortal {
     FromPortal::Refused { say: say.to_owned() }
 }
 
+/// What an agent was told, and waits to be told otherwise.
+#[derive(Default)]
+struct Told {
+    jobs: BTreeMap<Uuid, JobRow>,
+    label: String,
+    /// The card of the jobs: its id and serial number.
+    card: Option<(Uuid, String)>,
+}
+
+fn session(row: &PairingRow) -> jobs::Session {
+    jobs::Session { pairing: row.id, epoch: row.epoch, root: row.root }
+}
+
 struct Channel {
     portal: Portal,
     session: Session,
@@ -197,7 +210,10 @@ impl Channel {
             }
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => { message?; return Err(End::Protocol) }
-                _ = changes.recv() => {}
+                change = changes.recv() => {
+                    // Others' roots are not looked at; whoever lags behind looks.
+                    if matches!(change, Ok(change) if change.root != row.root) { continue }
+                }
                 () = tokio::time::sleep(TICK) => {}
             }
             row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
@@ -240,16 +256,15 @@ impl Channel {
     /// Hands out jobs and takes reports until the root has ended.
     async fn serve(&mut self, row: PairingRow) -> Result<(), End> {
         let mut changes = self.portal.engine.changes();
-        let mut handed: BTreeSet<Uuid> = BTreeSet::new();
-        let mut last = String::new();
-        self.look(&row, &mut handed, &mut last).await?;
+        let mut told = Told::default();
+        self.look(&row, &mut told).await?;
         // Not begun anew by what others do: it is the net below everything that is told.
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => {
                     // What a report changes is announced as every change is.
-                    self.take(&row, message?).await?;
+                    self.take(&row, &told, message?).await?;
                     continue;
                 }
                 change = changes.recv() => {
@@ -263,11 +278,11 @@ impl Channel {
                     if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
                 }
             }
-            self.look(&row, &mut handed, &mut last).await?;
+            self.look(&row, &mut told).await?;
         }
     }
 
-    /// Ends the conversation with an agent that was replaced: it gets no job more, and its reports are refused.
+    /// Ends the conversation with an agent that was replaced; until then it gets no job, and its reports are refused.
     async fn check_hold(&self, row: &PairingRow) -> Result<(), End> {
         let holder = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
@@ -277,30 +292,29 @@ impl Channel {
     }
 
     /// Tells the agent what is new: the progress, jobs, withdrawn jobs, the end.
-    async fn look(&mut self, row: &PairingRow, handed: &mut BTreeSet<Uuid>, last: &mut String) -> Result<(), End> {
+    async fn look(&mut self, row: &PairingRow, told: &mut Told) -> Result<(), End> {
         let tree = instances::outline(self.portal.store.read(), row.root).await?;
         let root = tree.iter().find(|part| part.id == row.root).ok_or(End::Protocol)?;
         if !root.is_open() {
             return Err(self.finished(row.root).await?);
         }
         if let Some(label) = self.label(&tree)?
-            && label != *last
+            && label != told.label
         {
             self.send(&FromPortal::Progress { label: label.clone() }).await?;
-            *last = label;
+            told.label = label;
         }
-        let queued = self.portal.engine.queued_jobs(row.root).await?;
-        if queued.iter().any(|job| !handed.contains(&job.id)) {
-            self.check_hold(row).await?;
-        }
-        for job in &queued {
-            if handed.insert(job.id) {
-                self.hand_out(job).await?;
+        let queued = self.portal.engine.queued_jobs(session(row)).await?;
+        let (there, over): (Vec<Uuid>, Vec<Uuid>) =
+            told.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.id == *id));
+        for job in queued {
+            if !there.contains(&job.id) {
+                self.hand_out(&job, told).await?;
+                told.jobs.insert(job.id, job);
             }
         }
-        let over: Vec<Uuid> = handed.iter().copied().filter(|id| !queued.iter().any(|job| job.id == *id)).collect();
         for id in over {
-            handed.remove(&id);
+            told.jobs.remove(&id);
             self.send(&FromPortal::Withdraw { job: id.to_string() }).await?;
         }
         Ok(())
@@ -331,11 +345,17 @@ impl Channel {
         }))
     }
 
-    async fn hand_out(&mut self, job: &JobRow) -> Result<(), End> {
+    async fn hand_out(&mut self, job: &JobRow, told: &mut Told) -> Result<(), End> {
         let card = match job.card {
-            Some(card) => cards::find(self.portal.store.read(), card).await?.map(|card| card.serial),
+            Some(id) if told.card.as_ref().is_none_or(|(known, _)| *known != id) => {
+                let card = cards::find(self.portal.store.read(), id).await?;
+                told.card = card.map(|card| (id, card.serial));
+                told.card.clone()
+            }
+            Some(_) => told.card.clone(),
             None => None,
         };
+        let card = card.map(|(_, serial)| serial);
         let instruction = match self.portal.engine.instruction(job).await {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {
@@ -348,21 +368,27 @@ impl Channel {
         self.send(&FromPortal::Job { job: job.id.to_string(), card, instruction }).await
     }
 
-    async fn take(&mut self, row: &PairingRow, message: FromAgent) -> Result<(), End> {
+    async fn take(&mut self, row: &PairingRow, told: &Told, message: FromAgent) -> Result<(), End> {
         match message {
             FromAgent::Report { job, report } => {
-                let job: Uuid = job.parse().map_err(|_| End::Protocol)?;
-                match self.portal.engine.report(row.id, row.epoch, job, report).await {
+                let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
+                // A report of a job that is over: it was reported before, or withdrawn.
+                let Some(row_of_job) = told.jobs.get(&id) else {
+                    return self.send(&FromPortal::Withdraw { job }).await;
+                };
+                match self.portal.engine.report(session(row), &row.login, row_of_job, report).await {
                     Ok(()) => Ok(()),
                     Err(EngineError::Unfit) => Err(End::Protocol),
-                    // A report of a job that is over: it was reported before, or withdrawn.
-                    Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job: job.to_string() }).await,
+                    Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job }).await,
                     Err(error) => Err(error.into()),
                 }
             }
             FromAgent::Relay { job, serial, key, algorithm, witness } => {
                 let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
-                let answer = self.relay(row, id, &serial, key, algorithm, &witness.0).await?;
+                let answer = match told.jobs.get(&id) {
+                    Some(job) => self.relay(row, job, &serial, key, algorithm, &witness.0).await?,
+                    None => Err(RelayRefusal::NotExpected),
+                };
                 self.send(&FromPortal::RelayAnswer { job, witness, answer }).await
             }
             _ => Err(End::Protocol),
@@ -373,15 +399,13 @@ impl Channel {
     async fn relay(
         &self,
         row: &PairingRow,
-        job: Uuid,
+        job: &JobRow,
         serial: &str,
         key: ManagementKey,
         algorithm: ManagementKeyAlgorithm,
         witness: &[u8],
     ) -> Result<Result<RelayAnswer, RelayRefusal>, End> {
         let reader = self.portal.store.read();
-        let job = jobs::find(reader, job).await?.filter(|job| job.root == row.root && job.state == "queued");
-        let Some(job) = job else { return Ok(Err(RelayRefusal::NotExpected)) };
         let nonce: Bytes =
             serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null)).map_err(|_| End::Protocol)?;
         let answered = |key: &[u8]| {

@@ -2,6 +2,7 @@
 //! CSRF token.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -10,7 +11,7 @@ use crate::audit::{self, Event, Origin};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
 use crate::store::sessions::SessionRow;
-use crate::store::{Access, Recent, Store, StoreError, logins, sessions};
+use crate::store::{Access, Recent, Store, StoreError, Tx, logins, sessions};
 
 /// A session and the cookie that leads to it.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     idle: i64,
     recent: Recent<String, Option<SessionRow>>,
+    /// Counts what was changed here: other commits change no session.
+    changes: Arc<AtomicU64>,
     /// What cookies are signed with.
     key: hmac::Key,
 }
@@ -50,8 +53,9 @@ const TOUCH: i64 = 60_000;
 
 impl Sessions {
     pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
-        let recent = Recent::new(&store, KEPT);
-        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent, key }
+        let changes: Arc<AtomicU64> = Arc::default();
+        let recent = Recent::of(changes.clone(), KEPT);
+        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent, changes, key }
     }
 
     /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
@@ -116,36 +120,46 @@ impl Sessions {
         }
     }
 
+    /// Writes, and has sessions read again.
+    async fn change<T, F, Fut>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(Tx) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let written = self.store.write(work).await;
+        self.changes.fetch_add(1, Ordering::Release);
+        written
+    }
+
     /// Forgets sessions that nobody has used for as long as they may rest.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn expire(&self) -> Result<u64, StoreError> {
         let before = self.clock.now_ms() - self.idle;
-        self.store.write(move |tx| async move { sessions::expire(&tx, before).await }).await
+        self.change(move |tx| async move { sessions::expire(&tx, before).await }).await
     }
 
     async fn touch(&self, id: &str, now: i64) -> Result<(), StoreError> {
         let id = id.to_owned();
-        self.store
-            .write(move |tx| {
-                let id = id.clone();
-                async move { sessions::touch(&tx, &id, now).await }
-            })
-            .await
+        self.change(move |tx| {
+            let id = id.clone();
+            async move { sessions::touch(&tx, &id, now).await }
+        })
+        .await
     }
 
     async fn end(&self, id: &str, why: &'static str, origin: &Origin) -> Result<(), StoreError> {
         let (id, origin, now) = (id.to_owned(), origin.clone(), self.clock.now_ms());
-        self.store
-            .write(move |tx| {
-                let (id, origin) = (id.clone(), origin.clone());
-                async move {
-                    sessions::remove(&tx, &id).await?;
-                    audit::record(&tx, &origin, None, now, &Event::SessionEnded { why })
-                }
-            })
-            .await
+        self.change(move |tx| {
+            let (id, origin) = (id.clone(), origin.clone());
+            async move {
+                sessions::remove(&tx, &id).await?;
+                audit::record(&tx, &origin, None, now, &Event::SessionEnded { why })
+            }
+        })
+        .await
     }
 
     /// Gives a session its role; audited. One that was its cookie alone (not `is_stored`) is written down now. `person` is who has the login now,
@@ -164,28 +178,27 @@ impl Sessions {
         let (origin, now) = (origin.clone(), self.clock.now_ms());
         let row =
             SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.clone() };
-        self.store
-            .write(move |tx| {
-                let (row, origin, person) = (row.clone(), origin.clone(), person.clone());
-                async move {
-                    let login = row.login.clone();
-                    // Whoever has the login now has what is theirs, and nothing of whoever had it before.
-                    if let Some(person) = person {
-                        let credentials = logins::settle(&tx, &login, &person).await?;
-                        if credentials > 0 {
-                            let event = Event::LoginChanged { login, credentials };
-                            audit::record(&tx, &origin, None, now, &event)?;
-                        }
+        self.change(move |tx| {
+            let (row, origin, person) = (row.clone(), origin.clone(), person.clone());
+            async move {
+                let login = row.login.clone();
+                // Whoever has the login now has what is theirs, and nothing of whoever had it before.
+                if let Some(person) = person {
+                    let credentials = logins::settle(&tx, &login, &person).await?;
+                    if credentials > 0 {
+                        let event = Event::LoginChanged { login, credentials };
+                        audit::record(&tx, &origin, None, now, &event)?;
                     }
-                    if !is_stored {
-                        audit::record(&tx, &origin, None, now, &Event::SessionBegan)?;
-                    }
-                    let event = Event::RoleGranted { role: row.role.clone().unwrap_or_default() };
-                    sessions::put(&tx, row).await?;
-                    audit::record(&tx, &origin, None, now, &event)
                 }
-            })
-            .await
+                if !is_stored {
+                    audit::record(&tx, &origin, None, now, &Event::SessionBegan)?;
+                }
+                let event = Event::RoleGranted { role: row.role.clone().unwrap_or_default() };
+                sessions::put(&tx, row).await?;
+                audit::record(&tx, &origin, None, now, &event)
+            }
+        })
+        .await
     }
 
     /// Writes down that the role of a session was asked for again: it is still granted, or it is lost and audited.
@@ -194,19 +207,18 @@ impl Sessions {
     /// [`StoreError`].
     pub async fn rechecked(&self, session: &SessionRow, is_granted: bool, origin: &Origin) -> Result<(), StoreError> {
         let (id, role, origin, now) = (session.id.clone(), session.role.clone(), origin.clone(), self.clock.now_ms());
-        self.store
-            .write(move |tx| {
-                let (id, role, origin) = (id.clone(), role.clone(), origin.clone());
-                async move {
-                    if is_granted {
-                        return sessions::set_role(&tx, &id, role.as_deref(), Some(now)).await;
-                    }
-                    sessions::set_role(&tx, &id, None, None).await?;
-                    let event = Event::RoleLost { role: role.unwrap_or_default() };
-                    audit::record(&tx, &origin, None, now, &event)
+        self.change(move |tx| {
+            let (id, role, origin) = (id.clone(), role.clone(), origin.clone());
+            async move {
+                if is_granted {
+                    return sessions::set_role(&tx, &id, role.as_deref(), Some(now)).await;
                 }
-            })
-            .await
+                sessions::set_role(&tx, &id, None, None).await?;
+                let event = Event::RoleLost { role: role.unwrap_or_default() };
+                audit::record(&tx, &origin, None, now, &event)
+            }
+        })
+        .await
     }
 
     /// Writes down a refusal.

@@ -2,7 +2,6 @@
 
 use sealwright_protocol::{Instruction, Report};
 use sealwright_workflow::instance::Event;
-use uuid::Uuid;
 
 use super::commit::Commit;
 use super::contract::Failure;
@@ -10,16 +9,15 @@ use super::events::failed;
 use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;
-use crate::store::jobs::JobRow;
-use crate::store::{jobs, pairings};
+use crate::store::jobs::{self, JobRow, Session};
 
 impl Engine {
-    /// The jobs that wait for the agent of a root, oldest first.
+    /// The jobs that wait for an agent, oldest first; none when another one has taken over.
     ///
     /// # Errors
     /// [`EngineError::Store`].
-    pub async fn queued_jobs(&self, root: Uuid) -> Result<Vec<JobRow>, EngineError> {
-        Ok(jobs::queued(self.store().read(), root).await?)
+    pub async fn queued_jobs(&self, agent: Session) -> Result<Vec<JobRow>, EngineError> {
+        Ok(jobs::queued(self.store().read(), agent).await?)
     }
 
     /// What the agent is told to do for a job.
@@ -31,28 +29,20 @@ impl Engine {
         Ok(implementation.instruction(&job.plan).await?)
     }
 
-    /// Records a report, if it comes from the session of the agent that holds the root, and the job still waits for it.
+    /// Records a person's agent's report of a job that it was handed, if the session still holds the root, and the job still waits for it.
     ///
     /// # Errors
     /// [`EngineError::Fenced`] when the session was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
-    pub async fn report(&self, pairing: Uuid, epoch: i64, job: Uuid, report: Report) -> Result<(), EngineError> {
+    pub async fn report(&self, agent: Session, login: &str, job: &JobRow, report: Report) -> Result<(), EngineError> {
         fail_point!("engine.report");
-        dispatch::write(self, Origin::system("agent"), move |engine, tx, mut origin| {
-            let report = report.clone();
+        let origin = Origin { login: Some(login.to_owned()), ..Origin::system("agent") };
+        let job = job.clone();
+        dispatch::write(self, origin, move |engine, tx, origin| {
+            let (row, report) = (job.clone(), report.clone());
             Box::pin(async move {
-                let holder = pairings::lock(&tx, pairing).await?.ok_or(EngineError::Fenced)?;
-                if holder.epoch != epoch || holder.state != "confirmed" {
-                    return Err(EngineError::Fenced);
-                }
-                let row = jobs::find(&tx, job).await?.ok_or(EngineError::Fenced)?;
-                if row.root != holder.root {
-                    return Err(EngineError::Fenced);
-                }
-                // The instance first, as every other step does.
-                origin.login = Some(holder.login);
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 let stored = commit.lock(row.instance).await?.ok_or(EngineError::Fenced)?;
-                if !jobs::end(&tx, job, "done", engine.clock().now_ms()).await? {
+                if !jobs::done(&tx, row.id, agent, engine.clock().now_ms()).await? {
                     return Err(EngineError::Fenced);
                 }
                 let step = u64::try_from(row.step).unwrap_or_default();

@@ -19,9 +19,8 @@ use super::{Engine, EngineError, dispatch};
 use crate::audit::{self, Origin};
 use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Listed, Stored, VisibleTo};
-use crate::store::jobs::JobRow;
 use crate::store::waits::TimerRow;
-use crate::store::{StoreError, Tx, idempotency, instances, jobs, waits};
+use crate::store::{StoreError, Tx, idempotency, instances, waits};
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -55,7 +54,6 @@ pub struct View {
     pub tree: Vec<Stored>,
     /// What happened, by instance of the tree.
     pub histories: BTreeMap<Uuid, Vec<HistoryRow>>,
-    pub jobs: Vec<JobRow>,
     pub timers: Vec<TimerRow>,
     /// What it asks now, and what the parts below it ask of the caller.
     pub questions: Vec<Question>,
@@ -278,24 +276,37 @@ impl Engine {
                 stored
             }
         };
-        let definition = self.definitions().of(&stored.instance.workflow, stored.instance.version)?;
         let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
-        let root_definition = self.definitions().of(&root.instance.workflow, root.instance.version)?;
-        if !may_see(&definition, &stored.instance, &caller.actor)
-            && !may_see(&root_definition, &root.instance, &caller.actor)
-        {
-            return Err(EngineError::NotFound);
-        }
+        let definition = self.seen(caller, &stored.instance, &root.instance)?;
         let ids = tree.iter().map(|part| part.instance.id).collect();
         let mut histories: BTreeMap<Uuid, Vec<HistoryRow>> = BTreeMap::new();
         for row in instances::histories(reader, ids).await? {
             histories.entry(row.instance).or_default().push(row);
         }
-        let jobs = jobs::of_root(reader, stored.root).await?;
         let timers = waits::timers(reader, id).await?;
         let questions = questions(self.definitions(), &tree, id, &caller.actor)?;
         let operations = operations(&definition, &stored, &caller.actor);
-        Ok(View { stored, definition, tree, histories, jobs, timers, questions, operations })
+        Ok(View { stored, definition, tree, histories, timers, questions, operations })
+    }
+
+    /// An instance that the caller may see, alone.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`], also for what the caller may not see.
+    pub async fn find(&self, caller: &Caller, id: Uuid) -> Result<Stored, EngineError> {
+        let find = async |id| instances::find(self.store().read(), id).await?.ok_or(EngineError::NotFound);
+        let stored: Stored = find(id).await?;
+        let root = if stored.root == id { stored.clone() } else { find(stored.root).await? };
+        self.seen(caller, &stored.instance, &root.instance)?;
+        Ok(stored)
+    }
+
+    /// Whoever sees the whole sees its parts.
+    fn seen(&self, caller: &Caller, instance: &Instance, root: &Instance) -> Result<Arc<Definition>, EngineError> {
+        let definition = self.definitions().of(&instance.workflow, instance.version)?;
+        let of_root = self.definitions().of(&root.workflow, root.version)?;
+        let sees = may_see(&definition, instance, &caller.actor) || may_see(&of_root, root, &caller.actor);
+        if sees { Ok(definition) } else { Err(EngineError::NotFound) }
     }
 
     /// Whether questions may wait for the caller's role at all.

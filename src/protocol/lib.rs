@@ -264,26 +264,22 @@ pub enum Instruction {
         slot: Slot,
         algorithm: KeyAlgorithm,
     },
+    /// Write a certificate, and let its key prove itself.
     InstallCertificate {
         slot: Slot,
         certificate: Bytes,
+        test: KeyTest,
     },
-    /// Sign the text that [`key_test`] builds.
-    ProveKey {
-        slot: Slot,
-        certificate: Bytes,
-        portal: String,
-        nonce: Bytes,
-    },
-    /// Find the secret of a challenge out with a key that does not sign, and say the digest of it that [`secret_test`] begins.
-    ProveKeyBySecret {
-        slot: Slot,
-        certificate: Bytes,
-        portal: String,
-        nonce: Bytes,
-        /// A ciphertext (RSAES-PKCS1-v1_5), or an ephemeral public key as an uncompressed point.
-        challenge: Bytes,
-    },
+}
+
+/// What the key of a certificate proves itself by on its card.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyTest {
+    pub portal: String,
+    pub nonce: Bytes,
+    /// For a key that does not sign: a ciphertext (RSAES-PKCS1-v1_5), or an ephemeral public key as an uncompressed point.
+    pub challenge: Option<Bytes>,
 }
 
 /// What became of a job.
@@ -297,18 +293,23 @@ pub enum Report {
         /// Where the card attests its keys.
         attestation: Option<Attestation>,
     },
-    Installed,
-    Proved {
-        signature: Bytes,
-    },
-    /// SHA-256 of the text of [`secret_test`] and the secret.
-    ProvedBySecret {
-        digest: Bytes,
+    Installed {
+        proof: KeyProof,
     },
     /// The card or the person refused; what the person reads.
     Refused {
         reason: Refusal,
     },
+}
+
+/// What only the key of a certificate can say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KeyProof {
+    /// Of the text of [`key_test`].
+    Signature { signature: Bytes },
+    /// SHA-256 of the text of [`secret_test`] and the secret of the challenge.
+    Secret { digest: Bytes },
 }
 
 /// How a new key asks for its certificate.

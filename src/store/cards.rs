@@ -75,7 +75,7 @@ pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Remembers which key was made in a slot, and its certificate once there is one.
+/// Remembers which key was made in a slot; it has no certificate yet.
 pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
     card_key::Entity::insert(row.into_active_model())
         .on_conflict(
@@ -88,6 +88,19 @@ pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
                 .to_owned(),
         )
         .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Remembers which certificate was written into the slot of a key.
+pub async fn certify_key(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
+    card_key::Entity::update_many()
+        .col_expr(card_key::Column::Certificate, Expr::value(certificate))
+        .col_expr(card_key::Column::ChangedAt, Expr::value(at))
+        .filter(card_key::Column::Tenant.eq(tx.tenant()))
+        .filter(card_key::Column::Card.eq(card))
+        .filter(card_key::Column::Slot.eq(slot))
+        .exec(tx.connection())
         .await?;
     Ok(())
 }

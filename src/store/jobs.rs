@@ -1,9 +1,10 @@
 //! Jobs for the agent: `queued`, then `done` or `withdrawn`.
 
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, sea_query::Expr};
+use sea_orm::sea_query::{Expr, LockType, Query, SelectStatement};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::entities::job;
+use super::entities::{job, pairing};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::job::Model as JobRow;
@@ -13,18 +14,38 @@ pub async fn insert(tx: &Tx, row: JobRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<JobRow>, StoreError> {
-    let row =
-        job::Entity::find_by_id(id).filter(job::Column::Tenant.eq(access.tenant())).one(access.connection()).await?;
-    Ok(row)
+/// An agent's session that works for a root.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    pub pairing: Uuid,
+    /// Of the pairing, when the session took hold of it.
+    pub epoch: i64,
+    pub root: Uuid,
 }
 
-/// What is queued for a root's agent, oldest first.
-pub async fn queued(access: &impl Access, root: Uuid) -> Result<Vec<JobRow>, StoreError> {
+impl Session {
+    /// Finds the pairing while this session holds it.
+    fn holds(&self, tenant: &str) -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .expr(Expr::val(1))
+            .from(pairing::Entity)
+            .and_where(pairing::Column::Tenant.eq(tenant))
+            .and_where(pairing::Column::Id.eq(self.pairing))
+            .and_where(pairing::Column::Root.eq(self.root))
+            .and_where(pairing::Column::Epoch.eq(self.epoch))
+            .and_where(pairing::Column::State.eq("confirmed"));
+        select
+    }
+}
+
+/// What is queued for an agent, oldest first; nothing when another one has taken over.
+pub async fn queued(access: &impl Access, agent: Session) -> Result<Vec<JobRow>, StoreError> {
     let rows = job::Entity::find()
         .filter(job::Column::Tenant.eq(access.tenant()))
-        .filter(job::Column::Root.eq(root))
+        .filter(job::Column::Root.eq(agent.root))
         .filter(job::Column::State.eq("queued"))
+        .filter(Expr::exists(agent.holds(access.tenant())))
         .order_by_asc(job::Column::CreatedAt)
         .order_by_asc(job::Column::Id)
         .all(access.connection())
@@ -32,26 +53,30 @@ pub async fn queued(access: &impl Access, root: Uuid) -> Result<Vec<JobRow>, Sto
     Ok(rows)
 }
 
-/// Every job of a tree, for the times that a card took.
-pub async fn of_root(access: &impl Access, root: Uuid) -> Result<Vec<JobRow>, StoreError> {
+/// When the jobs of a tree were queued and when they ended, in milliseconds.
+pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
     let rows = job::Entity::find()
+        .select_only()
+        .columns([job::Column::CreatedAt, job::Column::EndedAt])
         .filter(job::Column::Tenant.eq(access.tenant()))
         .filter(job::Column::Root.eq(root))
-        .order_by_asc(job::Column::CreatedAt)
-        .order_by_asc(job::Column::Id)
+        .into_tuple()
         .all(access.connection())
         .await?;
     Ok(rows)
 }
 
-/// Ends a queued job; `false` when it was not queued any more.
-pub async fn end(tx: &Tx, id: Uuid, state: &str, at: i64) -> Result<bool, StoreError> {
+/// Ends a queued job that an agent has done; `false` when it was not queued any more, or another agent has taken over. Until the transaction ends no
+/// other one can: it would be handed what is done.
+pub async fn done(tx: &Tx, id: Uuid, agent: Session, at: i64) -> Result<bool, StoreError> {
+    let mut holds = agent.holds(tx.tenant());
     let updated = job::Entity::update_many()
-        .col_expr(job::Column::State, Expr::value(state))
+        .col_expr(job::Column::State, Expr::value("done"))
         .col_expr(job::Column::EndedAt, Expr::value(at))
         .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Id.eq(id))
         .filter(job::Column::State.eq("queued"))
+        .filter(Expr::exists(holds.lock(LockType::Share).to_owned()))
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected == 1)

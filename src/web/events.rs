@@ -30,7 +30,7 @@ pub async fn of_instance(
     let visitor = visitor(&portal, &request).await?;
     let caller = visitor.caller().ok_or_else(PageError::not_found)?;
     let id: Uuid = id.parse().map_err(|_| PageError::not_found())?;
-    let root = portal.engine.view(&caller, id).await?.stored.root;
+    let root = portal.engine.find(&caller, id).await?.root;
     let portal = portal.get_ref().clone();
     let changes = portal.engine.changes();
     Ok(stream(changes, Some(root), move || {

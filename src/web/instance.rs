@@ -195,9 +195,9 @@ async fn submitted(
 
 /// The root of an instance, for its owner alone: nobody else pairs an agent with it.
 async fn own_root(portal: &Portal, caller: &Caller, id: &str) -> Result<Uuid, PageError> {
-    let view = portal.engine.view(caller, parse(id)?).await?;
-    if view.stored.instance.owner == caller.actor.person {
-        Ok(view.stored.root)
+    let stored = portal.engine.find(caller, parse(id)?).await?;
+    if stored.instance.owner == caller.actor.person {
+        Ok(stored.root)
     } else {
         Err(crate::engine::EngineError::Forbidden.into())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sealwright::commands::demo::journey::{self, Agent, Begun, Ended};
-use sealwright_protocol::{FromAgent, Report};
+use sealwright_protocol::{FromAgent, KeyProof, Report};
 
 use super::assert_personalized;
 use crate::support::client::Client;
@@ -225,7 +225,8 @@ async fn withdrawing(database: Database) {
     let killed = [("SEALWRIGHT_FAIL_POINT", "pki.issue-crl:2")];
     let mut test = TestWorld::start_with(database, &killed, "any-blank = true").await;
     let wire = Wire::start(&test.world.agent_url, |message| {
-        if let FromAgent::Report { report: Report::Proved { signature }, .. } = message
+        if let FromAgent::Report { report: Report::Installed { proof: KeyProof::Signature { signature } }, .. } =
+            message
             && let Some(last) = signature.0.last_mut()
         {
             *last ^= 1;

@@ -191,7 +191,7 @@ async fn keys_that_do_not_sign_find_secrets_out(database: Database, kind: Kind) 
         let test = TestWorld::start_with_card(database, kind, Some(&profiles), quirks).await;
         let mut begun = test.alice().await;
         let code = journey::offer(&mut begun).await.expect("a code");
-        for point in ["agent.secret.before", "agent.secret.done"] {
+        for point in ["agent.prove.before", "agent.prove.done"] {
             killed_at(&test, &mut begun, &code, point).await;
         }
         let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");

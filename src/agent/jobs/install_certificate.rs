@@ -1,11 +1,11 @@
-//! A certificate is written into its slot and read back.
+//! A certificate is written into its slot and read back, and its key proves itself.
 
-use sealwright_protocol::{Refusal, Report, Slot};
+use sealwright_protocol::{KeyTest, Refusal, Report, Slot};
 
-use super::{Desk, Trouble, write};
+use super::{Desk, Trouble, prove_key, write};
 use crate::fail_point;
 
-pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8]) -> Result<Report, Trouble> {
+pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) -> Result<Report, Trouble> {
     if desk.card.certificate(slot)?.as_deref() != Some(certificate) {
         fail_point!("agent.install.before");
         let written = write(desk, |card, by| card.write_certificate(by, slot, certificate))?;
@@ -14,5 +14,5 @@ pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8]) -> Result<Report
         }
     }
     fail_point!("agent.install.done");
-    Ok(Report::Installed)
+    Ok(Report::Installed { proof: prove_key::prove(desk, slot, certificate, test)? })
 }

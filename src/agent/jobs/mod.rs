@@ -4,7 +4,6 @@ mod generate_key;
 mod identify;
 mod install_certificate;
 mod prove_key;
-mod prove_key_by_secret;
 mod replace_factory_secrets;
 
 use std::sync::Mutex;
@@ -41,14 +40,8 @@ pub fn run(
         Instruction::Identify => identify::run(&mut desk),
         Instruction::ReplaceFactorySecrets { secrets } => replace_factory_secrets::run(&mut desk, secrets),
         Instruction::GenerateKeyAndCsr { slot, algorithm } => generate_key::run(&mut desk, *slot, *algorithm),
-        Instruction::InstallCertificate { slot, certificate } => {
-            install_certificate::run(&mut desk, *slot, &certificate.0)
-        }
-        Instruction::ProveKey { slot, certificate, portal, nonce } => {
-            prove_key::run(&mut desk, *slot, &certificate.0, portal, nonce)
-        }
-        Instruction::ProveKeyBySecret { slot, certificate, portal, nonce, challenge } => {
-            prove_key_by_secret::run(&mut desk, *slot, &certificate.0, portal, nonce, &challenge.0)
+        Instruction::InstallCertificate { slot, certificate, test } => {
+            install_certificate::run(&mut desk, *slot, &certificate.0, test)
         }
     };
     match done {

@@ -1,33 +1,38 @@
-//! The key signs the key test text, which the agent builds itself.
+//! The key of a certificate signs the key test text, which the agent builds itself; a key that does not sign finds a secret out, of which the portal
+//! learns a digest and never what the key deciphers.
 
-use sealwright_protocol::{Bytes, KeyAlgorithm, Refusal, Report, Slot, key_test};
+use aws_lc_rs::digest::{Context, SHA256};
+use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot, key_test, secret_test};
+use zeroize::Zeroizing;
 
 use super::{Desk, Trouble, with_pin};
-use crate::fail_point;
+use crate::{Error, fail_point};
 
-pub fn run(
-    desk: &mut Desk<'_>,
-    slot: Slot,
-    certificate: &[u8],
-    portal: &str,
-    nonce: &Bytes,
-) -> Result<Report, Trouble> {
+pub(super) fn prove(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) -> Result<KeyProof, Trouble> {
     fail_point!("agent.prove.before");
-    let (serial, algorithm) = present(desk, slot, certificate)?;
-    let text = key_test(portal, &serial, slot, nonce);
-    let signature = with_pin(desk, |card, pin| card.sign(pin, slot, algorithm, text.as_bytes()))?;
-    fail_point!("agent.prove.done");
-    Ok(Report::Proved { signature: Bytes(signature) })
-}
-
-/// The card's serial number and the kind of the slot's key, if the slot holds this certificate.
-pub(super) fn present(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8]) -> Result<(String, KeyAlgorithm), Trouble> {
-    let (serial, present) = (desk.card.serial()?, desk.card.certificate(slot)?);
-    if present.as_deref() != Some(certificate) {
-        return Err(Trouble::Refused(Refusal::Slot));
-    }
+    let serial = desk.card.serial()?;
     let algorithm = algorithm(certificate).ok_or(Trouble::Refused(Refusal::Slot))?;
-    Ok((serial, algorithm))
+    let proof = match &test.challenge {
+        None => {
+            let text = key_test(&test.portal, &serial, slot, &test.nonce);
+            let signature = with_pin(desk, |card, pin| card.sign(pin, slot, algorithm, text.as_bytes()))?;
+            KeyProof::Signature { signature: Bytes(signature) }
+        }
+        Some(challenge) => {
+            // What a ciphertext that is none is taken for: nothing is told of how it was wrong (RFC 8017 section 7.2.2).
+            let mut instead = Zeroizing::new([0; 32]);
+            aws_lc_rs::rand::fill(instead.as_mut_slice())
+                .map_err(|_| Error::say("The system gives no random numbers."))?;
+            let found = with_pin(desk, |card, pin| card.find_secret(pin, slot, algorithm, &challenge.0))?;
+            let secret = found.as_ref().map_or(instead.as_slice(), |secret| secret.as_slice());
+            let mut digest = Context::new(&SHA256);
+            digest.update(secret_test(&test.portal, &serial, slot, &test.nonce).as_bytes());
+            digest.update(secret);
+            KeyProof::Secret { digest: Bytes(digest.finish().as_ref().to_vec()) }
+        }
+    };
+    fail_point!("agent.prove.done");
+    Ok(proof)
 }
 
 /// The kind of key that a certificate is for.

@@ -10,11 +10,13 @@ use uuid::Uuid;
 use super::caller::Client;
 use super::problem::Problem;
 use super::views::{InstanceView, List, Summary};
+use crate::engine::EngineError;
 use crate::engine::idempotency::Key;
 use crate::engine::verbs::Act;
 use crate::portal::Portal;
 use crate::random;
 use crate::store::instances::Filter;
+use crate::store::jobs;
 
 /// Instances in one answer, at most.
 const MOST: u64 = 200;
@@ -126,8 +128,7 @@ pub async fn view(
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let client = Client::of(&portal, &request).await?;
-    let view = portal.engine.view(&client.caller, *id).await?;
-    Ok(client.finish(HttpResponse::Ok().json(InstanceView::of(&view))))
+    Ok(client.finish(HttpResponse::Ok().json(seen(&portal, &client, *id).await?)))
 }
 
 /// Takes an action of the present state, or `resume`, `cancel`, `claim`, `release`.
@@ -154,8 +155,13 @@ pub async fn act(
     let (id, action) = path.into_inner();
     let ActBody { step, fields, shown } = body.into_inner();
     portal.engine.act(&client.caller, id, Act { step, action, fields, shown }, key).await?;
+    Ok(client.finish(HttpResponse::Ok().json(seen(&portal, &client, id).await?)))
+}
+
+async fn seen(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Problem> {
     let view = portal.engine.view(&client.caller, id).await?;
-    Ok(client.finish(HttpResponse::Ok().json(InstanceView::of(&view))))
+    let jobs = jobs::times(portal.store.read(), view.stored.root).await.map_err(EngineError::from)?;
+    Ok(InstanceView::of(&view, &jobs))
 }
 
 /// The idempotency key of a request and the digest of what it asks for.

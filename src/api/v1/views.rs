@@ -160,7 +160,8 @@ impl Summary {
 }
 
 impl InstanceView {
-    pub fn of(view: &View) -> Self {
+    /// `jobs`: when the jobs of its tree were queued and when they ended.
+    pub fn of(view: &View, jobs: &[(i64, Option<i64>)]) -> Self {
         let actions = view.actions().iter().map(|action| action.name.text.clone());
         let operations = view.operations.iter().map(|operation| operation.as_str().to_owned());
         Self {
@@ -171,7 +172,7 @@ impl InstanceView {
             actions: actions.chain(operations).collect(),
             questions: view.questions.iter().map(Question::of).collect(),
             tree: view.tree.iter().map(|part| Part::of(view, part)).collect(),
-            times: times(view),
+            times: times(view, jobs),
         }
     }
 }
@@ -217,12 +218,12 @@ fn plain_data(view: &View) -> Map<String, Value> {
     data.iter().filter(|(name, _)| !secret(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn times(view: &View) -> Times {
+fn times(view: &View, jobs: &[(i64, Option<i64>)]) -> Times {
     let Some(root) = view.tree.iter().find(|part| part.instance.id == view.stored.root) else {
         return Times { total_ms: 0, card_ms: 0, portal_ms: 0 };
     };
     let end = root.ended_at.unwrap_or(root.changed_at);
-    let jobs: Vec<(i64, i64)> = view.jobs.iter().map(|job| (job.created_at, job.ended_at.unwrap_or(end))).collect();
+    let jobs: Vec<(i64, i64)> = jobs.iter().map(|(from, to)| (*from, to.unwrap_or(end))).collect();
     // A person is waited for while an `ask` state is entered and nothing followed.
     let mut waits = jobs.clone();
     for part in &view.tree {
