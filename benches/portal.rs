@@ -110,7 +110,9 @@ async fn one_after_another(figures: &mut Figures, flush: Duration) {
 async fn many_at_once(figures: &mut Figures, with_memory: bool) {
     let folder = disk::folder("many");
     let database = postgres::Postgres::start(folder.path(), true).await;
-    let world = world(&folder.path().join("world"), Some(database.url.clone())).await;
+    // Database and portal share the machine: they speak through a socket of it.
+    let url = format!("{}?host={}", database.url, folder.path().join("postgres").display());
+    let world = world(&folder.path().join("world"), Some(url)).await;
     let portal = Process::new(world.portal_id());
     let people = (0..AT_ONCE).map(|number| Person::new(&world, number)).collect();
     let (people, first) = personalize(people, FEW).await;

@@ -95,7 +95,6 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
             .configure(api::agent::routes)
             .configure(api::v1::routes(api::v1::Door::ServiceAccount))
     })
-    .workers(1)
     .bind(options.agent)
     .with_context(|| format!("agent: {}", options.agent))?
     .tcp_nodelay(true)

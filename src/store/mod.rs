@@ -365,6 +365,8 @@ fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<ConnectOpt
     options
         .max_connections(16)
         .acquire_timeout(Duration::from_secs(10))
+        // Asked whether it is still there each time, a busy connection would be on its way twice for each statement.
+        .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .set_application_name("sealwright")
         .statement_timeout(Duration::from_secs(30))
         .sqlx_logging(false);
@@ -388,6 +390,8 @@ async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, Sto
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(Duration::from_secs(10))
+        // A file does not go away.
+        .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |options| {
             options

@@ -51,7 +51,8 @@ impl Postgres {
             .status()
             .expect("initdb");
         assert!(made.success(), "initdb failed");
-        std::fs::write(cluster.join("pg_hba.conf"), format!("{access} all all 127.0.0.1/32 trust\n")).expect("written");
+        let rules = format!("local all all trust\n{access} all all 127.0.0.1/32 trust\n");
+        std::fs::write(cluster.join("pg_hba.conf"), rules).expect("written");
         let port = free_address().expect("a port").port();
         let mut server = command("postgres")
             .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
