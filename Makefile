@@ -24,11 +24,11 @@ fuzz: ## Feed every parser with bytes that look for its faults, for a minute eac
 
 bench: ## Measure what the README says of speed and memory
 	@.ci/setup
-	cargo build --release --workspace --bins --benches
-	cargo bench --workspace --bench portal
+	cargo build --profile dist --workspace --bins --benches
+	cargo bench --profile dist --workspace --bench portal
 
 package: ## Debian packages of server and agent, in var/package
-	cargo build --release --workspace
+	cargo build --profile dist --workspace
 	@deploy/package
 
 check: ## What .ci/run checks beside the tests: format, lints, documents

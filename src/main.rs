@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sealwright::{commands, hsm};
 
+/// Many small pieces of memory are taken and given back by several threads at once, and what a burst took goes back to the system.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Issues, manages and recovers the credentials on people's smart cards, security keys and phones.
 #[derive(Parser)]
 #[command(name = "sealwright", version, about)]
