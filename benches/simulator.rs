@@ -179,7 +179,7 @@ impl Agent {
                     EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key.serialized_der()).expect("a key");
                 let text = key_test(&test.portal, &self.serial, slot, &test.nonce);
                 let signature = key.sign(&SystemRandom::new(), text.as_bytes()).expect("a signature");
-                Report::Installed { proof: KeyProof::Signature { signature: Bytes(signature.as_ref().to_vec()) } }
+                Report::Installed { proof: Ok(KeyProof::Signature { signature: Bytes(signature.as_ref().to_vec()) }) }
             }
         }
     }

@@ -64,8 +64,9 @@ pub struct Secret {
 pub enum Outcome {
     /// It is on the card, and its key has proved itself.
     Installed,
-    /// It may be on the card; its key has not proved itself.
+    /// It is on the card; its key has not proved itself.
     NotProved,
+    /// It could not be written.
     Refused,
 }
 
@@ -122,12 +123,16 @@ impl CardJob for InstallCertificate {
             Event::CertificateInstalled { card: card.clone(), slot: slot.as_str().to_owned(), serial: serial.clone() };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         let is_proved = match (proof, &plan.secret) {
-            (KeyProof::Signature { signature }, None) => {
+            (Ok(KeyProof::Signature { signature }), None) => {
                 let text = key_test(&self.portal, &plan.serial, slot, &plan.nonce);
                 key_proof::verify(&plan.der.0, text.as_bytes(), &signature.0)
             }
-            (KeyProof::Secret { digest }, Some(secret)) => {
+            (Ok(KeyProof::Secret { digest }), Some(secret)) => {
                 constant_time::verify_slices_are_equal(&digest.0, &secret.digest.0).is_ok()
+            }
+            (Err(reason), _) => {
+                log_refusal(Self::NAME, reason);
+                false
             }
             _ => return Ok(None),
         };

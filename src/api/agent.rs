@@ -115,8 +115,8 @@ struct Told {
     card: Option<(Uuid, String)>,
 }
 
-fn session(row: &PairingRow) -> jobs::Session {
-    jobs::Session { pairing: row.id, epoch: row.epoch, root: row.root }
+fn holder(row: &PairingRow) -> jobs::Holder {
+    jobs::Holder { pairing: row.id, epoch: row.epoch, root: row.root }
 }
 
 struct Channel {
@@ -202,6 +202,8 @@ impl Channel {
     /// Waits until the page has confirmed too.
     async fn confirmed(&mut self, mut row: PairingRow) -> Result<PairingRow, End> {
         let mut changes = self.portal.engine.changes();
+        // Not begun anew by what others do.
+        let mut tick = tokio::time::interval(TICK);
         while row.state != PairingState::Confirmed.as_str() {
             if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
                 return Err(End::Say(Box::new(refused(
@@ -214,7 +216,7 @@ impl Channel {
                     // Others' roots are not looked at; whoever lags behind looks.
                     if matches!(change, Ok(change) if change.root != row.root) { continue }
                 }
-                () = tokio::time::sleep(TICK) => {}
+                _ = tick.tick() => {}
             }
             row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         }
@@ -264,7 +266,7 @@ impl Channel {
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => {
                     // What a report changes is announced as every change is.
-                    self.take(&row, &told, message?).await?;
+                    self.take(&row, &mut told, message?).await?;
                     continue;
                 }
                 change = changes.recv() => {
@@ -304,7 +306,7 @@ impl Channel {
             self.send(&FromPortal::Progress { label: label.clone() }).await?;
             told.label = label;
         }
-        let queued = self.portal.engine.queued_jobs(session(row)).await?;
+        let queued = self.portal.engine.queued_jobs(holder(row)).await?;
         let (there, over): (Vec<Uuid>, Vec<Uuid>) =
             told.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.id == *id));
         for job in queued {
@@ -368,18 +370,16 @@ impl Channel {
         self.send(&FromPortal::Job { job: job.id.to_string(), card, instruction }).await
     }
 
-    async fn take(&mut self, row: &PairingRow, told: &Told, message: FromAgent) -> Result<(), End> {
+    async fn take(&mut self, row: &PairingRow, told: &mut Told, message: FromAgent) -> Result<(), End> {
         match message {
             FromAgent::Report { job, report } => {
                 let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
                 // A report of a job that is over: it was reported before, or withdrawn.
-                let Some(row_of_job) = told.jobs.get(&id) else {
-                    return self.send(&FromPortal::Withdraw { job }).await;
-                };
-                match self.portal.engine.report(session(row), &row.login, row_of_job, report).await {
-                    Ok(()) => Ok(()),
+                let Some(queued) = told.jobs.remove(&id) else { return self.send(&FromPortal::Withdraw { job }).await };
+                match self.portal.engine.report(holder(row), &row.login, &queued, report).await {
+                    // The agent need not keep the report any more.
+                    Ok(()) | Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job }).await,
                     Err(EngineError::Unfit) => Err(End::Protocol),
-                    Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job }).await,
                     Err(error) => Err(error.into()),
                 }
             }
@@ -406,6 +406,9 @@ impl Channel {
         witness: &[u8],
     ) -> Result<Result<RelayAnswer, RelayRefusal>, End> {
         let reader = self.portal.store.read();
+        if !jobs::is_queued(reader, job.id, holder(row)).await? {
+            return Ok(Err(RelayRefusal::NotExpected));
+        }
         let nonce: Bytes =
             serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null)).map_err(|_| End::Protocol)?;
         let answered = |key: &[u8]| {

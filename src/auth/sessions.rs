@@ -201,21 +201,23 @@ impl Sessions {
         .await
     }
 
-    /// Writes down that the role of a session was asked for again: it is still granted, or it is lost and audited.
+    /// Writes down that the role of a session was asked for again: it is still granted, or it is lost and audited. Another role that was picked
+    /// meanwhile stays.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn rechecked(&self, session: &SessionRow, is_granted: bool, origin: &Origin) -> Result<(), StoreError> {
-        let (id, role, origin, now) = (session.id.clone(), session.role.clone(), origin.clone(), self.clock.now_ms());
+        let (id, origin, now) = (session.id.clone(), origin.clone(), self.clock.now_ms());
+        let role = session.role.clone().unwrap_or_default();
         self.change(move |tx| {
             let (id, role, origin) = (id.clone(), role.clone(), origin.clone());
             async move {
                 if is_granted {
-                    return sessions::set_role(&tx, &id, role.as_deref(), Some(now)).await;
+                    sessions::set_role(&tx, &id, &role, Some(&role), Some(now)).await?;
+                } else if sessions::set_role(&tx, &id, &role, None, None).await? {
+                    audit::record(&tx, &origin, None, now, &Event::RoleLost { role })?;
                 }
-                sessions::set_role(&tx, &id, None, None).await?;
-                let event = Event::RoleLost { role: role.unwrap_or_default() };
-                audit::record(&tx, &origin, None, now, &event)
+                Ok(())
             }
         })
         .await

@@ -1,5 +1,6 @@
 //! What a node does by itself: performs planned activities, fires timers, reads inboxes, looks at conditions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealwright_workflow::instance::{Event, Waiting};
@@ -7,7 +8,7 @@ use sealwright_workflow::step::Rejection;
 use uuid::Uuid;
 
 use super::commit::{After, Commit, LEASE};
-use super::contract::{Call, Failure};
+use super::contract::{Call, Failure, Recording};
 use super::events::{failed, timer};
 use super::{Engine, EngineError};
 use crate::audit::Origin;
@@ -21,6 +22,9 @@ pub(super) const POLL: Duration = Duration::from_secs(1);
 /// A node rests so long between two looks.
 const REST: Duration = Duration::from_millis(20);
 const BATCH: u64 = 32;
+/// A record that the database did not take is written again after this, then after twice as long, and so on; all in all for as long as a lease.
+const AGAIN: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// Runs until the engine is stopped.
 pub(super) async fn run(engine: &Engine) {
@@ -253,7 +257,7 @@ async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, En
         lost = keep_lease(engine, &row) => return Err(lost),
     };
     fail_point!("engine.perform.after");
-    let performed: std::sync::Arc<_> = match performed {
+    let performed: Arc<_> = match performed {
         Ok(recording) => Ok(recording),
         Err(Failure::Store(error)) => return Err(EngineError::Store(error)),
         Err(failure) => {
@@ -262,6 +266,26 @@ async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, En
         }
     }
     .into();
+    let mut wait = AGAIN;
+    loop {
+        match record(engine, row.clone(), step, Arc::clone(&performed)).await {
+            // What was done is known here alone: it is written down once the database is back, unless somebody else does it anew by then.
+            Err(EngineError::Store(error)) if wait < LONGEST_WAIT && !engine.inner.stop.is_cancelled() => {
+                tracing::warn!(instance = %row.instance, activity = row.activity, %error, "recorded again");
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn record(
+    engine: &Engine,
+    row: WorkRow,
+    step: u64,
+    performed: Arc<Result<Box<dyn Recording>, Event>>,
+) -> Result<String, EngineError> {
     let origin = Origin::system(&row.activity);
     write(engine, origin, move |engine, tx, origin| {
         let (performed, row) = (performed.clone(), row.clone());

@@ -9,14 +9,14 @@ use super::events::failed;
 use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;
-use crate::store::jobs::{self, JobRow, Session};
+use crate::store::jobs::{self, Holder, JobRow};
 
 impl Engine {
     /// The jobs that wait for an agent, oldest first; none when another one has taken over.
     ///
     /// # Errors
     /// [`EngineError::Store`].
-    pub async fn queued_jobs(&self, agent: Session) -> Result<Vec<JobRow>, EngineError> {
+    pub async fn queued_jobs(&self, agent: Holder) -> Result<Vec<JobRow>, EngineError> {
         Ok(jobs::queued(self.store().read(), agent).await?)
     }
 
@@ -29,11 +29,11 @@ impl Engine {
         Ok(implementation.instruction(&job.plan).await?)
     }
 
-    /// Records a person's agent's report of a job that it was handed, if the session still holds the root, and the job still waits for it.
+    /// Records what an agent says of a job that it was handed, if it still holds the root and the job still waits for it. `login`: whose agent it is.
     ///
     /// # Errors
-    /// [`EngineError::Fenced`] when the session was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
-    pub async fn report(&self, agent: Session, login: &str, job: &JobRow, report: Report) -> Result<(), EngineError> {
+    /// [`EngineError::Fenced`] when the agent was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
+    pub async fn report(&self, agent: Holder, login: &str, job: &JobRow, report: Report) -> Result<(), EngineError> {
         fail_point!("engine.report");
         let origin = Origin { login: Some(login.to_owned()), ..Origin::system("agent") };
         let job = job.clone();

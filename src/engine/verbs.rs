@@ -277,7 +277,7 @@ impl Engine {
             }
         };
         let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
-        let definition = self.seen(caller, &stored.instance, &root.instance)?;
+        let definition = self.visible(caller, &stored.instance, &root.instance)?;
         let ids = tree.iter().map(|part| part.instance.id).collect();
         let mut histories: BTreeMap<Uuid, Vec<HistoryRow>> = BTreeMap::new();
         for row in instances::histories(reader, ids).await? {
@@ -297,12 +297,12 @@ impl Engine {
         let find = async |id| instances::find(self.store().read(), id).await?.ok_or(EngineError::NotFound);
         let stored: Stored = find(id).await?;
         let root = if stored.root == id { stored.clone() } else { find(stored.root).await? };
-        self.seen(caller, &stored.instance, &root.instance)?;
+        self.visible(caller, &stored.instance, &root.instance)?;
         Ok(stored)
     }
 
-    /// Whoever sees the whole sees its parts.
-    fn seen(&self, caller: &Caller, instance: &Instance, root: &Instance) -> Result<Arc<Definition>, EngineError> {
+    /// The definition of an instance, if the caller may see it: whoever sees the whole sees its parts.
+    fn visible(&self, caller: &Caller, instance: &Instance, root: &Instance) -> Result<Arc<Definition>, EngineError> {
         let definition = self.definitions().of(&instance.workflow, instance.version)?;
         let of_root = self.definitions().of(&root.workflow, root.version)?;
         let sees = may_see(&definition, instance, &caller.actor) || may_see(&of_root, root, &caller.actor);

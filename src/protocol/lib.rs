@@ -293,8 +293,9 @@ pub enum Report {
         /// Where the card attests its keys.
         attestation: Option<Attestation>,
     },
+    /// The certificate is on the card, whatever became of the proof.
     Installed {
-        proof: KeyProof,
+        proof: Result<KeyProof, Refusal>,
     },
     /// The card or the person refused; what the person reads.
     Refused {

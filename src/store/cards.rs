@@ -94,7 +94,7 @@ pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
 
 /// Remembers which certificate was written into the slot of a key.
 pub async fn certify_key(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
-    card_key::Entity::update_many()
+    let updated = card_key::Entity::update_many()
         .col_expr(card_key::Column::Certificate, Expr::value(certificate))
         .col_expr(card_key::Column::ChangedAt, Expr::value(at))
         .filter(card_key::Column::Tenant.eq(tx.tenant()))
@@ -102,7 +102,10 @@ pub async fn certify_key(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at:
         .filter(card_key::Column::Slot.eq(slot))
         .exec(tx.connection())
         .await?;
-    Ok(())
+    if updated.rows_affected == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent { table: "card_key", why: format!("no key was made in slot {slot}") })
 }
 
 pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRow>, StoreError> {

@@ -14,17 +14,17 @@ pub async fn insert(tx: &Tx, row: JobRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// An agent's session that works for a root.
+/// The agent that works for a root.
 #[derive(Clone, Copy, Debug)]
-pub struct Session {
+pub struct Holder {
     pub pairing: Uuid,
-    /// Of the pairing, when the session took hold of it.
+    /// Of the pairing, when the agent took hold of it.
     pub epoch: i64,
     pub root: Uuid,
 }
 
-impl Session {
-    /// Finds the pairing while this session holds it.
+impl Holder {
+    /// Finds the pairing while this agent holds it.
     fn holds(&self, tenant: &str) -> SelectStatement {
         let mut select = Query::select();
         select
@@ -40,7 +40,7 @@ impl Session {
 }
 
 /// What is queued for an agent, oldest first; nothing when another one has taken over.
-pub async fn queued(access: &impl Access, agent: Session) -> Result<Vec<JobRow>, StoreError> {
+pub async fn queued(access: &impl Access, agent: Holder) -> Result<Vec<JobRow>, StoreError> {
     let rows = job::Entity::find()
         .filter(job::Column::Tenant.eq(access.tenant()))
         .filter(job::Column::Root.eq(agent.root))
@@ -51,6 +51,20 @@ pub async fn queued(access: &impl Access, agent: Session) -> Result<Vec<JobRow>,
         .all(access.connection())
         .await?;
     Ok(rows)
+}
+
+/// Whether an agent is to do this job now.
+pub async fn is_queued(access: &impl Access, id: Uuid, agent: Holder) -> Result<bool, StoreError> {
+    let found = job::Entity::find_by_id(id)
+        .select_only()
+        .column(job::Column::Id)
+        .filter(job::Column::Tenant.eq(access.tenant()))
+        .filter(job::Column::State.eq("queued"))
+        .filter(Expr::exists(agent.holds(access.tenant())))
+        .into_tuple::<Uuid>()
+        .all(access.connection())
+        .await?;
+    Ok(!found.is_empty())
 }
 
 /// When the jobs of a tree were queued and when they ended, in milliseconds.
@@ -68,7 +82,7 @@ pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<
 
 /// Ends a queued job that an agent has done; `false` when it was not queued any more, or another agent has taken over. Until the transaction ends no
 /// other one can: it would be handed what is done.
-pub async fn done(tx: &Tx, id: Uuid, agent: Session, at: i64) -> Result<bool, StoreError> {
+pub async fn done(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<bool, StoreError> {
     let mut holds = agent.holds(tx.tenant());
     let updated = job::Entity::update_many()
         .col_expr(job::Column::State, Expr::value("done"))

@@ -365,8 +365,9 @@ fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<ConnectOpt
     options
         .max_connections(16)
         .acquire_timeout(Duration::from_secs(10))
-        // Asked whether it is still there each time, a busy connection would be on its way twice for each statement.
-        .test_before_acquire_if_idle_for(Duration::from_secs(1))
+        // A busy connection that is asked each time whether it is still there is on its way twice for each statement; a database that comes back
+        // has been away for longer than this.
+        .test_before_acquire_if_idle_for(Duration::from_millis(100))
         .set_application_name("sealwright")
         .statement_timeout(Duration::from_secs(30))
         .sqlx_logging(false);

@@ -31,16 +31,23 @@ pub async fn find(access: &impl Access, id: &str) -> Result<Option<SessionRow>, 
     Ok(row)
 }
 
-/// Sets the role and when it was checked.
-pub async fn set_role(tx: &Tx, id: &str, role: Option<&str>, checked_at: Option<i64>) -> Result<(), StoreError> {
-    session::Entity::update_many()
+/// Sets the role and when it was checked, if the session has the role `before` still.
+pub async fn set_role(
+    tx: &Tx,
+    id: &str,
+    before: &str,
+    role: Option<&str>,
+    checked_at: Option<i64>,
+) -> Result<bool, StoreError> {
+    let updated = session::Entity::update_many()
         .col_expr(session::Column::Role, Expr::value(role.map(str::to_owned)))
         .col_expr(session::Column::RoleCheckedAt, Expr::value(checked_at))
         .filter(session::Column::Tenant.eq(tx.tenant()))
         .filter(session::Column::Id.eq(id))
+        .filter(session::Column::Role.eq(before))
         .exec(tx.connection())
         .await?;
-    Ok(())
+    Ok(updated.rows_affected == 1)
 }
 
 pub async fn touch(tx: &Tx, id: &str, seen_at: i64) -> Result<(), StoreError> {

@@ -221,6 +221,9 @@ async fn a_start_after_a_half_finished_card_makes_only_what_is_missing(database:
     assert_eq!(half["status"], "failure", "{half:#}");
     let page = begun.browser.get("/credentials").await.expect("the page");
     assert_eq!((page.matches(">issued<").count(), page.matches(">revoked<").count()), (1, 1), "{page}");
+    // The second one was written; that its key did not prove itself is another matter.
+    let noted = (test.audited("certificate-installed").await.len(), test.audited("key-proved").await.len());
+    assert_eq!(noted, (2, 1));
     let socket: &Path = &test.world.socket;
     assert!(socket.exists());
     let code = start_again(&mut begun).await;

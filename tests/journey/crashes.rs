@@ -225,7 +225,7 @@ async fn withdrawing(database: Database) {
     let killed = [("SEALWRIGHT_FAIL_POINT", "pki.issue-crl:2")];
     let mut test = TestWorld::start_with(database, &killed, "any-blank = true").await;
     let wire = Wire::start(&test.world.agent_url, |message| {
-        if let FromAgent::Report { report: Report::Installed { proof: KeyProof::Signature { signature } }, .. } =
+        if let FromAgent::Report { report: Report::Installed { proof: Ok(KeyProof::Signature { signature }) }, .. } =
             message
             && let Some(last) = signature.0.last_mut()
         {

@@ -112,7 +112,7 @@ async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
     }
 }
 
-/// A server whose process dies with a full disk takes all its connections with it: once at each kind of job, when the agent has begun with it.
+/// A server whose process dies with a full disk takes all its connections with it: once at each kind of job, when the agent is told of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_nothing() {
     let test = TestWorld::start(Database::Postgres).await;

@@ -2,7 +2,8 @@
 
 use sealwright_protocol::{KeyTest, Refusal, Report, Slot};
 
-use super::{Desk, Trouble, prove_key, write};
+use super::{Desk, Trouble, prove_key, refusal, write};
+use crate::card::CardError;
 use crate::fail_point;
 
 pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) -> Result<Report, Trouble> {
@@ -14,5 +15,11 @@ pub fn run(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) 
         }
     }
     fail_point!("agent.install.done");
-    Ok(Report::Installed { proof: prove_key::prove(desk, slot, certificate, test)? })
+    let proof = match prove_key::prove(desk, slot, certificate, test) {
+        Ok(proof) => Ok(proof),
+        Err(Trouble::Refused(reason)) => Err(reason),
+        Err(Trouble::Card(error)) if !matches!(error, CardError::Gone) => Err(refusal(&error)),
+        Err(other) => return Err(other),
+    };
+    Ok(Report::Installed { proof })
 }

@@ -46,18 +46,19 @@ pub fn run(
     };
     match done {
         Ok(report) => Ok(report),
-        Err(Trouble::Refused(reason)) => Ok(Report::Refused { reason }),
         Err(Trouble::Card(CardError::Gone)) => Err(JobError::Gone),
-        Err(Trouble::Card(error)) => {
-            tracing::warn!(%error, "the card refused");
-            let reason = match error {
-                CardError::ManagementKey => Refusal::ManagementKey,
-                CardError::Unsupported => Refusal::Unsupported,
-                _ => Refusal::Card,
-            };
-            Ok(Report::Refused { reason })
-        }
         Err(Trouble::Stop(error)) => Err(JobError::Stop(error)),
+        Err(Trouble::Refused(reason)) => Ok(Report::Refused { reason }),
+        Err(Trouble::Card(error)) => Ok(Report::Refused { reason: refusal(&error) }),
+    }
+}
+
+fn refusal(error: &CardError) -> Refusal {
+    tracing::warn!(%error, "the card refused");
+    match error {
+        CardError::ManagementKey => Refusal::ManagementKey,
+        CardError::Unsupported => Refusal::Unsupported,
+        _ => Refusal::Card,
     }
 }
 

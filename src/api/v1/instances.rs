@@ -128,7 +128,7 @@ pub async fn view(
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let client = Client::of(&portal, &request).await?;
-    Ok(client.finish(HttpResponse::Ok().json(seen(&portal, &client, *id).await?)))
+    Ok(client.finish(HttpResponse::Ok().json(view_of(&portal, &client, *id).await?)))
 }
 
 /// Takes an action of the present state, or `resume`, `cancel`, `claim`, `release`.
@@ -155,10 +155,10 @@ pub async fn act(
     let (id, action) = path.into_inner();
     let ActBody { step, fields, shown } = body.into_inner();
     portal.engine.act(&client.caller, id, Act { step, action, fields, shown }, key).await?;
-    Ok(client.finish(HttpResponse::Ok().json(seen(&portal, &client, id).await?)))
+    Ok(client.finish(HttpResponse::Ok().json(view_of(&portal, &client, id).await?)))
 }
 
-async fn seen(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Problem> {
+async fn view_of(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Problem> {
     let view = portal.engine.view(&client.caller, id).await?;
     let jobs = jobs::times(portal.store.read(), view.stored.root).await.map_err(EngineError::from)?;
     Ok(InstanceView::of(&view, &jobs))
