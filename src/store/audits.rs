@@ -82,7 +82,19 @@ pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealR
 }
 
 /// Writes the seals of rows that are stored; the primary key of the sequence admits one sealer.
-pub async fn write_seals(tx: &Tx, seals: Vec<SealRow>) -> Result<(), StoreError> {
+pub async fn write_seals(tx: &Tx, mut seals: Vec<SealRow>) -> Result<(), StoreError> {
+    // A connection keeps each statement that it has prepared: there is one for each power of two, not one for each number of rows.
+    while let Some(length) = seals.len().checked_ilog2().map(|power| std::cmp::min(1 << power, MOST_SEALS)) {
+        let rest = seals.split_off(length);
+        write_some_seals(tx, std::mem::replace(&mut seals, rest)).await?;
+    }
+    Ok(())
+}
+
+/// Seals in one statement, a power of two.
+const MOST_SEALS: usize = 256;
+
+async fn write_some_seals(tx: &Tx, seals: Vec<SealRow>) -> Result<(), StoreError> {
     let rows: Vec<Uuid> = seals.iter().map(|seal| seal.audit).collect();
     let seals = seals.into_iter().map(IntoActiveModel::into_active_model);
     audit_seal::Entity::insert_many(seals).exec_without_returning(tx.connection()).await?;
