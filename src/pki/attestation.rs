@@ -2,11 +2,13 @@
 //! certificate a vendor's authority has signed. It tells that the key was made on the card, on which one, and what it asks for before it is used
 //! (Yubico, "PIV attestation").
 
+use der::Decode;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::oid;
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::FromDer;
 
+use crate::encoding::Signed;
 use crate::key;
 
 /// The largest certificate of an attestation in bytes.
@@ -97,8 +99,16 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, AttestationError> {
     if der.len() > MAXIMUM_SIZE {
         return Err(AttestationError::Unreadable);
     }
+    // x509-parser takes other tags around what is signed, and unused bits; der does not.
+    let frame = Signed::from_der(der).map_err(|_| AttestationError::Unreadable)?;
     match X509Certificate::from_der(der) {
-        Ok(([], certificate)) => Ok(certificate),
+        // RFC 5280, 4.1.1.2: both name the same algorithm.
+        Ok(([], certificate))
+            if frame.signature.as_bytes().is_some()
+                && certificate.signature_algorithm == certificate.tbs_certificate.signature =>
+        {
+            Ok(certificate)
+        }
         _ => Err(AttestationError::Unreadable),
     }
 }

@@ -84,14 +84,18 @@ proptest! {
     fn any_bytes_are_no_attestation(certificate: Vec<u8>, issuer: Vec<u8>, authority: Vec<u8>) {
         prop_assert!(Attestation::read(&certificate, &issuer, &[authority], "9a").is_err());
     }
+}
 
-    #[test]
-    fn a_changed_byte_is_found(index in 0_usize..400, change in 1_u8..) {
-        let one = card("YubiKey PIV Attestation 9a", true, 1, &[2, 1]);
-        let mut certificate = one.certificate.clone();
-        let index = index % certificate.len();
-        certificate[index] ^= change;
-        let read = Attestation::read(&certificate, &one.issuer, std::slice::from_ref(&one.authority), "9a");
-        prop_assert!(read.is_err());
+/// Also what no signature covers: the algorithm and the frame around it.
+#[test]
+fn a_changed_bit_is_found() {
+    let one = card("YubiKey PIV Attestation 9a", true, 1, &[2, 1]);
+    for index in 0..one.certificate.len() {
+        for bit in 0..8 {
+            let mut certificate = one.certificate.clone();
+            certificate[index] ^= 1 << bit;
+            let read = Attestation::read(&certificate, &one.issuer, std::slice::from_ref(&one.authority), "9a");
+            assert!(read.is_err(), "bit {bit} of byte {index}");
+        }
     }
 }
