@@ -1,6 +1,6 @@
 //! `make bench`: the figures of the README, measured in one run on this machine, beside the time of one flush to its disk.
-//! `cargo bench --profile dist --workspace --bench portal -- alone` measures one part only (`alone`, `rate`, or `many` with the memory after many) and writes nothing
-//! down.
+//! `cargo bench --profile dist --workspace --bench portal -- alone` measures one part only (`alone`, `rate`, or `many` with the memory after many)
+//! and writes nothing down.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark fails by a panic")]
 

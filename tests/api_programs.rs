@@ -103,9 +103,14 @@ async fn no_generated_request_is_an_error_of_the_server(database: Database) {
     let tool = format!("{}/var/tools/schemathesis/bin/schemathesis", env!("CARGO_MANIFEST_DIR"));
     let url = format!("{}/api/v1/openapi.json", test.world.agent_url);
     let header = format!("Authorization: Bearer {token}");
+    // What it remembers stays in the test's folder.
+    let folder = test.path("").display().to_string();
     let said = run(
-        &tool,
+        "env",
         &[
+            "-C",
+            &folder,
+            &tool,
             "run",
             &url,
             "--header",

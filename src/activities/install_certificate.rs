@@ -117,7 +117,7 @@ impl CardJob for InstallCertificate {
         };
         let at = milliseconds(call.now);
         let (card, slot) = (plan.card.to_string(), plan.slot.to_protocol());
-        cards::certify_key(tx, plan.card, slot.as_str(), plan.certificate, at).await?;
+        cards::put_certificate(tx, plan.card, slot.as_str(), plan.certificate, at).await?;
         let serial = plan.certificate_serial;
         let event =
             Event::CertificateInstalled { card: card.clone(), slot: slot.as_str().to_owned(), serial: serial.clone() };

@@ -23,7 +23,7 @@ use crate::cards::management_key;
 use crate::cards::pairing::{self, PairingState};
 use crate::cards::pairings::{AgentFacts, PairingError};
 use crate::cards::sealing::Purpose;
-use crate::engine::{EngineError, verbs};
+use crate::engine::{Engine, EngineError, verbs};
 use crate::portal::Portal;
 use crate::random;
 use crate::store::jobs::JobRow;
@@ -202,8 +202,6 @@ impl Channel {
     /// Waits until the page has confirmed too.
     async fn confirmed(&mut self, mut row: PairingRow) -> Result<PairingRow, End> {
         let mut changes = self.portal.engine.changes();
-        // Not begun anew by what others do.
-        let mut tick = tokio::time::interval(TICK);
         while row.state != PairingState::Confirmed.as_str() {
             if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
                 return Err(End::Say(Box::new(refused(
@@ -212,11 +210,8 @@ impl Channel {
             }
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => { message?; return Err(End::Protocol) }
-                change = changes.recv() => {
-                    // Others' roots are not looked at; whoever lags behind looks.
-                    if matches!(change, Ok(change) if change.root != row.root) { continue }
-                }
-                _ = tick.tick() => {}
+                () = Engine::changed(&mut changes, row.root) => {}
+                () = tokio::time::sleep(TICK) => {}
             }
             row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         }
@@ -269,12 +264,8 @@ impl Channel {
                     self.take(&row, &mut told, message?).await?;
                     continue;
                 }
-                change = changes.recv() => {
-                    // Others' roots are not looked at; whoever lags behind looks.
-                    if matches!(change, Ok(change) if change.root != row.root) { continue }
-                    // Steps come in bursts: one look for all that is there.
-                    while changes.try_recv().is_ok() {}
-                }
+                // Steps come in bursts: one look for all that is there.
+                () = Engine::changed(&mut changes, row.root) => while changes.try_recv().is_ok() {},
                 _ = tick.tick() => {
                     self.check_hold(&row).await?;
                     if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
@@ -348,16 +339,12 @@ impl Channel {
     }
 
     async fn hand_out(&mut self, job: &JobRow, told: &mut Told) -> Result<(), End> {
-        let card = match job.card {
-            Some(id) if told.card.as_ref().is_none_or(|(known, _)| *known != id) => {
-                let card = cards::find(self.portal.store.read(), id).await?;
-                told.card = card.map(|card| (id, card.serial));
-                told.card.clone()
-            }
-            Some(_) => told.card.clone(),
-            None => None,
-        };
-        let card = card.map(|(_, serial)| serial);
+        if let Some(id) = job.card
+            && told.card.as_ref().is_none_or(|(known, _)| *known != id)
+        {
+            told.card = cards::find(self.portal.store.read(), id).await?.map(|card| (id, card.serial));
+        }
+        let card = job.card.and(told.card.as_ref()).map(|(_, serial)| serial.clone());
         let instruction = match self.portal.engine.instruction(job).await {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {

@@ -197,6 +197,11 @@ impl Engine {
         self.inner.changes.subscribe()
     }
 
+    /// Waits until this root has changed; whoever lags behind looks too. Cancel safe: what others change begins no time limit around it anew.
+    pub async fn changed(changes: &mut broadcast::Receiver<Change>, root: Uuid) {
+        while matches!(changes.recv().await, Ok(change) if change.root != root) {}
+    }
+
     /// Tells pages and agents of a change that is no step: a pairing was redeemed or confirmed.
     pub fn announce(&self, root: Uuid) {
         // Nobody listening is no error.

@@ -93,7 +93,7 @@ pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
 }
 
 /// Remembers which certificate was written into the slot of a key.
-pub async fn certify_key(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
+pub async fn put_certificate(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
     let updated = card_key::Entity::update_many()
         .col_expr(card_key::Column::Certificate, Expr::value(certificate))
         .col_expr(card_key::Column::ChangedAt, Expr::value(at))

@@ -1,7 +1,9 @@
 //! Jobs for the agent: `queued`, then `done` or `withdrawn`.
 
 use sea_orm::sea_query::{Expr, LockType, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
 use super::entities::{job, pairing};
@@ -39,32 +41,24 @@ impl Holder {
     }
 }
 
-/// What is queued for an agent, oldest first; nothing when another one has taken over.
-pub async fn queued(access: &impl Access, agent: Holder) -> Result<Vec<JobRow>, StoreError> {
-    let rows = job::Entity::find()
+fn queued_for(access: &impl Access, agent: Holder) -> Select<job::Entity> {
+    job::Entity::find()
         .filter(job::Column::Tenant.eq(access.tenant()))
         .filter(job::Column::Root.eq(agent.root))
         .filter(job::Column::State.eq("queued"))
         .filter(Expr::exists(agent.holds(access.tenant())))
-        .order_by_asc(job::Column::CreatedAt)
-        .order_by_asc(job::Column::Id)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+}
+
+/// What is queued for an agent, oldest first; nothing when another one has taken over.
+pub async fn queued(access: &impl Access, agent: Holder) -> Result<Vec<JobRow>, StoreError> {
+    let query = queued_for(access, agent).order_by_asc(job::Column::CreatedAt).order_by_asc(job::Column::Id);
+    Ok(query.all(access.connection()).await?)
 }
 
 /// Whether an agent is to do this job now.
 pub async fn is_queued(access: &impl Access, id: Uuid, agent: Holder) -> Result<bool, StoreError> {
-    let found = job::Entity::find_by_id(id)
-        .select_only()
-        .column(job::Column::Id)
-        .filter(job::Column::Tenant.eq(access.tenant()))
-        .filter(job::Column::State.eq("queued"))
-        .filter(Expr::exists(agent.holds(access.tenant())))
-        .into_tuple::<Uuid>()
-        .all(access.connection())
-        .await?;
-    Ok(!found.is_empty())
+    let query = queued_for(access, agent).filter(job::Column::Id.eq(id));
+    Ok(query.count(access.connection()).await? == 1)
 }
 
 /// When the jobs of a tree were queued and when they ended, in milliseconds.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::error::PageError;
 use super::visitor;
-use crate::engine::Change;
 use crate::engine::verbs::Caller;
+use crate::engine::{Change, Engine};
 use crate::portal::Portal;
 use crate::store::instances;
 
@@ -67,16 +67,12 @@ where
                 let event = Bytes::from(format!("event: change\ndata: {last}\n\n"));
                 return Some((Ok::<_, Infallible>(event), (changes, version, last, looks)));
             }
-            if root.is_none() {
+            let Some(root) = root else {
                 tokio::time::sleep(POLL).await;
                 continue;
-            }
-            loop {
-                match tokio::time::timeout(POLL, changes.recv()).await {
-                    Ok(Ok(change)) if Some(change.root) != root => {}
-                    _ => break,
-                }
-            }
+            };
+            // Looked at after a while also when nothing was told.
+            let _told = tokio::time::timeout(POLL, Engine::changed(&mut changes, root)).await;
             // Steps come in bursts: a page is fetched once for all of them.
             tokio::time::sleep(BURST).await;
             while changes.try_recv().is_ok() {}

@@ -10,7 +10,7 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::assert_personalized;
 use crate::support::strace::{Fault, Strace, count};
-use crate::support::{Database, TestWorld, ended};
+use crate::support::{Database, TestWorld, ended, try_new_code};
 
 /// Nothing takes longer, whatever fails.
 const LIMIT: Duration = Duration::from_secs(200);
@@ -28,14 +28,6 @@ async fn until_done<T>(mut attempt: impl AsyncFnMut() -> anyhow::Result<T>) -> T
     }
 }
 
-/// A further code from the page, which may say that it cannot be given now; none when no card is waited for any more.
-async fn fresh_code(begun: &mut Begun) -> anyhow::Result<Option<String>> {
-    let (path, csrf) = (begun.path.clone(), begun.csrf.clone());
-    begun.browser.post(&format!("{path}/code"), &[("csrf", &csrf)]).await?;
-    let page = begun.browser.get(&path).await?;
-    Ok(journey::between(&page, "<code class=\"code\">", "</code>"))
-}
-
 /// Alice's way while something fails again and again. Each agent is told which of its calls is to fail.
 async fn personalize(test: &TestWorld, mut hear: impl FnMut(&str)) -> Begun {
     let journey = async {
@@ -51,7 +43,7 @@ async fn personalize(test: &TestWorld, mut hear: impl FnMut(&str)) -> Begun {
             }
             // The same code again, and a new one from the page when that is spent.
             if attempt % 2 == 1
-                && let Some(fresh) = until_done(async || fresh_code(&mut begun).await).await
+                && let Some(fresh) = until_done(async || try_new_code(&mut begun).await).await
             {
                 code = fresh;
             }

@@ -334,10 +334,15 @@ pub async fn shows(begun: &mut Begun, text: &str) -> String {
 
 /// A further code from the page; `None` when no card is waited for any more.
 pub async fn new_code(begun: &mut Begun) -> Option<String> {
+    try_new_code(begun).await.expect("a new code")
+}
+
+/// The same of a page that may say that it cannot be given now.
+pub async fn try_new_code(begun: &mut Begun) -> anyhow::Result<Option<String>> {
     let (path, csrf) = (begun.path.clone(), begun.csrf.clone());
-    begun.browser.post(&format!("{path}/code"), &[("csrf", &csrf)]).await.expect("a new code");
-    let page = begun.browser.get(&path).await.expect("the page");
-    journey::between(&page, "<code class=\"code\">", "</code>")
+    begun.browser.post(&format!("{path}/code"), &[("csrf", &csrf)]).await?;
+    let page = begun.browser.get(&path).await?;
+    Ok(journey::between(&page, "<code class=\"code\">", "</code>"))
 }
 
 /// Starts anew on the same page, with another code.

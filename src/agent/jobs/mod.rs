@@ -53,6 +53,7 @@ pub fn run(
     }
 }
 
+/// What the portal is told of a card's error; the log has it whole.
 fn refusal(error: &CardError) -> Refusal {
     tracing::warn!(%error, "the card refused");
     match error {
