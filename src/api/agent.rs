@@ -23,7 +23,7 @@ use crate::cards::management_key;
 use crate::cards::pairing::{self, PairingState};
 use crate::cards::pairings::{AgentFacts, PairingError};
 use crate::cards::sealing::Purpose;
-use crate::engine::{Engine, EngineError, verbs};
+use crate::engine::{EngineError, verbs};
 use crate::portal::Portal;
 use crate::random;
 use crate::store::jobs::JobRow;
@@ -201,7 +201,7 @@ impl Channel {
 
     /// Waits until the page has confirmed too.
     async fn confirmed(&mut self, mut row: PairingRow) -> Result<PairingRow, End> {
-        let mut changes = self.portal.engine.changes();
+        let mut listener = self.portal.engine.listen(row.root);
         while row.state != PairingState::Confirmed.as_str() {
             if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
                 return Err(End::Say(Box::new(refused(
@@ -210,7 +210,7 @@ impl Channel {
             }
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => { message?; return Err(End::Protocol) }
-                () = Engine::changed(&mut changes, row.root) => {}
+                () = listener.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
             row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
@@ -252,7 +252,7 @@ impl Channel {
 
     /// Hands out jobs and takes reports until the root has ended.
     async fn serve(&mut self, row: PairingRow) -> Result<(), End> {
-        let mut changes = self.portal.engine.changes();
+        let mut listener = self.portal.engine.listen(row.root);
         let mut told = Told::default();
         self.look(&row, &mut told).await?;
         // Not begun anew by what others do: it is the net below everything that is told.
@@ -264,8 +264,7 @@ impl Channel {
                     self.take(&row, &mut told, message?).await?;
                     continue;
                 }
-                // Steps come in bursts: one look for all that is there.
-                () = Engine::changed(&mut changes, row.root) => while changes.try_recv().is_ok() {},
+                () = listener.changed() => {}
                 _ = tick.tick() => {
                     self.check_hold(&row).await?;
                     if self.session.ping(b"").await.is_err() { return Err(End::Gone) }

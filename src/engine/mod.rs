@@ -7,6 +7,7 @@
 //! - [`reports`] takes what the agent says about jobs.
 
 mod arguments;
+mod changes;
 mod commit;
 mod conditions;
 pub mod contract;
@@ -30,7 +31,7 @@ use sealwright_workflow::instance::Actor;
 use sealwright_workflow::library::Library;
 use sealwright_workflow::step::Rejection;
 use serde_json::Value;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -40,6 +41,8 @@ use crate::engine::contract::Failure;
 use crate::store::instances::{Filter, Listed};
 use crate::store::{Recent, Store, StoreError, WriteError};
 
+use changes::Changes;
+pub use changes::Listener;
 use conditions::Conditions;
 pub use definitions::Definitions;
 pub use registry::Registry;
@@ -95,14 +98,6 @@ impl From<Failure> for EngineError {
     }
 }
 
-/// Something changed in the tree of this root: pages and agents look again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub root: Uuid,
-    /// This node has changed it; else another one has.
-    pub here: bool,
-}
-
 /// The engine of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -119,7 +114,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// This node, as leases name it.
     node: String,
-    changes: broadcast::Sender<Change>,
+    changes: Changes,
     look: Notify,
     /// What pages show again and again: lists, and who has something open.
     lists: Recent<(Actor, Filter, u64), Arc<[Listed]>>,
@@ -156,7 +151,6 @@ impl Engine {
     pub async fn new(parts: Parts) -> Result<Self, EngineError> {
         let now = parts.clock.now_ms();
         let definitions = Definitions::release(&parts.store, parts.library, parts.sources, &parts.catalog, now).await?;
-        let (changes, _) = broadcast::channel(1024);
         let inner = Inner {
             lists: Recent::new(&parts.store, LISTS),
             holders: Recent::new(&parts.store, HOLDERS),
@@ -168,7 +162,7 @@ impl Engine {
             policy: parts.policy,
             clock: parts.clock,
             node: parts.node,
-            changes,
+            changes: Changes::new(),
             look: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -192,20 +186,14 @@ impl Engine {
         &self.inner.node
     }
 
-    /// Told of every change, on whatever node.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.inner.changes.subscribe()
-    }
-
-    /// Waits until this root has changed; whoever lags behind looks too. Cancel safe: what others change begins no time limit around it anew.
-    pub async fn changed(changes: &mut broadcast::Receiver<Change>, root: Uuid) {
-        while matches!(changes.recv().await, Ok(change) if change.root != root) {}
+    /// Told of every change of a tree, on whatever node.
+    pub fn listen(&self, root: Uuid) -> Listener {
+        self.inner.changes.listen(root)
     }
 
     /// Tells pages and agents of a change that is no step: a pairing was redeemed or confirmed.
     pub fn announce(&self, root: Uuid) {
-        // Nobody listening is no error.
-        let _listeners = self.inner.changes.send(Change { root, here: true });
+        self.inner.changes.announce(root);
     }
 
     /// Runs until [`Engine::stop`]; then waits for the activities under way.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
-use super::{Change, Engine};
+use super::Engine;
 use crate::store::Access;
 use crate::store::wakes::Listener;
 
-/// Changes within this time are told together.
-const COALESCE: Duration = Duration::from_millis(5);
+/// A change is told at once; those within this time after it are told together.
+const COALESCE: Duration = Duration::from_millis(25);
 /// Roots in one message, well under PostgreSQL's limit of 8000 bytes.
 const MOST: usize = 150;
 /// How long to wait before a database that is not there is tried again.
@@ -43,18 +43,17 @@ pub(super) async fn run(engine: &Engine) {
 }
 
 async fn tell(engine: &Engine) {
-    let mut changes = engine.changes();
+    let mut own = engine.inner.changes.own();
     loop {
         let mut roots = BTreeSet::new();
-        match changes.recv().await {
-            Ok(change) => note(&mut roots, change),
+        match own.recv().await {
+            Ok(root) => roots.insert(root),
             // What was missed is found at the next turn of whoever waits for it.
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
-        }
-        tokio::time::sleep(COALESCE).await;
-        while let Ok(change) = changes.try_recv() {
-            note(&mut roots, change);
+        };
+        while let Ok(root) = own.try_recv() {
+            roots.insert(root);
         }
         let roots: Vec<Uuid> = roots.into_iter().collect();
         for part in roots.chunks(MOST) {
@@ -64,12 +63,7 @@ async fn tell(engine: &Engine) {
                 tracing::warn!(%error, "other nodes could not be told of a change");
             }
         }
-    }
-}
-
-fn note(roots: &mut BTreeSet<Uuid>, change: Change) {
-    if change.here {
-        roots.insert(change.root);
+        tokio::time::sleep(COALESCE).await;
     }
 }
 
@@ -93,8 +87,7 @@ fn pass_on(engine: &Engine, words: &str) {
         return;
     }
     for root in words.filter_map(|word| word.parse().ok()) {
-        // Nobody listening is no error.
-        let _listeners = engine.inner.changes.send(Change { root, here: false });
+        engine.inner.changes.pass_on(root);
     }
     engine.inner.look.notify_one();
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
-use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::error::PageError;
 use super::visitor;
+use crate::engine::Listener;
 use crate::engine::verbs::Caller;
-use crate::engine::{Change, Engine};
 use crate::portal::Portal;
 use crate::store::instances;
 
@@ -32,8 +31,8 @@ pub async fn of_instance(
     let id: Uuid = id.parse().map_err(|_| PageError::not_found())?;
     let root = portal.engine.find(&caller, id).await?.root;
     let portal = portal.get_ref().clone();
-    let changes = portal.engine.changes();
-    Ok(stream(changes, Some(root), move || {
+    let listener = portal.engine.listen(root);
+    Ok(stream(Some(listener), move || {
         let portal = portal.clone();
         async move { version_of_instance(&portal, root).await }
     }))
@@ -44,38 +43,37 @@ pub async fn of_tasks(portal: web::Data<Portal>, request: HttpRequest) -> Result
     let visitor = visitor(&portal, &request).await?;
     let caller = visitor.caller().ok_or_else(PageError::not_found)?;
     let portal = portal.get_ref().clone();
-    let changes = portal.engine.changes();
-    Ok(stream(changes, None, move || {
+    Ok(stream(None, move || {
         let (portal, caller) = (portal.clone(), caller.clone());
         async move { version_of_tasks(&portal, &caller).await }
     }))
 }
 
-/// Looks again when a root has changed, or any if none is named, and says so when the version is another one.
-fn stream<F, Fut>(changes: broadcast::Receiver<Change>, root: Option<Uuid>, version: F) -> HttpResponse
+/// Looks again when a tree has changed, or every now and then if none is named, and says so when the version is another one.
+fn stream<F, Fut>(listener: Option<Listener>, version: F) -> HttpResponse
 where
     F: Fn() -> Fut + 'static,
     Fut: Future<Output = String>,
 {
-    let state = (changes, version, String::new(), 0);
-    let body = futures_util::stream::unfold(state, move |(mut changes, version, mut last, mut looks)| async move {
+    let state = (listener, version, String::new(), 0);
+    let body = futures_util::stream::unfold(state, move |(mut listener, version, mut last, mut looks)| async move {
         while looks < LOOKS {
             looks += 1;
             let now = version().await;
             if now != last {
                 last = now;
                 let event = Bytes::from(format!("event: change\ndata: {last}\n\n"));
-                return Some((Ok::<_, Infallible>(event), (changes, version, last, looks)));
+                return Some((Ok::<_, Infallible>(event), (listener, version, last, looks)));
             }
-            let Some(root) = root else {
+            let Some(listener) = &mut listener else {
                 tokio::time::sleep(POLL).await;
                 continue;
             };
             // Looked at after a while also when nothing was told.
-            let _told = tokio::time::timeout(POLL, Engine::changed(&mut changes, root)).await;
+            let _told = tokio::time::timeout(POLL, listener.changed()).await;
             // Steps come in bursts: a page is fetched once for all of them.
             tokio::time::sleep(BURST).await;
-            while changes.try_recv().is_ok() {}
+            listener.forget();
         }
         None
     });
