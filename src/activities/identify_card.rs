@@ -107,7 +107,8 @@ impl IdentifyCard {
     /// A card of the inventory: it must show that it is that card, unless it still has the factory's secrets, as the portal expects.
     async fn known(&self, tx: &Tx, plan: &Plan, facts: &CardFacts, mut row: CardRow, at: i64) -> Result<Card, Failure> {
         let management = ManagementKind::from(&facts.management);
-        let secrets = cards::secrets(tx, row.id, management.purpose().as_str()).await?;
+        let mut secrets = cards::secrets(tx, row.id).await?;
+        secrets.retain(|secret| secret.purpose == management.purpose().as_str());
         let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
         let is_same_kind =
             ManagementKind::from_word(&row.management).is_some_and(|known| known.purpose() == management.purpose());

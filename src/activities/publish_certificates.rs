@@ -54,11 +54,11 @@ impl Activity for PublishCertificates {
 
     async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Published, Failure> {
         fail_point!("directory.publish-certificates");
-        let mut ders = Vec::with_capacity(plan.certificates.len());
-        for certificate in &plan.certificates {
-            let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;
-            let der = row.and_then(|row| row.certificate).ok_or(Failure::Fail { class: "certificate" })?;
-            ders.push(der);
+        let ids = plan.certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<Vec<_>, _>>()?;
+        let rows = certificates::find_all(self.store.read(), ids).await?;
+        let ders: Vec<_> = rows.into_iter().filter_map(|row| row.certificate).collect();
+        if ders.len() != plan.certificates.len() {
+            return Err(Failure::Fail { class: "certificate" });
         }
         Ok(self.directory.publish(&plan.person, &ders).await?)
     }

@@ -41,10 +41,12 @@ impl ReplaceFactorySecrets {
         Self { factory_so_pin, sealing: rooms.sealing.clone(), store: rooms.store.clone() }
     }
 
-    async fn open(&self, card: Uuid, purpose: Purpose) -> Result<Secret, Failure> {
-        let rows = cards::secrets(self.store.read(), card, purpose.as_str()).await?;
-        let row = rows.into_iter().find(|row| row.state == "pending").ok_or(Failure::Fail { class: "secret" })?;
-        let opened = self.sealing.open(card, purpose, &row.into()).map_err(|_| Failure::Fail { class: "secret" })?;
+    /// Opens what is to be set.
+    fn open(&self, secrets: &[SealedSecretRow], purpose: Purpose) -> Result<Secret, Failure> {
+        let failed = || Failure::Fail { class: "secret" };
+        let row = secrets.iter().find(|row| row.purpose == purpose.as_str() && row.state == "pending");
+        let row = row.ok_or_else(failed)?;
+        let opened = self.sealing.open(row.card, purpose, &row.clone().into()).map_err(|_| failed())?;
         Ok(Secret::new(opened.to_vec()))
     }
 }
@@ -83,12 +85,14 @@ impl CardJob for ReplaceFactorySecrets {
         let management = ManagementKind::from_word(&row.management).ok_or(Failure::Fail { class: "card" })?;
         let at = milliseconds(call.now);
         // An earlier attempt may have reached the card: its secrets stay, and are the ones that are tried again.
-        let pending = cards::secrets(tx, card, management.purpose().as_str()).await?;
-        if !pending.iter().any(|secret| secret.state == "pending") {
+        let purpose = management.purpose().as_str();
+        let secrets = cards::secrets(tx, card).await?;
+        if !secrets.iter().any(|secret| secret.purpose == purpose && secret.state == "pending") {
+            let mut rows = Vec::new();
             for (purpose, secret) in new_secrets(management).map_err(|_| Failure::Fail { class: "randomness" })? {
                 let sealed =
                     self.sealing.seal(card, purpose, &secret).map_err(|_| Failure::Fail { class: "secret" })?;
-                let row = SealedSecretRow {
+                rows.push(SealedSecretRow {
                     tenant: tx.tenant().to_owned(),
                     id: random::id(),
                     card,
@@ -100,9 +104,9 @@ impl CardJob for ReplaceFactorySecrets {
                     created_at: at,
                     // A secret passes the host when it is set.
                     seen_by_host_at: Some(at),
-                };
-                cards::insert_secret(tx, row).await?;
+                });
             }
+            cards::insert_secrets(tx, rows).await?;
             let event = audit::Event::FactorySecretsSealed { card: card.to_string() };
             audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         }
@@ -112,19 +116,20 @@ impl CardJob for ReplaceFactorySecrets {
 
     async fn instruction(&self, plan: &Plan) -> Result<Instruction, Failure> {
         let guid = plan.guid.into_bytes();
+        let own = cards::secrets(self.store.read(), plan.card).await?;
         let secrets = match plan.management {
             ManagementKind::ManagementKey(algorithm) => FactorySecrets::Piv {
                 factory_pin: Secret::new(FACTORY_PIN.to_vec()),
                 factory_puk: Secret::new(FACTORY_PUK.to_vec()),
-                puk: self.open(plan.card, Purpose::Puk).await?,
-                management_key: self.open(plan.card, Purpose::ManagementKey).await?,
+                puk: self.open(&own, Purpose::Puk)?,
+                management_key: self.open(&own, Purpose::ManagementKey)?,
                 algorithm,
                 chuid: Bytes(objects::chuid(guid)),
                 ccc: Bytes(objects::ccc(guid)),
             },
             ManagementKind::SoPin => FactorySecrets::Token {
                 factory_so_pin: self.factory_so_pin.clone().ok_or(Failure::Fail { class: "secret" })?,
-                so_pin: self.open(plan.card, Purpose::SoPin).await?,
+                so_pin: self.open(&own, Purpose::SoPin)?,
                 label: LABEL.to_owned(),
             },
         };

@@ -7,6 +7,7 @@ use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use sealwright_pki::certificate;
 use sealwright_pki::signer::SignError;
+use sealwright_protocol::Bytes;
 use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,16 +22,15 @@ use crate::fail_point;
 use crate::issuance::{Certificate, Csr, DraftCertificate, Issuance, SlotName};
 use crate::random;
 use crate::store::certificates::{CertificateRow, Status};
-use crate::store::{Access, Store, Tx, certificates};
+use crate::store::{Access, Tx, certificates};
 
 pub struct SignCertificate {
     issuance: Issuance,
-    store: Store,
 }
 
 impl SignCertificate {
     pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+        Self { issuance: rooms.issuance.clone() }
     }
 }
 
@@ -44,9 +44,24 @@ pub struct Parameters {
     slot: Option<SlotName>,
 }
 
+/// The intent, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     certificate: Uuid,
+    authority: String,
+    profile: String,
+    to_be_signed: Bytes,
+}
+
+impl Plan {
+    fn of(row: &CertificateRow) -> Self {
+        Self {
+            certificate: row.id,
+            authority: row.authority.clone(),
+            profile: row.profile.clone(),
+            to_be_signed: Bytes(row.to_be_signed.clone()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -76,7 +91,7 @@ impl Activity for SignCertificate {
 
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
         if let Some(row) = certificates::of_step(tx, call.instance.id, call.step()).await? {
-            return Ok(Planned::Perform(Plan { certificate: row.id }));
+            return Ok(Planned::Perform(Plan::of(&row)));
         }
         let issuer = self.issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
         let again = prepare_certificate::Parameters {
@@ -125,18 +140,16 @@ impl Activity for SignCertificate {
             profile: row.profile.clone(),
             subject: row.subject.clone(),
         };
-        let plan = Plan { certificate: row.id };
+        let plan = Plan::of(&row);
         certificates::insert(tx, row).await?;
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         Ok(Planned::Perform(plan))
     }
 
     async fn perform(&self, _: &Call, plan: &Plan) -> Result<Performed, Failure> {
-        let row = certificates::find(self.store.read(), plan.certificate).await?;
-        let row = row.ok_or(Failure::Fail { class: "certificate" })?;
-        let issuer = self.issuance.issuer(&row.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
-        let profile = self.issuance.profile(&row.profile).ok_or(Failure::Fail { class: "profile" })?;
-        let ticket = issuer.authority.admit(&row.to_be_signed, profile).map_err(|findings| {
+        let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
+        let profile = self.issuance.profile(&plan.profile).ok_or(Failure::Fail { class: "profile" })?;
+        let ticket = issuer.authority.admit(&plan.to_be_signed.0, profile).map_err(|findings| {
             tracing::error!(?findings, "stored bytes are not admitted any more");
             Failure::Fail { class: "lint" }
         })?;
@@ -153,16 +166,18 @@ impl Activity for SignCertificate {
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
         let Performed::Signed(der) = performed else { return Ok(Outcome::KeyOffline) };
         let summary = certificate::summary(der).ok_or(Failure::Fail { class: "encoding" })?;
-        let recorded = certificates::issue(tx, plan.certificate, der.clone(), &summary.fingerprint).await?;
-        let row = certificates::find(tx, plan.certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
-        if recorded {
-            let event = audit::Event::CertificateIssued {
-                authority: row.authority.clone(),
-                serial: row.serial.clone(),
-                fingerprint: summary.fingerprint,
-            };
-            audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
-        }
+        let Some(row) = certificates::issue(tx, plan.certificate, der.clone(), &summary.fingerprint).await? else {
+            let first = certificates::find(tx, plan.certificate).await?;
+            return first
+                .map(|row| Outcome::Signed(Certificate::from_row(&row)))
+                .ok_or(Failure::Fail { class: "certificate" });
+        };
+        let event = audit::Event::CertificateIssued {
+            authority: row.authority.clone(),
+            serial: row.serial.clone(),
+            fingerprint: summary.fingerprint,
+        };
+        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         Ok(Outcome::Signed(Certificate::from_row(&row)))
     }
 }

@@ -285,7 +285,7 @@ impl Channel {
 
     /// Tells the agent what is new: the progress, jobs, withdrawn jobs, the end.
     async fn look(&mut self, row: &PairingRow, told: &mut Told) -> Result<(), End> {
-        let tree = instances::outline(self.portal.store.read(), row.root).await?;
+        let (tree, queued) = jobs::outlook(self.portal.store.read(), holder(row)).await?;
         let root = tree.iter().find(|part| part.id == row.root).ok_or(End::Protocol)?;
         if !root.is_open() {
             return Err(self.finished(row.root).await?);
@@ -296,7 +296,6 @@ impl Channel {
             self.send(&FromPortal::Progress { label: label.clone() }).await?;
             told.label = label;
         }
-        let queued = self.portal.engine.queued_jobs(holder(row)).await?;
         let (there, over): (Vec<Uuid>, Vec<Uuid>) =
             told.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.id == *id));
         for job in queued {
@@ -392,27 +391,28 @@ impl Channel {
         witness: &[u8],
     ) -> Result<Result<RelayAnswer, RelayRefusal>, End> {
         let reader = self.portal.store.read();
-        if !jobs::is_queued(reader, job.id, holder(row)).await? {
-            return Ok(Err(RelayRefusal::NotExpected));
-        }
         let nonce: Bytes =
             serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null)).map_err(|_| End::Protocol)?;
         let answered = |key: &[u8]| {
             management_key::answer(algorithm, key, witness, &nonce.0).map_err(|_| RelayRefusal::NotExpected)
         };
         if key == ManagementKey::Factory {
+            if !jobs::is_queued(reader, job.id, holder(row)).await? {
+                return Ok(Err(RelayRefusal::NotExpected));
+            }
             return Ok(management_key::factory(algorithm).ok_or(RelayRefusal::NoKey).and_then(answered));
         }
-        let Some(card) = cards::find_by_serial(reader, serial).await? else { return Ok(Err(RelayRefusal::NoKey)) };
+        // A key that is not confirmed yet may be the one on the card: the newest is tried.
+        let purpose = Purpose::ManagementKey.as_str();
+        let Some((card, secret)) = cards::for_job(reader, job.id, holder(row), serial, purpose).await? else {
+            let is_queued = jobs::is_queued(reader, job.id, holder(row)).await?;
+            return Ok(Err(if is_queued { RelayRefusal::NoKey } else { RelayRefusal::NotExpected }));
+        };
         let theirs = card.owner_login.as_deref().is_none_or(|owner| owner == row.login);
         if !theirs || job.card.is_some_and(|expected| expected != card.id) {
             return Ok(Err(RelayRefusal::NotExpected));
         }
-        // A key that is not confirmed yet may be the one on the card: the newest is tried.
-        let secrets = cards::secrets(reader, card.id, Purpose::ManagementKey.as_str()).await?;
-        let Some(secret) = secrets.into_iter().find(|secret| secret.state != "superseded") else {
-            return Ok(Err(RelayRefusal::NoKey));
-        };
+        let Some(secret) = secret else { return Ok(Err(RelayRefusal::NoKey)) };
         match self.portal.sealing.open(card.id, Purpose::ManagementKey, &secret.into()) {
             Ok(key) => Ok(answered(&key)),
             Err(error) => {

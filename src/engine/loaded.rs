@@ -70,14 +70,8 @@ impl Loaded {
     /// # Errors
     /// [`StoreError::Conflict`] when somebody else has written one of them.
     pub async fn write(self, tx: &Tx) -> Result<(), StoreError> {
-        let mut begun = Vec::new();
-        for Entry { stored, written } in self.entries.into_values() {
-            match written {
-                None => begun.push(stored),
-                Some(revision) if revision == stored.revision => {}
-                Some(revision) => instances::update(tx, &stored, revision).await?,
-            }
-        }
-        instances::insert(tx, &begun).await
+        let changed = self.entries.into_values().filter(|entry| entry.written != Some(entry.stored.revision));
+        let changed: Vec<Stored> = changed.map(|entry| entry.stored).collect();
+        instances::write(tx, &changed).await
     }
 }

@@ -12,14 +12,6 @@ use crate::fail_point;
 use crate::store::jobs::{self, Holder, JobRow};
 
 impl Engine {
-    /// The jobs that wait for an agent, oldest first; none when another one has taken over.
-    ///
-    /// # Errors
-    /// [`EngineError::Store`].
-    pub async fn queued_jobs(&self, agent: Holder) -> Result<Vec<JobRow>, EngineError> {
-        Ok(jobs::queued(self.store().read(), agent).await?)
-    }
-
     /// What the agent is told to do for a job.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! Cards, the keys on them, and their sealed secrets.
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use super::entities::{card, card_key, sealed_secret};
+use super::jobs::{self, Holder};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::card::Model as CardRow;
@@ -118,22 +119,50 @@ pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRow>, S
     Ok(rows)
 }
 
-pub async fn insert_secret(tx: &Tx, row: SealedSecretRow) -> Result<(), StoreError> {
-    sealed_secret::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+pub async fn insert_secrets(tx: &Tx, rows: Vec<SealedSecretRow>) -> Result<(), StoreError> {
+    let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+    sealed_secret::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
     Ok(())
 }
 
-/// The secrets of a card for one purpose, the newest first.
-pub async fn secrets(access: &impl Access, card: Uuid, purpose: &str) -> Result<Vec<SealedSecretRow>, StoreError> {
+/// The secrets of a card, for all purposes, the newest first.
+pub async fn secrets(access: &impl Access, card: Uuid) -> Result<Vec<SealedSecretRow>, StoreError> {
     let rows = sealed_secret::Entity::find()
         .filter(sealed_secret::Column::Tenant.eq(access.tenant()))
         .filter(sealed_secret::Column::Card.eq(card))
-        .filter(sealed_secret::Column::Purpose.eq(purpose))
         .order_by_desc(sealed_secret::Column::CreatedAt)
         .order_by_desc(sealed_secret::Column::Id)
         .all(access.connection())
         .await?;
     Ok(rows)
+}
+
+/// The card with this serial number, and its newest secret for one purpose that no other one has followed; while an agent is to do a job.
+pub async fn for_job(
+    access: &impl Access,
+    job: Uuid,
+    agent: Holder,
+    serial: &str,
+    purpose: &str,
+) -> Result<Option<(CardRow, Option<SealedSecretRow>)>, StoreError> {
+    let of_card =
+        Expr::col((sealed_secret::Entity, sealed_secret::Column::Card)).equals((card::Entity, card::Column::Id));
+    let mut query = card::Entity::find()
+        .select_also(sealed_secret::Entity)
+        .filter(card::Column::Tenant.eq(access.tenant()))
+        .filter(card::Column::Serial.eq(serial))
+        .filter(Expr::exists(jobs::queued(access.tenant(), job, agent)))
+        .order_by_desc(sealed_secret::Column::CreatedAt)
+        .order_by_desc(sealed_secret::Column::Id)
+        .limit(1);
+    QueryTrait::query(&mut query).left_join(
+        sealed_secret::Entity,
+        Condition::all()
+            .add(of_card)
+            .add(sealed_secret::Column::Purpose.eq(purpose))
+            .add(sealed_secret::Column::State.ne("superseded")),
+    );
+    Ok(query.one(access.connection()).await?)
 }
 
 /// Moves the secrets of a card that are in one state to another.

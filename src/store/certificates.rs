@@ -68,6 +68,16 @@ pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CertificateRo
     Ok(row)
 }
 
+/// Some certificates, in no order; what there is not is left out.
+pub async fn find_all(access: &impl Access, ids: Vec<Uuid>) -> Result<Vec<CertificateRow>, StoreError> {
+    let rows = certificate::Entity::find()
+        .filter(certificate::Column::Tenant.eq(access.tenant()))
+        .filter(certificate::Column::Id.is_in(ids))
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
 pub async fn find_by_serial(
     access: &impl Access,
     authority: &str,
@@ -203,8 +213,8 @@ pub async fn of_card(access: &impl Access, card: Uuid) -> Result<Vec<Certificate
     Ok(rows)
 }
 
-/// Records the one signature that counts; `false` when another one was recorded before.
-pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result<bool, StoreError> {
+/// Records the one signature that counts, and gives what is issued now; none when another one was recorded before.
+pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result<Option<CertificateRow>, StoreError> {
     let updated = certificate::Entity::update_many()
         .col_expr(certificate::Column::Certificate, Expr::value(der))
         .col_expr(certificate::Column::Fingerprint, Expr::value(fingerprint))
@@ -212,9 +222,9 @@ pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
         .filter(certificate::Column::Status.eq(Status::Intended.as_str()))
-        .exec(tx.connection())
+        .exec_with_returning(tx.connection())
         .await?;
-    Ok(updated.rows_affected == 1)
+    Ok(updated.into_iter().next())
 }
 
 /// Revokes what was not revoked yet: the first date stays.

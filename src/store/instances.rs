@@ -2,8 +2,8 @@
 
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    TryInsertResult,
-    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
+    Select, TryInsertResult,
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query},
 };
 use sealwright_workflow::instance::{Instance, Status};
 use uuid::Uuid;
@@ -121,40 +121,38 @@ fn model(tx: &Tx, stored: &Stored) -> Result<instance::Model, StoreError> {
     })
 }
 
-/// Stores new instances.
-pub async fn insert(tx: &Tx, begun: &[Stored]) -> Result<(), StoreError> {
-    for chunk in begun.chunks(500) {
-        let rows = chunk.iter().map(|stored| Ok(model(tx, stored)?.into_active_model()));
-        let rows: Vec<_> = rows.collect::<Result<_, StoreError>>()?;
-        instance::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
-    }
-    Ok(())
-}
-
-/// Writes an instance if it still is at the revision that was read.
+/// Writes new instances, and those that have moved on since they were read, in one statement.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when it is not.
-pub async fn update(tx: &Tx, stored: &Stored, read: i64) -> Result<(), StoreError> {
-    let instance = &stored.instance;
-    let updated = instance::Entity::update_many()
-        .col_expr(instance::Column::State, Expr::value(instance.state.clone()))
-        .col_expr(instance::Column::Step, Expr::value(number(instance.step)))
-        .col_expr(instance::Column::Status, Expr::value(instance.status.as_str()))
-        .col_expr(instance::Column::Revision, Expr::value(stored.revision))
-        .col_expr(
+/// [`StoreError::Conflict`] when somebody else has moved one of them on as far.
+pub async fn write(tx: &Tx, changed: &[Stored]) -> Result<(), StoreError> {
+    let is_later = Expr::col((instance::Entity, instance::Column::Revision))
+        .lt(Expr::col(("excluded", instance::Column::Revision)));
+    let moved_on = OnConflict::column(instance::Column::Id)
+        .update_columns([
+            instance::Column::State,
+            instance::Column::Step,
+            instance::Column::Status,
+            instance::Column::Revision,
             instance::Column::ClaimedBy,
-            Expr::value(instance.claimed_by.as_ref().map(|person| person.login.clone())),
-        )
-        .col_expr(instance::Column::Document, Expr::value(document(instance)?))
-        .col_expr(instance::Column::ChangedAt, Expr::value(stored.changed_at))
-        .col_expr(instance::Column::EndedAt, Expr::value(stored.ended_at))
-        .filter(instance::Column::Tenant.eq(tx.tenant()))
-        .filter(instance::Column::Id.eq(instance.id))
-        .filter(instance::Column::Revision.eq(read))
-        .exec(tx.connection())
-        .await?;
-    if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+            instance::Column::Document,
+            instance::Column::ChangedAt,
+            instance::Column::EndedAt,
+        ])
+        .action_and_where(is_later)
+        .to_owned();
+    for chunk in changed.chunks(500) {
+        let rows = chunk.iter().map(|stored| Ok(model(tx, stored)?.into_active_model()));
+        let rows: Vec<_> = rows.collect::<Result<_, StoreError>>()?;
+        let written = instance::Entity::insert_many(rows)
+            .on_conflict(moved_on.clone())
+            .exec_without_returning(tx.connection())
+            .await?;
+        if usize::try_from(written).ok() != Some(chunk.len()) {
+            return Err(StoreError::Conflict);
+        }
+    }
+    Ok(())
 }
 
 /// Reads and locks one instance for a step.
@@ -266,7 +264,11 @@ pub async fn count_open(access: &impl Access) -> Result<Vec<(String, i64)>, Stor
 
 /// The whole tree of a root as lists know it, oldest first.
 pub async fn outline(access: &impl Access, root: Uuid) -> Result<Vec<Listed>, StoreError> {
-    let query = instance::Entity::find()
+    Ok(outline_of(access, root).into_model::<Listed>().all(access.connection()).await?)
+}
+
+pub(super) fn outline_of(access: &impl Access, root: Uuid) -> Select<instance::Entity> {
+    instance::Entity::find()
         .select_only()
         .columns(Listed::COLUMNS)
         .filter(instance::Column::Tenant.eq(access.tenant()))
@@ -274,8 +276,6 @@ pub async fn outline(access: &impl Access, root: Uuid) -> Result<Vec<Listed>, St
         .order_by_asc(instance::Column::StartedAt)
         .order_by_asc(instance::Column::Id)
         .limit(1000)
-        .into_model::<Listed>();
-    Ok(query.all(access.connection()).await?)
 }
 
 /// The whole tree that an instance belongs to, oldest first; empty when there is no such instance.

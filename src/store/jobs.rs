@@ -1,13 +1,15 @@
 //! Jobs for the agent: `queued`, then `done` or `withdrawn`.
 
-use sea_orm::sea_query::{Expr, LockType, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel, Iterable, PaginatorTrait,
+    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
-use super::entities::{job, pairing};
-use super::{Access, StoreError, Tx};
+use super::entities::{instance, job, pairing};
+use super::instances::Listed;
+use super::{Access, StoreError, Tx, instances};
 
 pub use super::entities::job::Model as JobRow;
 
@@ -41,24 +43,63 @@ impl Holder {
     }
 }
 
-fn queued_for(access: &impl Access, agent: Holder) -> Select<job::Entity> {
-    job::Entity::find()
-        .filter(job::Column::Tenant.eq(access.tenant()))
-        .filter(job::Column::Root.eq(agent.root))
-        .filter(job::Column::State.eq("queued"))
-        .filter(Expr::exists(agent.holds(access.tenant())))
+/// What is queued for an agent; nothing when another one has taken over.
+fn is_for(tenant: &str, agent: Holder) -> Condition {
+    Condition::all()
+        .add(job::Column::Tenant.eq(tenant))
+        .add(job::Column::Root.eq(agent.root))
+        .add(job::Column::State.eq("queued"))
+        .add(Expr::exists(agent.holds(tenant)))
 }
 
-/// What is queued for an agent, oldest first; nothing when another one has taken over.
-pub async fn queued(access: &impl Access, agent: Holder) -> Result<Vec<JobRow>, StoreError> {
-    let query = queued_for(access, agent).order_by_asc(job::Column::CreatedAt).order_by_asc(job::Column::Id);
-    Ok(query.all(access.connection()).await?)
+/// Finds a job while an agent is to do it.
+pub(super) fn queued(tenant: &str, id: Uuid, agent: Holder) -> SelectStatement {
+    let mut select = Query::select();
+    select.expr(Expr::val(1)).from(job::Entity).and_where(job::Column::Id.eq(id)).cond_where(is_for(tenant, agent));
+    select
 }
 
 /// Whether an agent is to do this job now.
 pub async fn is_queued(access: &impl Access, id: Uuid, agent: Holder) -> Result<bool, StoreError> {
-    let query = queued_for(access, agent).filter(job::Column::Id.eq(id));
+    let query = job::Entity::find().filter(job::Column::Id.eq(id)).filter(is_for(access.tenant(), agent));
     Ok(query.count(access.connection()).await? == 1)
+}
+
+/// The tree that an agent works for, as lists know it, and what is queued for that agent; each oldest first, in one look.
+pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>, Vec<JobRow>), StoreError> {
+    let mut query = job::Column::iter()
+        .fold(instances::outline_of(access, agent.root), |query, column| {
+            query.column_as(column, format!("{JOB}{}", column.as_str()))
+        })
+        .order_by_asc(job::Column::CreatedAt)
+        .order_by_asc(job::Column::Id);
+    let of_instance = Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id));
+    QueryTrait::query(&mut query).left_join(job::Entity, is_for(access.tenant(), agent).add(of_instance));
+    let rows = query.into_model::<Part>().all(access.connection()).await?;
+    let (mut tree, mut queued) = (Vec::<Listed>::new(), Vec::new());
+    for Part { listed, job } in rows {
+        if tree.last().is_none_or(|last| last.id != listed.id) {
+            tree.push(listed);
+        }
+        queued.extend(job);
+    }
+    Ok((tree, queued))
+}
+
+/// What the columns of a job begin with beside those of its instance.
+const JOB: &str = "job_";
+
+/// An instance, and a job of it; there is a row for each job.
+struct Part {
+    listed: Listed,
+    job: Option<JobRow>,
+}
+
+impl FromQueryResult for Part {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let job = JobRow::from_query_result_optional(row, &format!("{prefix}{JOB}"))?;
+        Ok(Self { listed: Listed::from_query_result(row, prefix)?, job })
+    }
 }
 
 /// When the jobs of a tree were queued and when they ended, in milliseconds.
