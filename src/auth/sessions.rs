@@ -2,7 +2,6 @@
 //! CSRF token.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -39,8 +38,6 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     idle: i64,
     recent: Recent<String, Option<SessionRow>>,
-    /// Counts what was changed here: other commits change no session.
-    changes: Arc<AtomicU64>,
     /// What cookies are signed with.
     key: hmac::Key,
 }
@@ -53,9 +50,7 @@ const TOUCH: i64 = 60_000;
 
 impl Sessions {
     pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
-        let changes: Arc<AtomicU64> = Arc::default();
-        let recent = Recent::of(changes.clone(), KEPT);
-        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent, changes, key }
+        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent: Recent::told(KEPT), key }
     }
 
     /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
@@ -120,15 +115,15 @@ impl Sessions {
         }
     }
 
-    /// Writes, and has sessions read again.
-    async fn change<T, F, Fut>(&self, work: F) -> Result<T, StoreError>
+    /// Writes, and has a session read again.
+    async fn change<T, F, Fut>(&self, id: &str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(Tx) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let written = self.store.write(work).await;
-        self.changes.fetch_add(1, Ordering::Release);
+        self.recent.forget(&id.to_owned());
         written
     }
 
@@ -138,22 +133,23 @@ impl Sessions {
     /// [`StoreError`].
     pub async fn expire(&self) -> Result<u64, StoreError> {
         let before = self.clock.now_ms() - self.idle;
-        self.change(move |tx| async move { sessions::expire(&tx, before).await }).await
+        // One that was read within the last second is not that old.
+        self.store.write(move |tx| async move { sessions::expire(&tx, before).await }).await
     }
 
     async fn touch(&self, id: &str, now: i64) -> Result<(), StoreError> {
-        let id = id.to_owned();
-        self.change(move |tx| {
-            let id = id.clone();
+        let touched = id.to_owned();
+        self.change(id, move |tx| {
+            let id = touched.clone();
             async move { sessions::touch(&tx, &id, now).await }
         })
         .await
     }
 
     async fn end(&self, id: &str, why: &'static str, origin: &Origin) -> Result<(), StoreError> {
-        let (id, origin, now) = (id.to_owned(), origin.clone(), self.clock.now_ms());
-        self.change(move |tx| {
-            let (id, origin) = (id.clone(), origin.clone());
+        let (ended, origin, now) = (id.to_owned(), origin.clone(), self.clock.now_ms());
+        self.change(id, move |tx| {
+            let (id, origin) = (ended.clone(), origin.clone());
             async move {
                 sessions::remove(&tx, &id).await?;
                 audit::record(&tx, &origin, None, now, &Event::SessionEnded { why })
@@ -178,7 +174,7 @@ impl Sessions {
         let (origin, now) = (origin.clone(), self.clock.now_ms());
         let row =
             SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.clone() };
-        self.change(move |tx| {
+        self.change(&session.id, move |tx| {
             let (row, origin, person) = (row.clone(), origin.clone(), person.clone());
             async move {
                 let login = row.login.clone();
@@ -209,7 +205,7 @@ impl Sessions {
     pub async fn rechecked(&self, session: &SessionRow, is_granted: bool, origin: &Origin) -> Result<(), StoreError> {
         let (id, origin, now) = (session.id.clone(), origin.clone(), self.clock.now_ms());
         let role = session.role.clone().unwrap_or_default();
-        self.change(move |tx| {
+        self.change(&session.id, move |tx| {
             let (id, role, origin) = (id.clone(), role.clone(), origin.clone());
             async move {
                 if is_granted {

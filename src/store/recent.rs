@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -16,20 +16,33 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Values by key, good until this process changes something, and for a second at most.
 #[derive(Clone)]
 pub struct Recent<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
-    changes: Arc<AtomicU64>,
-    values: Cache<K, (u64, V)>,
+    /// Counted after the commit of each.
+    commits: Arc<AtomicU64>,
+    places: Cache<K, Arc<Place<V>>>,
+}
+
+/// Where the value of a key is kept.
+struct Place<V> {
+    forgotten: AtomicU64,
+    /// And what was counted before it was read: what is changed meanwhile makes it old.
+    value: Mutex<Option<((u64, u64), V)>>,
+}
+
+impl<V> Default for Place<V> {
+    fn default() -> Self {
+        Self { forgotten: AtomicU64::default(), value: Mutex::default() }
+    }
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Recent<K, V> {
     /// Keeps `most` values until anything is committed.
     pub fn new(store: &Store, most: u64) -> Self {
-        Self::of(store.commits.clone(), most)
+        Self { commits: store.commits.clone(), ..Self::told(most) }
     }
 
-    /// Keeps `most` values until the count of changes is another one: it is raised after the commit of each.
-    pub fn of(changes: Arc<AtomicU64>, most: u64) -> Self {
-        let values = Cache::builder().max_capacity(most).time_to_live(LONGEST).build();
-        Self { changes, values }
+    /// Keeps `most` values, each until [`Recent::forget`] says that it is old.
+    pub fn told(most: u64) -> Self {
+        Self { commits: Arc::default(), places: Cache::builder().max_capacity(most).time_to_live(LONGEST).build() }
     }
 
     /// The value, read again if something was changed since it was read.
@@ -37,21 +50,28 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Rec
     /// # Errors
     /// What `read` ends with.
     pub async fn get<E>(&self, key: K, read: impl AsyncFnOnce() -> Result<V, E>) -> Result<V, E> {
-        // Counted before it is read: what is changed meanwhile makes it old.
-        let changes = self.changes.load(Ordering::Acquire);
-        if let Some((at, value)) = self.values.get(&key)
-            && at == changes
+        let place = self.places.get_with(key, Arc::default);
+        let counted = (self.commits.load(Ordering::Acquire), place.forgotten.load(Ordering::Acquire));
+        if let Some((at, value)) = &*place.value.lock().unwrap_or_else(PoisonError::into_inner)
+            && *at == counted
         {
-            return Ok(value);
+            return Ok(value.clone());
         }
         let value = read().await?;
-        self.values.insert(key, (changes, value.clone()));
+        *place.value.lock().unwrap_or_else(PoisonError::into_inner) = Some((counted, value.clone()));
         Ok(value)
+    }
+
+    /// Has the value of a key read again, once what it is of was changed.
+    pub fn forget(&self, key: &K) {
+        if let Some(place) = self.places.get(key) {
+            place.forgotten.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> fmt::Debug for Recent<K, V> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Recent").field("values", &self.values.entry_count()).finish_non_exhaustive()
+        out.debug_struct("Recent").field("values", &self.places.entry_count()).finish_non_exhaustive()
     }
 }
