@@ -139,8 +139,7 @@ impl CardJob for ReplaceFactorySecrets {
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {
         match report {
             Report::Replaced => {
-                cards::move_secrets(tx, plan.card, "confirmed", "superseded").await?;
-                cards::move_secrets(tx, plan.card, "pending", "confirmed").await?;
+                cards::confirm_secrets(tx, plan.card).await?;
                 let event = audit::Event::FactorySecretsReplaced { card: plan.card.to_string(), seen_by_host: true };
                 audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Some(Outcome::Replaced))

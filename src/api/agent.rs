@@ -16,6 +16,7 @@ use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::audit::{self, Event, Origin};
@@ -26,7 +27,7 @@ use crate::cards::sealing::Purpose;
 use crate::engine::{EngineError, verbs};
 use crate::portal::Portal;
 use crate::random;
-use crate::store::jobs::JobRow;
+use crate::store::jobs::{JobRow, Queued};
 use crate::store::pairings::PairingRow;
 use crate::store::{StoreError, cards, instances, jobs};
 
@@ -111,8 +112,6 @@ fn refused(say: &str) -> FromPortal {
 struct Told {
     jobs: BTreeMap<Uuid, JobRow>,
     label: String,
-    /// The card of the jobs: its id and serial number.
-    card: Option<(Uuid, String)>,
 }
 
 fn holder(row: &PairingRow) -> jobs::Holder {
@@ -256,7 +255,7 @@ impl Channel {
         let mut told = Told::default();
         self.look(&row, &mut told).await?;
         // Not begun anew by what others do: it is the net below everything that is told.
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         loop {
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => {
@@ -297,10 +296,10 @@ impl Channel {
             told.label = label;
         }
         let (there, over): (Vec<Uuid>, Vec<Uuid>) =
-            told.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.id == *id));
-        for job in queued {
+            told.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.row.id == *id));
+        for Queued { row: job, serial } in queued {
             if !there.contains(&job.id) {
-                self.hand_out(&job, told).await?;
+                self.hand_out(&job, serial).await?;
                 told.jobs.insert(job.id, job);
             }
         }
@@ -336,13 +335,7 @@ impl Channel {
         }))
     }
 
-    async fn hand_out(&mut self, job: &JobRow, told: &mut Told) -> Result<(), End> {
-        if let Some(id) = job.card
-            && told.card.as_ref().is_none_or(|(known, _)| *known != id)
-        {
-            told.card = cards::find(self.portal.store.read(), id).await?.map(|card| (id, card.serial));
-        }
-        let card = job.card.and(told.card.as_ref()).map(|(_, serial)| serial.clone());
+    async fn hand_out(&mut self, job: &JobRow, card: Option<String>) -> Result<(), End> {
         let instruction = match self.portal.engine.instruction(job).await {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {

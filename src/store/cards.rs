@@ -165,14 +165,15 @@ pub async fn for_job(
     Ok(query.one(access.connection()).await?)
 }
 
-/// Moves the secrets of a card that are in one state to another.
-pub async fn move_secrets(tx: &Tx, card: Uuid, from: &str, to: &str) -> Result<u64, StoreError> {
-    let moved = sealed_secret::Entity::update_many()
-        .col_expr(sealed_secret::Column::State, Expr::value(to))
+/// What was to be set is on the card now: it is confirmed, and what was before it is superseded.
+pub async fn confirm_secrets(tx: &Tx, card: Uuid) -> Result<(), StoreError> {
+    let next = Expr::case(sealed_secret::Column::State.eq("pending"), "confirmed").finally("superseded");
+    sealed_secret::Entity::update_many()
+        .col_expr(sealed_secret::Column::State, next.into())
         .filter(sealed_secret::Column::Tenant.eq(tx.tenant()))
         .filter(sealed_secret::Column::Card.eq(card))
-        .filter(sealed_secret::Column::State.eq(from))
+        .filter(sealed_secret::Column::State.is_in(["pending", "confirmed"]))
         .exec(tx.connection())
         .await?;
-    Ok(moved.rows_affected)
+    Ok(())
 }

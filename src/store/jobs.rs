@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::entities::{instance, job, pairing};
+use super::entities::{card, instance, job, pairing};
 use super::instances::Listed;
 use super::{Access, StoreError, Tx, instances};
 
@@ -65,16 +65,28 @@ pub async fn is_queued(access: &impl Access, id: Uuid, agent: Holder) -> Result<
     Ok(query.count(access.connection()).await? == 1)
 }
 
+/// A job that waits for an agent.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    pub row: JobRow,
+    /// Of the card that it is for.
+    pub serial: Option<String>,
+}
+
 /// The tree that an agent works for, as lists know it, and what is queued for that agent; each oldest first, in one look.
-pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>, Vec<JobRow>), StoreError> {
+pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>, Vec<Queued>), StoreError> {
     let mut query = job::Column::iter()
         .fold(instances::outline_of(access, agent.root), |query, column| {
             query.column_as(column, format!("{JOB}{}", column.as_str()))
         })
+        .column_as(card::Column::Serial, SERIAL)
         .order_by_asc(job::Column::CreatedAt)
         .order_by_asc(job::Column::Id);
     let of_instance = Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id));
-    QueryTrait::query(&mut query).left_join(job::Entity, is_for(access.tenant(), agent).add(of_instance));
+    let of_job = Expr::col((card::Entity, card::Column::Id)).equals((job::Entity, job::Column::Card));
+    QueryTrait::query(&mut query)
+        .left_join(job::Entity, is_for(access.tenant(), agent).add(of_instance))
+        .left_join(card::Entity, of_job);
     let rows = query.into_model::<Part>().all(access.connection()).await?;
     let (mut tree, mut queued) = (Vec::<Listed>::new(), Vec::new());
     for Part { listed, job } in rows {
@@ -88,16 +100,20 @@ pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>
 
 /// What the columns of a job begin with beside those of its instance.
 const JOB: &str = "job_";
+/// The card's serial number beside them.
+const SERIAL: &str = "card_serial";
 
 /// An instance, and a job of it; there is a row for each job.
 struct Part {
     listed: Listed,
-    job: Option<JobRow>,
+    job: Option<Queued>,
 }
 
 impl FromQueryResult for Part {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let serial = row.try_get(prefix, SERIAL)?;
         let job = JobRow::from_query_result_optional(row, &format!("{prefix}{JOB}"))?;
+        let job = job.map(|row| Queued { row, serial });
         Ok(Self { listed: Listed::from_query_result(row, prefix)?, job })
     }
 }
