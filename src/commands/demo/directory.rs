@@ -50,7 +50,7 @@ impl Directory {
 
     /// Logins and names of the people, for the sign-in page.
     pub fn people(&self) -> Vec<(String, String)> {
-        let entries = self.entries.lock().map(|entries| entries.clone()).unwrap_or_default();
+        let Ok(entries) = self.entries.lock() else { return Vec::new() };
         let first = |entry: &Entry, name: &str| {
             let (_, values) = entry.attributes.iter().find(|(found, _)| found == name)?;
             String::from_utf8(values.first()?.clone()).ok()
@@ -65,6 +65,8 @@ impl Directory {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
+            // An answer of several messages waits for nobody's acknowledgement.
+            stream.set_nodelay(true)?;
             let directory = self.clone();
             tokio::spawn(async move {
                 // A client that breaks off or breaks the protocol has only itself to blame.
@@ -103,14 +105,17 @@ impl Directory {
                 _ => return Err(io::Error::other("not an operation of this directory")),
             };
             for answer in answers {
-                framed.send(LdapMsg::new(msgid, answer)).await?;
+                framed.feed(LdapMsg::new(msgid, answer)).await?;
             }
+            framed.flush().await?;
         }
         Ok(())
     }
 
     fn search(&self, request: &LdapSearchRequest) -> Vec<LdapOp> {
-        let entries = self.entries.lock().map(|entries| entries.clone()).unwrap_or_default();
+        let Ok(entries) = self.entries.lock() else {
+            return vec![LdapOp::SearchResultDone(result(LdapResultCode::Unavailable))];
+        };
         if !entries.iter().any(|entry| same_name(&entry.dn, &request.base)) {
             return vec![LdapOp::SearchResultDone(result(LdapResultCode::NoSuchObject))];
         }
@@ -143,29 +148,24 @@ impl Directory {
         let Some(found) = entries.iter_mut().find(|entry| same_name(&entry.dn, &request.dn)) else {
             return LdapResultCode::NoSuchObject;
         };
+        let place_of =
+            |entry: &Entry, name: &str| entry.attributes.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
         // All changes or none.
-        let mut changed = found.clone();
-        for LdapModify { operation, modification } in request.changes {
+        for LdapModify { operation, modification } in &request.changes {
             if !matches!(operation, LdapModifyType::Add) {
                 return LdapResultCode::UnwillingToPerform;
             }
-            let LdapPartialAttribute { atype, vals } = modification;
-            let known = changed.attributes.iter().position(|(name, _)| name.eq_ignore_ascii_case(&atype));
-            let values = match known.and_then(|at| changed.attributes.get_mut(at)) {
-                Some((_, values)) => values,
-                None => {
-                    changed.attributes.push((atype, vals));
-                    continue;
-                }
-            };
-            for value in vals {
-                if values.contains(&value) {
-                    return LdapResultCode::AttributeOrValueExists;
-                }
-                values.push(value);
+            let known = place_of(found, &modification.atype).and_then(|at| found.attributes.get(at));
+            if known.is_some_and(|(_, values)| modification.vals.iter().any(|value| values.contains(value))) {
+                return LdapResultCode::AttributeOrValueExists;
             }
         }
-        *found = changed;
+        for LdapModify { modification: LdapPartialAttribute { atype, vals }, .. } in request.changes {
+            match place_of(found, &atype).and_then(|at| found.attributes.get_mut(at)) {
+                Some((_, values)) => values.extend(vals),
+                None => found.attributes.push((atype, vals)),
+            }
+        }
         LdapResultCode::Success
     }
 }
