@@ -25,12 +25,11 @@ static SERIAL: AtomicU32 = AtomicU32::new(30_000_000);
 /// How often somebody looks whether the page shows something new.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Somebody who personalizes one card after another.
+/// Somebody who personalizes one card after another, each in a session of its own, by way of connections that are kept, as a proxy does.
 pub struct Person {
-    base: String,
     agents: String,
     headers: reqwest::header::HeaderMap,
-    browser: Option<Browser>,
+    browser: Browser,
 }
 
 /// A personalization that has ended.
@@ -45,35 +44,35 @@ impl Person {
         headers.insert("X-Remote-User", login.parse().expect("a header"));
         headers.insert("X-Sealwright-Proxy", world.secret.parse().expect("a header"));
         let agents = format!("{}{PATH}", world.agent_url.replace("http://", "ws://"));
-        Self { base: format!("http://{}", world.pages), agents, headers, browser: None }
+        // No certificate is read for connections without TLS.
+        let client = reqwest::Client::builder().tls_certs_only([]).default_headers(headers.clone());
+        let browser = Browser::with(&format!("http://{}", world.pages), client).expect("a browser");
+        Self { agents, headers, browser }
     }
 
     /// The headers of a request in the last session.
     pub fn session(&self) -> String {
-        let browser = self.browser.as_ref().expect("a session");
         let text = |name: &str| self.headers[name].to_str().expect("text").to_owned();
         format!(
             "X-Remote-User: {}\r\nX-Sealwright-Proxy: {}\r\nCookie: {}\r\n",
             text("X-Remote-User"),
             text("X-Sealwright-Proxy"),
-            browser.cookie()
+            self.browser.cookie()
         )
     }
 
     /// What a personalization took while neither the card nor the person was waited for, as the portal's own record says, in milliseconds.
     pub async fn share_of_portal(&mut self, journey: &Journey) -> f64 {
-        let browser = self.browser.as_mut().expect("a session");
-        let view = browser.get(&format!("/api/v1/instances/{}", journey.instance)).await.expect("a view");
+        let view = self.browser.get(&format!("/api/v1/instances/{}", journey.instance)).await.expect("a view");
         let view: serde_json::Value = serde_json::from_str(&view).expect("JSON");
         view["times"]["portal_ms"].as_f64().expect("a time")
     }
 
     /// Signs in, picks a role, starts, pairs an agent, and waits for the end.
     pub async fn personalize(&mut self) -> Journey {
-        // No certificate is read for connections without TLS.
-        let client = reqwest::Client::builder().tls_certs_only([]).default_headers(self.headers.clone());
-        let mut browser = Browser::with(&self.base, client).expect("a browser");
-        let csrf = pick_role(&mut browser, "user").await.expect("a role");
+        let browser = &mut self.browser;
+        browser.forget();
+        let csrf = pick_role(browser, "user").await.expect("a role");
         let path = browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("begun");
         let code = loop {
             let page = browser.get(&path).await.expect("the page");
@@ -92,7 +91,6 @@ impl Person {
         };
         browser.post(&format!("{path}/confirm"), &[("csrf", &csrf), ("pairing", &pairing)]).await.expect("confirmed");
         agent.work().await;
-        self.browser = Some(browser);
         Journey { instance: path.trim_start_matches("/instances/").to_owned() }
     }
 }

@@ -312,7 +312,7 @@ impl Channel {
 
     /// How it has ended, for the person at the card.
     async fn finished(&self, root: Uuid) -> Result<End, End> {
-        let tree = instances::tree(self.portal.store.read(), root).await?;
+        let (tree, _) = instances::tree(self.portal.store.read(), root).await?;
         let root = tree.iter().find(|part| part.instance.id == root).ok_or(End::Protocol)?;
         let success = root.instance.status == Status::Success;
         let mut say = root.instance.say.clone().unwrap_or_default();

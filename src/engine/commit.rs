@@ -389,7 +389,7 @@ impl<'a> Commit<'a> {
                 self.post(id, &arrival).await?;
             }
         }
-        self.loaded.write(self.tx).await?;
+        self.loaded.write(self.tx)?;
         Ok(self.after)
     }
 

@@ -38,15 +38,14 @@ impl Conditions {
         }
         // One question, however many wait for the answer.
         asked.insert(name.to_owned(), Asked::Now);
-        let (engine, name) = (engine.clone(), name.to_owned());
-        let tasks = engine.inner.tasks.clone();
-        tasks.spawn(async move {
+        let (asking, name) = (engine.clone(), name.to_owned());
+        engine.spawn(async move {
             let holds = condition.holds().await;
-            if let Ok(mut asked) = engine.inner.conditions.asked.lock() {
+            if let Ok(mut asked) = asking.inner.conditions.asked.lock() {
                 asked.insert(name, Asked::Answered { holds, at: Instant::now() });
             }
             if holds {
-                engine.inner.look.notify_one();
+                asking.inner.look.notify_one();
             }
         });
         false

@@ -15,7 +15,7 @@ use crate::audit::Origin;
 use crate::fail_point;
 use crate::store::waits::{TimerRow, WatchRow};
 use crate::store::work::{Abilities, WorkRow};
-use crate::store::{Tx, instances, waits, work};
+use crate::store::{StoreError, Tx, instances, waits, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -197,16 +197,20 @@ async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
 
 type Boxed<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A transaction of the engine: what follows from it is done once it is committed.
+/// A transaction of the engine: what follows from it is done once it is committed, also when the caller has gone.
 pub(super) async fn write<T, F>(engine: &Engine, origin: Origin, work: F) -> Result<T, EngineError>
 where
     T: Send + 'static,
     F: Fn(Engine, Tx, Origin) -> Boxed<Result<(T, After), EngineError>> + Send + Sync + 'static,
 {
-    let inner = engine.clone();
-    let (value, after) = engine.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await?;
-    follow(engine, after);
-    Ok(value)
+    let at_home = engine.clone();
+    let writing = async move {
+        let inner = at_home.clone();
+        let (value, after) = at_home.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await?;
+        follow(&at_home, after);
+        Ok(value)
+    };
+    engine.store().home().run(writing).await.map_err(StoreError::from)?
 }
 
 fn follow(engine: &Engine, after: After) {
@@ -215,7 +219,7 @@ fn follow(engine: &Engine, after: After) {
     }
     for instance in after.inboxes {
         let reading = engine.clone();
-        engine.inner.tasks.spawn(async move { has_gone(read_inbox(&reading, instance).await, instance) });
+        engine.spawn(async move { has_gone(read_inbox(&reading, instance).await, instance) });
     }
     let mut roots = after.roots;
     roots.sort_unstable();
@@ -229,9 +233,9 @@ fn follow(engine: &Engine, after: After) {
 }
 
 fn spawn(engine: &Engine, row: WorkRow, call: Call) {
-    let engine = engine.clone();
-    let tasks = engine.inner.tasks.clone();
-    tasks.spawn(async move {
+    let performing = engine.clone();
+    engine.spawn(async move {
+        let engine = performing;
         let (instance, activity) = (row.instance, row.activity.clone());
         let started = engine.clock().now();
         let result = perform(&engine, row, call).await;

@@ -65,13 +65,12 @@ impl Loaded {
         Ok(open)
     }
 
-    /// Writes what has begun or moved on.
+    /// Has what has begun or moved on written at the transaction's end.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when somebody else has written one of them.
-    pub async fn write(self, tx: &Tx) -> Result<(), StoreError> {
+    /// [`StoreError::Inconsistent`].
+    pub fn write(self, tx: &Tx) -> Result<(), StoreError> {
         let changed = self.entries.into_values().filter(|entry| entry.written != Some(entry.stored.revision));
-        let changed: Vec<Stored> = changed.map(|entry| entry.stored).collect();
-        instances::write(tx, &changed).await
+        instances::write(tx, changed.map(|entry| entry.stored).collect())
     }
 }

@@ -203,6 +203,11 @@ impl Engine {
         self.inner.tasks.wait().await;
     }
 
+    /// Runs something to its end, whoever begins it: a server's thread may end before. [`Engine::run`] waits for it.
+    fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) {
+        self.inner.tasks.spawn_on(task, self.store().home().runtime());
+    }
+
     pub fn stop(&self) {
         self.inner.stop.cancel();
     }

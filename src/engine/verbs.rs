@@ -19,8 +19,7 @@ use super::{Engine, EngineError, dispatch};
 use crate::audit::{self, Origin};
 use crate::random;
 use crate::store::instances::{Filter, HistoryRow, Listed, Stored, VisibleTo};
-use crate::store::waits::TimerRow;
-use crate::store::{StoreError, Tx, idempotency, instances, waits};
+use crate::store::{StoreError, Tx, idempotency, instances};
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
@@ -54,7 +53,8 @@ pub struct View {
     pub tree: Vec<Stored>,
     /// What happened, by instance of the tree.
     pub histories: BTreeMap<Uuid, Vec<HistoryRow>>,
-    pub timers: Vec<TimerRow>,
+    /// Until when it stays in its state, where that has an end.
+    pub deadline: Option<i64>,
     /// What it asks now, and what the parts below it ask of the caller.
     pub questions: Vec<Question>,
     /// What the caller may do with it beside answering.
@@ -266,7 +266,7 @@ impl Engine {
     /// [`EngineError::NotFound`] for what is not there or not this caller's to see.
     pub async fn view(&self, caller: &Caller, id: Uuid) -> Result<View, EngineError> {
         let reader = self.store().read();
-        let mut tree = instances::tree(reader, id).await?;
+        let (mut tree, deadline) = instances::tree(reader, id).await?;
         let stored = match tree.iter().find(|part| part.instance.id == id) {
             Some(stored) => stored.clone(),
             // A tree is shown up to a limit; each of its parts can be seen all the same.
@@ -283,10 +283,9 @@ impl Engine {
         for row in instances::histories(reader, ids).await? {
             histories.entry(row.instance).or_default().push(row);
         }
-        let timers = waits::timers(reader, id).await?;
         let questions = questions(self.definitions(), &tree, id, &caller.actor)?;
         let operations = operations(&definition, &stored, &caller.actor);
-        Ok(View { stored, definition, tree, histories, timers, questions, operations })
+        Ok(View { stored, definition, tree, histories, deadline, questions, operations })
     }
 
     /// An instance that the caller may see, alone.

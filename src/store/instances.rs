@@ -1,15 +1,15 @@
 //! Instances, their history, and what they hold.
 
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    Select, TryInsertResult,
+    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Select, TryInsertResult,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query},
 };
-use sealwright_workflow::instance::{Instance, Status};
+use sealwright_workflow::instance::{Instance, Status, Timer};
 use uuid::Uuid;
 
 use super::entities::{history, hold, instance, task};
-use super::{Access, StoreError, Tx};
+use super::{Access, StoreError, Tx, waits};
 
 pub use super::entities::history::Model as HistoryRow;
 
@@ -121,14 +121,19 @@ fn model(tx: &Tx, stored: &Stored) -> Result<instance::Model, StoreError> {
     })
 }
 
-/// Writes new instances, and those that have moved on since they were read, in one statement.
-///
-/// # Errors
+/// Adds instances that are new, or have moved on since they were read and locked, to what the transaction writes at its end; it fails with
 /// [`StoreError::Conflict`] when somebody else has moved one of them on as far.
-pub async fn write(tx: &Tx, changed: &[Stored]) -> Result<(), StoreError> {
+pub fn write(tx: &Tx, changed: Vec<Stored>) -> Result<(), StoreError> {
+    let rows = changed.iter().map(|stored| model(tx, stored)).collect::<Result<_, _>>()?;
+    tx.journal.add_instances(rows);
+    Ok(())
+}
+
+/// What becomes of an instance that is there: it moves on.
+pub(super) fn moved_on() -> OnConflict {
     let is_later = Expr::col((instance::Entity, instance::Column::Revision))
         .lt(Expr::col(("excluded", instance::Column::Revision)));
-    let moved_on = OnConflict::column(instance::Column::Id)
+    OnConflict::column(instance::Column::Id)
         .update_columns([
             instance::Column::State,
             instance::Column::Step,
@@ -140,19 +145,7 @@ pub async fn write(tx: &Tx, changed: &[Stored]) -> Result<(), StoreError> {
             instance::Column::EndedAt,
         ])
         .action_and_where(is_later)
-        .to_owned();
-    for chunk in changed.chunks(500) {
-        let rows = chunk.iter().map(|stored| Ok(model(tx, stored)?.into_active_model()));
-        let rows: Vec<_> = rows.collect::<Result<_, StoreError>>()?;
-        let written = instance::Entity::insert_many(rows)
-            .on_conflict(moved_on.clone())
-            .exec_without_returning(tx.connection())
-            .await?;
-        if usize::try_from(written).ok() != Some(chunk.len()) {
-            return Err(StoreError::Conflict);
-        }
-    }
-    Ok(())
+        .to_owned()
 }
 
 /// Reads and locks one instance for a step.
@@ -278,19 +271,39 @@ pub(super) fn outline_of(access: &impl Access, root: Uuid) -> Select<instance::E
         .limit(1000)
 }
 
-/// The whole tree that an instance belongs to, oldest first; empty when there is no such instance.
-pub async fn tree(access: &impl Access, id: Uuid) -> Result<Vec<Stored>, StoreError> {
+/// The whole tree that an instance belongs to, oldest first; empty when there is no such instance. And until when that instance stays in its state,
+/// where that has an end.
+pub async fn tree(access: &impl Access, id: Uuid) -> Result<(Vec<Stored>, Option<i64>), StoreError> {
     let mut root = Query::select();
     root.column(instance::Column::Root).from(instance::Entity).and_where(instance::Column::Id.eq(id));
+    let due = waits::due_of(access.tenant(), id, Timer::StateDeadline.as_str());
     let rows = instance::Entity::find()
+        .column_as(Expr::SubQuery(None, Box::new(due.into())), DEADLINE)
         .filter(instance::Column::Tenant.eq(access.tenant()))
         .filter(Expr::col(instance::Column::Root).eq(root))
         .order_by_asc(instance::Column::StartedAt)
         .order_by_asc(instance::Column::Id)
         .limit(1000)
+        .into_model::<Part>()
         .all(access.connection())
         .await?;
-    rows.into_iter().map(read).collect()
+    let deadline = rows.first().and_then(|part| part.deadline);
+    let tree = rows.into_iter().map(|part| read(part.instance)).collect::<Result<_, _>>()?;
+    Ok((tree, deadline))
+}
+
+const DEADLINE: &str = "deadline";
+
+struct Part {
+    instance: instance::Model,
+    deadline: Option<i64>,
+}
+
+impl FromQueryResult for Part {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let deadline = row.try_get(prefix, DEADLINE)?;
+        Ok(Self { instance: instance::Model::from_query_result(row, prefix)?, deadline })
+    }
 }
 
 /// Children that have not ended, of one parent.

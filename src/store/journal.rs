@@ -1,16 +1,20 @@
-//! What is only ever appended: history and audit. It is gathered while a transaction runs and written at its end, one statement a table.
+//! What nothing in a transaction reads again: history and audit, and the instances at the end of their steps. It is gathered while the transaction runs
+//! and written at its end, in one statement where the database can.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::sea_query::{CommonTableExpression, InsertStatement, WithClause};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryTrait};
 
 use super::audits::{self, AuditRow, SealRow};
-use super::entities::{audit, audit_seal, history};
-use super::instances::HistoryRow;
+use super::entities::{audit, audit_seal, history, instance};
+use super::instances::{self, HistoryRow};
 use super::{Access, StoreError};
 
 /// Rows in one statement: databases bound the values that they take at once.
 const CHUNK: usize = 500;
+/// Inserts in one statement beside that of the instances.
+const AT_ONCE: usize = 4;
 
 /// What a transaction has to append.
 #[derive(Clone, Debug, Default)]
@@ -22,27 +26,69 @@ pub(super) struct Journal {
 struct Rows {
     histories: Vec<HistoryRow>,
     audits: Vec<AuditRow>,
+    instances: Vec<instance::Model>,
 }
 
 impl Journal {
     pub fn add_history(&self, row: HistoryRow) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).histories.push(row);
+        self.rows().histories.push(row);
     }
 
     pub fn add_audit(&self, row: AuditRow) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).audits.push(row);
+        self.rows().audits.push(row);
+    }
+
+    pub fn add_instances(&self, rows: Vec<instance::Model>) {
+        self.rows().instances.extend(rows);
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes everything, in the order in which it came.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when somebody else has moved an instance on.
     pub async fn write(&self, access: &impl Access, is_alone: bool) -> Result<(), StoreError> {
-        let Rows { histories, mut audits } =
-            std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner));
-        insert::<history::Entity, _>(access, histories).await?;
+        let Rows { histories, mut audits, instances } = std::mem::take(&mut *self.rows());
         // Where no other transaction can be under way, sealing costs no commit of its own.
         let seals = if is_alone && !audits.is_empty() { sealed(access, &mut audits).await? } else { Vec::new() };
-        insert::<audit::Entity, _>(access, audits).await?;
-        insert::<audit_seal::Entity, _>(access, seals).await
+        let mut appended = inserts::<history::Entity, _>(histories);
+        appended.extend(inserts::<audit::Entity, _>(audits));
+        appended.extend(inserts::<audit_seal::Entity, _>(seals));
+        let changed = instances.len();
+        let mut written = 0;
+        for mut last in inserts::<instance::Entity, _>(instances) {
+            last.on_conflict(instances::moved_on());
+            let before = if is_alone { 0 } else { appended.len().min(AT_ONCE) };
+            let before = appended.drain(..before).collect();
+            written += together(access, before, last).await?;
+        }
+        for insert in appended {
+            access.connection().execute(&insert).await?;
+        }
+        if usize::try_from(written).ok() == Some(changed) { Ok(()) } else { Err(StoreError::Conflict) }
     }
+}
+
+/// Writes all in one statement; gives how many rows the last of them has written.
+async fn together(
+    access: &impl Access,
+    before: Vec<InsertStatement>,
+    last: InsertStatement,
+) -> Result<u64, StoreError> {
+    let connection = access.connection();
+    let written = if before.is_empty() {
+        connection.execute(&last).await?
+    } else {
+        let mut with = WithClause::new();
+        for (number, insert) in before.into_iter().enumerate() {
+            with.cte(CommonTableExpression::new().table_name(format!("written_{number}")).query(insert).to_owned());
+        }
+        connection.execute(&with.query(last)).await?
+    };
+    Ok(written.rows_affected())
 }
 
 /// The seals of rows that follow all that is sealed.
@@ -59,18 +105,18 @@ async fn sealed(access: &impl Access, rows: &mut [AuditRow]) -> Result<Vec<SealR
     Ok(seals)
 }
 
-async fn insert<E, M>(access: &impl Access, rows: Vec<M>) -> Result<(), StoreError>
+fn inserts<E, M>(rows: Vec<M>) -> Vec<InsertStatement>
 where
     E: EntityTrait<Model = M>,
     M: IntoActiveModel<E::ActiveModel>,
-    E::ActiveModel: Send,
 {
     let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+    let mut inserts = Vec::new();
     loop {
         let chunk: Vec<E::ActiveModel> = rows.by_ref().take(CHUNK).collect();
         if chunk.is_empty() {
-            return Ok(());
+            return inserts;
         }
-        E::insert_many(chunk).exec_without_returning(access.connection()).await?;
+        inserts.push(E::insert_many(chunk).into_query());
     }
 }

@@ -12,6 +12,7 @@ pub mod cards;
 pub mod certificates;
 pub mod definitions;
 mod entities;
+mod home;
 pub mod idempotency;
 pub mod instances;
 pub mod jobs;
@@ -26,6 +27,7 @@ pub mod waits;
 pub mod wakes;
 pub mod work;
 mod writer;
+mod writers;
 
 use std::future::Future;
 use std::path::Path;
@@ -44,6 +46,7 @@ use sea_orm_migration::MigratorTrait;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use zeroize::Zeroizing;
 
+use home::{Home, Reading};
 use journal::Journal;
 pub use recent::Recent;
 
@@ -205,14 +208,14 @@ impl Tx {
 /// The reading pool.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    connection: DatabaseConnection,
+    connection: Reading,
     tenant: Arc<str>,
 }
 
 impl Access for Reader {
-    type Connection = DatabaseConnection;
+    type Connection = Reading;
 
-    fn connection(&self) -> &DatabaseConnection {
+    fn connection(&self) -> &Reading {
         &self.connection
     }
 
@@ -228,16 +231,14 @@ pub struct Store {
     writer: Writer,
     /// Counts the transactions of this process that may have changed something.
     commits: Arc<AtomicU64>,
+    home: Home,
 }
 
 #[derive(Clone, Debug)]
 enum Writer {
     Single(writer::Handle),
-    Many(DatabaseConnection),
+    Many(writers::Handle),
 }
-
-/// How often a transaction is run again before its error is given to the caller.
-const ATTEMPTS: u32 = 20;
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -259,18 +260,19 @@ impl Store {
         tenant: &str,
         password: Option<Zeroizing<String>>,
     ) -> Result<Self, StoreError> {
-        let tenant: Arc<str> = Arc::from(tenant);
+        let (tenant, home) = (Arc::<str>::from(tenant), Home::here());
         if let Some(path) = url.strip_prefix("sqlite:") {
             let writing = sqlite(Path::new(path), 1).await?;
             sealwright_migrations::Migrator::up(&writing, None).await?;
-            let reading = sqlite(Path::new(path), 4).await?;
+            let connection = Reading { connection: sqlite(Path::new(path), 4).await?, home: None };
             let writer = Writer::Single(writer::start(writing, Path::new(path), tenant.clone()));
-            return Ok(Self { reader: Reader { connection: reading, tenant }, writer, commits: Arc::default() });
+            return Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home });
         }
         let connection = Database::connect(postgres(url, password)?).await?;
         migrate_alone(&connection).await?;
-        let reader = Reader { connection: connection.clone(), tenant };
-        Ok(Self { reader, writer: Writer::Many(connection), commits: Arc::default() })
+        let writer = Writer::Many(writers::Handle::new(connection.clone(), tenant.clone(), home.clone()));
+        let connection = Reading { connection, home: Some(home.clone()) };
+        Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home })
     }
 
     /// Whether a database answers, without a change to it.
@@ -296,6 +298,10 @@ impl Store {
         &self.reader
     }
 
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// Runs `work` in a transaction of its own, again if the database asks for it.
     ///
     /// # Errors
@@ -310,46 +316,12 @@ impl Store {
         fail_point!("store.write.before");
         let result = match &self.writer {
             Writer::Single(handle) => handle.run(work).await,
-            Writer::Many(connection) => self.repeat(connection, &work).await,
+            Writer::Many(writer) => writer.run(work).await,
         };
         // Before anybody is told: whoever knows of it reads it.
         self.commits.fetch_add(1, Ordering::Release);
         fail_point!("store.write.after");
         result
-    }
-
-    async fn repeat<T, E, F, Fut>(&self, connection: &DatabaseConnection, work: &F) -> Result<T, E>
-    where
-        E: WriteError,
-        F: Fn(Tx) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let result = self.attempt(connection, work).await;
-            match result {
-                Err(error) if attempt < ATTEMPTS && error.store_error().is_some_and(StoreError::is_passing) => {
-                    tracing::debug!(attempt, "transaction is run again");
-                }
-                other => return other,
-            }
-        }
-    }
-
-    async fn attempt<T, E, F, Fut>(&self, connection: &DatabaseConnection, work: &F) -> Result<T, E>
-    where
-        E: WriteError,
-        F: Fn(Tx) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
-        let transaction = connection.begin().await.map_err(StoreError::from)?;
-        let tx = Tx::new(transaction, self.reader.tenant.clone());
-        let value = tx.run(work).await?;
-        let transaction = tx.into_transaction()?;
-        fail_point!("store.commit");
-        transaction.commit().await.map_err(StoreError::from)?;
-        Ok(value)
     }
 }
 

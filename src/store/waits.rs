@@ -1,6 +1,7 @@
 //! What wakes an instance: timers, inbox rows, conditions.
 
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict};
+use sea_orm::sea_query::{OnConflict, Query, SelectStatement};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entities::{inbox, timer, watch};
@@ -61,14 +62,16 @@ pub async fn next_due(access: &impl Access) -> Result<Option<i64>, StoreError> {
     Ok(row.map(|row| row.due_at))
 }
 
-/// The timers of one instance.
-pub async fn timers(access: &impl Access, instance: Uuid) -> Result<Vec<TimerRow>, StoreError> {
-    let rows = timer::Entity::find()
-        .filter(timer::Column::Tenant.eq(access.tenant()))
-        .filter(timer::Column::Instance.eq(instance))
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+/// When a timer of an instance is due.
+pub(super) fn due_of(tenant: &str, instance: Uuid, timer: &str) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .column(timer::Column::DueAt)
+        .from(timer::Entity)
+        .and_where(timer::Column::Tenant.eq(tenant))
+        .and_where(timer::Column::Instance.eq(instance))
+        .and_where(timer::Column::Timer.eq(timer));
+    select
 }
 
 /// Leaves an event for an instance.

@@ -28,6 +28,11 @@ impl Browser {
         Ok(Self { base: base.to_owned(), client, cookies: BTreeMap::new() })
     }
 
+    /// Forgets every cookie: the next request is somebody new's, by way of the same connections.
+    pub fn forget(&mut self) {
+        self.cookies.clear();
+    }
+
     /// The body of a page.
     ///
     /// # Errors

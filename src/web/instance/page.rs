@@ -95,8 +95,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
     // While the visitor writes an answer the page stands still; else it follows what others do.
     let asks_visitor = view.questions.iter().any(|question| !question.actions.is_empty());
     frame.refresh = (instance.is_open() && !asks_visitor).then_some(3);
-    let deadline =
-        view.timers.iter().find(|timer| timer.timer == "state-deadline").map(|timer| time_text(timer.due_at));
+    let deadline = view.deadline.map(time_text);
     Ok(InstancePage {
         id: instance.id.to_string(),
         step: instance.step,
