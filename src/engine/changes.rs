@@ -98,3 +98,45 @@ impl std::fmt::Debug for Listener {
         out.debug_struct("Listener").field("root", &self.root).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn heard(listener: &mut Listener) -> bool {
+        listener.changed().now_or_never().is_some()
+    }
+
+    #[test]
+    fn one_tree_is_heard_and_a_burst_once() {
+        let (changes, root) = (Changes::new(), Uuid::from_u128(1));
+        let (mut one, mut other) = (changes.listen(root), changes.listen(root));
+        changes.announce(Uuid::from_u128(2));
+        assert!(!heard(&mut one));
+        changes.announce(root);
+        changes.pass_on(root);
+        other.forget();
+        assert_eq!([heard(&mut one), heard(&mut one), heard(&mut other)], [true, false, false]);
+    }
+
+    #[test]
+    fn what_happens_between_two_questions_is_heard() {
+        let (changes, root) = (Changes::new(), Uuid::from_u128(1));
+        let mut listener = changes.listen(root);
+        assert!(!heard(&mut listener));
+        changes.announce(root);
+        assert!(heard(&mut listener));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_have_gone() {
+        let (changes, root) = (Changes::new(), Uuid::from_u128(1));
+        let (one, other) = (changes.listen(root), changes.listen(root));
+        drop(one);
+        assert_eq!(changes.waiting().len(), 1);
+        drop(other);
+        assert!(changes.waiting().is_empty());
+    }
+}
