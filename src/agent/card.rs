@@ -30,6 +30,9 @@ pub enum CardError {
     /// The card is of another kind than what it is asked for, or its module cannot do it.
     #[error("the card cannot do this")]
     Unsupported,
+    /// Its PIN is typed at the reader, and cannot be given for one job after another.
+    #[error("the PIN is typed at the reader")]
+    PinPad,
 }
 
 /// Whose secret allows a card to make keys and to be written.

@@ -284,3 +284,23 @@ async fn a_token_is_not_taken_without_the_factorys_pin() {
         assert_eq!(token.tool(&["--list-objects"]), before);
     }
 }
+
+/// A PIN that is typed at the reader cannot be given for one job after another: the token is refused as it is, and the person is told why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_with_a_pin_pad_is_refused() {
+    let test = TestWorld::start_with_card(Database::Sqlite, Kind::Token, None, "").await;
+    let module = test.path("pin-pad.so").display().to_string();
+    let source = format!("{}/tests/support/pin_pad.c", env!("CARGO_MANIFEST_DIR"));
+    let name = format!("-DMODULE=\"{}\"", softhsm::MODULE);
+    run("cc", &["-shared", "-fPIC", &name, "-o", &module, &source], &[]);
+    let agent = test.world.folder.join("agent.toml");
+    let configured = std::fs::read_to_string(&agent).expect("a configuration").replace(softhsm::MODULE, &module);
+    std::fs::write(&agent, configured).expect("written");
+    let token = test.token.as_ref().expect("a token");
+    let before = token.tool(&["--list-objects"]);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    test.agent(&code).until(&mut begun, "a PIN pad").await.expect("told why");
+    shows(&mut begun, "This card cannot be used").await;
+    assert_eq!(token.tool(&["--list-objects"]), before);
+}

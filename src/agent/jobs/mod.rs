@@ -59,6 +59,12 @@ fn refusal(error: &CardError) -> Refusal {
     match error {
         CardError::ManagementKey => Refusal::ManagementKey,
         CardError::Unsupported => Refusal::Unsupported,
+        CardError::PinPad => {
+            println!(
+                "The PIN of this card is typed at its reader, a PIN pad. That cannot be used: take a reader without one."
+            );
+            Refusal::Unsupported
+        }
         _ => Refusal::Card,
     }
 }

@@ -80,8 +80,10 @@ impl Card for Token {
 
     fn facts(&mut self, _: &Relay<'_>) -> Result<CardFacts, CardError> {
         let info = self.info()?;
-        // A PIN that is typed at the reader is none that jobs can use one after another.
-        if info.protected_authentication_path() || !info.login_required() && info.token_initialized() {
+        if info.protected_authentication_path() {
+            return Err(CardError::PinPad);
+        }
+        if !info.login_required() && info.token_initialized() {
             return Err(CardError::Unsupported);
         }
         let mut certificates = Vec::new();
