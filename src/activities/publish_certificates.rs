@@ -1,5 +1,7 @@
 //! `directory.publish-certificates`: adds certificates to `userCertificate;binary`. A repeat finds them there.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,10 +56,12 @@ impl Activity for PublishCertificates {
 
     async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Published, Failure> {
         fail_point!("directory.publish-certificates");
-        let ids = plan.certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<Vec<_>, _>>()?;
+        let ids =
+            plan.certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<BTreeSet<_>, _>>()?;
+        let wanted = ids.len();
         let rows = certificates::find_all(self.store.read(), ids).await?;
         let ders: Vec<_> = rows.into_iter().filter_map(|row| row.certificate).collect();
-        if ders.len() != plan.certificates.len() {
+        if ders.len() != wanted {
             return Err(Failure::Fail { class: "certificate" });
         }
         Ok(self.directory.publish(&plan.person, &ders).await?)

@@ -24,7 +24,7 @@ use crate::cards::management_key;
 use crate::cards::pairing::{self, PairingState};
 use crate::cards::pairings::{AgentFacts, PairingError};
 use crate::cards::sealing::Purpose;
-use crate::engine::{EngineError, verbs};
+use crate::engine::{EngineError, Listener, verbs};
 use crate::portal::Portal;
 use crate::random;
 use crate::store::jobs::{JobRow, Queued};
@@ -193,14 +193,15 @@ impl Channel {
         self.portal.pairings.redeem(row.id, agent).await?;
         self.portal.engine.announce(row.root);
         let FromAgent::Confirm = self.receive().await? else { return Err(End::Protocol) };
+        // Before it is read the last time: the page may confirm at the same moment.
+        let listener = self.portal.engine.listen(row.root);
         let row = self.portal.pairings.confirm_by_agent(row.id).await?;
         self.portal.engine.announce(row.root);
-        self.confirmed(row).await
+        self.confirmed(row, listener).await
     }
 
     /// Waits until the page has confirmed too.
-    async fn confirmed(&mut self, mut row: PairingRow) -> Result<PairingRow, End> {
-        let mut listener = self.portal.engine.listen(row.root);
+    async fn confirmed(&mut self, mut row: PairingRow, mut listener: Listener) -> Result<PairingRow, End> {
         while row.state != PairingState::Confirmed.as_str() {
             if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
                 return Err(End::Say(Box::new(refused(
@@ -223,6 +224,9 @@ impl Channel {
         let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
         self.send(&FromPortal::Challenge { nonce: Bytes(nonce.to_vec()) }).await?;
         let FromAgent::Proof { signature } = self.receive().await? else { return Err(End::Protocol) };
+        // Read once to know whom to listen for, and then for what it is: the page may confirm at the same moment.
+        let root = self.portal.pairings.find(id).await?.ok_or_else(over)?.root;
+        let listener = self.portal.engine.listen(root);
         let row = self.portal.pairings.find(id).await?.ok_or_else(over)?;
         let key = row.agent_key.clone().ok_or_else(over)?;
         let message = [RESUME_CONTEXT.as_bytes(), id.to_string().as_bytes(), &nonce].concat();
@@ -235,7 +239,7 @@ impl Channel {
         // The confirmation may have been lost with the connection; who signs has confirmed.
         let row = if row.confirmed_by_agent { row } else { self.portal.pairings.confirm_by_agent(id).await? };
         self.portal.engine.announce(row.root);
-        let row = self.confirmed(row).await?;
+        let row = self.confirmed(row, listener).await?;
         let row = self.portal.pairings.hold(row.id).await?;
         let (origin, now, root) = (Origin::system("agent"), self.portal.clock.now_ms(), row.root);
         let host = host.to_owned();

@@ -50,7 +50,7 @@ const TOUCH: i64 = 60_000;
 
 impl Sessions {
     pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
-        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent: Recent::told(KEPT), key }
+        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent: Recent::until_forgotten(KEPT), key }
     }
 
     /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
@@ -122,9 +122,13 @@ impl Sessions {
         F: Fn(Tx) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let written = self.store.write(work).await;
-        self.recent.forget(&id.to_owned());
-        written
+        let (here, id) = (self.clone(), id.to_owned());
+        let changing = async move {
+            let written = here.store.write(work).await;
+            here.recent.forget(&id);
+            written
+        };
+        self.store.home().run(changing).await?
     }
 
     /// Forgets sessions that nobody has used for as long as they may rest.
@@ -133,7 +137,7 @@ impl Sessions {
     /// [`StoreError`].
     pub async fn expire(&self) -> Result<u64, StoreError> {
         let before = self.clock.now_ms() - self.idle;
-        // One that was read within the last second is not that old.
+        // What is kept of one is looked at for its age.
         self.store.write(move |tx| async move { sessions::expire(&tx, before).await }).await
     }
 

@@ -377,7 +377,7 @@ impl<'a> Commit<'a> {
         }
     }
 
-    /// Lets instances receive what they were told, where they can in this transaction, and writes all of them.
+    /// Lets instances receive what they were told, where they can in this transaction, and has all of them written at its end.
     pub async fn finish(mut self) -> Result<After, EngineError> {
         let mut received = 0;
         while let Some((id, arrival)) = self.arrivals.pop_front() {

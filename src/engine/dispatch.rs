@@ -15,7 +15,7 @@ use crate::audit::Origin;
 use crate::fail_point;
 use crate::store::waits::{TimerRow, WatchRow};
 use crate::store::work::{Abilities, WorkRow};
-use crate::store::{StoreError, Tx, instances, waits, work};
+use crate::store::{Tx, instances, waits, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ async fn look(engine: &Engine) -> Result<(), EngineError> {
                 now: engine.clock().now(),
                 origin: Origin::system(&row.activity),
             };
-            spawn(engine, row, call);
+            engine.spawn(carry_out(engine.clone(), row, call));
         }
     }
     Ok(())
@@ -210,12 +210,12 @@ where
         follow(&at_home, after);
         Ok(value)
     };
-    engine.store().home().run(writing).await.map_err(StoreError::from)?
+    engine.store().home().run(writing).await?
 }
 
 fn follow(engine: &Engine, after: After) {
     for (row, call) in after.work {
-        spawn(engine, row, call);
+        engine.spawn(carry_out(engine.clone(), row, call));
     }
     for instance in after.inboxes {
         let reading = engine.clone();
@@ -232,23 +232,20 @@ fn follow(engine: &Engine, after: After) {
     }
 }
 
-fn spawn(engine: &Engine, row: WorkRow, call: Call) {
-    let performing = engine.clone();
-    engine.spawn(async move {
-        let engine = performing;
-        let (instance, activity) = (row.instance, row.activity.clone());
-        let started = engine.clock().now();
-        let result = perform(&engine, row, call).await;
-        let taken = engine.clock().now() - started;
-        let duration = taken.whole_milliseconds();
-        let outcome = result.as_ref().map_or("not-recorded", String::as_str).to_owned();
-        let labels = [("activity", activity.clone()), ("outcome", outcome)];
-        metrics::histogram!("sealwright_activity_seconds", &labels).record(taken.as_seconds_f64().max(0.0));
-        match result {
-            Ok(outcome) => tracing::info!(%instance, activity, outcome, duration, "activity"),
-            Err(error) => tracing::warn!(%instance, activity, %error, duration, "activity was not recorded"),
-        }
-    });
+/// Performs, records and logs one activity.
+async fn carry_out(engine: Engine, row: WorkRow, call: Call) {
+    let (instance, activity) = (row.instance, row.activity.clone());
+    let started = engine.clock().now();
+    let result = perform(&engine, row, call).await;
+    let taken = engine.clock().now() - started;
+    let duration = taken.whole_milliseconds();
+    let outcome = result.as_ref().map_or("not-recorded", String::as_str).to_owned();
+    let labels = [("activity", activity.clone()), ("outcome", outcome)];
+    metrics::histogram!("sealwright_activity_seconds", &labels).record(taken.as_seconds_f64().max(0.0));
+    match result {
+        Ok(outcome) => tracing::info!(%instance, activity, outcome, duration, "activity"),
+        Err(error) => tracing::warn!(%instance, activity, %error, duration, "activity was not recorded"),
+    }
 }
 
 /// Performs and records one claimed activity; gives its outcome's name for the log.

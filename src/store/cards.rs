@@ -1,7 +1,7 @@
 //! Cards, the keys on them, and their sealed secrets.
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait};
 use uuid::Uuid;
 
 use super::entities::{card, card_key, sealed_secret};
@@ -153,12 +153,12 @@ pub async fn for_job(
         .filter(card::Column::Serial.eq(serial))
         .filter(Expr::exists(jobs::queued(access.tenant(), job, agent)))
         .order_by_desc(sealed_secret::Column::CreatedAt)
-        .order_by_desc(sealed_secret::Column::Id)
-        .limit(1);
+        .order_by_desc(sealed_secret::Column::Id);
     QueryTrait::query(&mut query).left_join(
         sealed_secret::Entity,
         Condition::all()
             .add(of_card)
+            .add(sealed_secret::Column::Tenant.eq(access.tenant()))
             .add(sealed_secret::Column::Purpose.eq(purpose))
             .add(sealed_secret::Column::State.ne("superseded")),
     );

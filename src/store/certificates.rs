@@ -1,5 +1,7 @@
 //! Certificates from the intent on, and revocation lists.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
@@ -69,7 +71,7 @@ pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CertificateRo
 }
 
 /// Some certificates, in no order; what there is not is left out.
-pub async fn find_all(access: &impl Access, ids: Vec<Uuid>) -> Result<Vec<CertificateRow>, StoreError> {
+pub async fn find_all(access: &impl Access, ids: BTreeSet<Uuid>) -> Result<Vec<CertificateRow>, StoreError> {
     let rows = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Id.is_in(ids))

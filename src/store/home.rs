@@ -4,6 +4,9 @@
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::runtime;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::StoreError;
 
 /// The runtime that opened a database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,15 +20,22 @@ impl Home {
         Self { runtime: runtime::Handle::current() }
     }
 
-    /// Runs it at home; what a caller does not wait for any more comes to its end all the same.
+    /// Runs it at home. A caller from elsewhere that goes meanwhile takes nothing back: it comes to its end.
     ///
     /// # Errors
-    /// [`DbErr::Conn`] when it has panicked, or the runtime has ended.
-    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, DbErr> {
-        if runtime::Handle::try_current().is_ok_and(|here| here.id() == self.runtime.id()) {
+    /// [`StoreError::Closed`] when it has panicked, or the runtime has ended.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if self.is_here() {
             return Ok(work.await);
         }
-        self.runtime.spawn(work).await.map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))
+        self.runtime.spawn(work).await.map_err(|_| StoreError::Closed)
+    }
+
+    fn is_here(&self) -> bool {
+        runtime::Handle::try_current().is_ok_and(|here| here.id() == self.runtime.id())
     }
 
     pub fn runtime(&self) -> &runtime::Handle {
@@ -50,8 +60,11 @@ impl Reading {
     {
         let asked = ask(self.connection.clone());
         match &self.home {
-            Some(home) => home.run(asked).await?,
-            None => asked.await,
+            // Whoever goes does not want to know any more.
+            Some(home) if !home.is_here() => AbortOnDropHandle::new(home.runtime.spawn(asked))
+                .await
+                .map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?,
+            _ => asked.await,
         }
     }
 }

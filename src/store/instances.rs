@@ -131,8 +131,11 @@ pub fn write(tx: &Tx, changed: Vec<Stored>) -> Result<(), StoreError> {
 
 /// What becomes of an instance that is there: it moves on.
 pub(super) fn moved_on() -> OnConflict {
-    let is_later = Expr::col((instance::Entity, instance::Column::Revision))
-        .lt(Expr::col(("excluded", instance::Column::Revision)));
+    let there = |column| Expr::col((instance::Entity, column));
+    let ours = |column| Expr::col(("excluded", column));
+    let is_later = there(instance::Column::Revision)
+        .lt(ours(instance::Column::Revision))
+        .and(there(instance::Column::Tenant).eq(ours(instance::Column::Tenant)));
     OnConflict::column(instance::Column::Id)
         .update_columns([
             instance::Column::State,

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel, Iterable, PaginatorTrait,
-    QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
+    QueryFilter, QueryResult, QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
@@ -73,17 +73,17 @@ pub struct Queued {
     pub serial: Option<String>,
 }
 
-/// The tree that an agent works for, as lists know it, and what is queued for that agent; each oldest first, in one look.
+/// What is open of the tree that an agent works for, and its root, as lists know it, and what is queued for that agent; each oldest first, in one look.
 pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>, Vec<Queued>), StoreError> {
     let mut query = job::Column::iter()
         .fold(instances::outline_of(access, agent.root), |query, column| {
             query.column_as(column, format!("{JOB}{}", column.as_str()))
         })
         .column_as(card::Column::Serial, SERIAL)
-        .order_by_asc(job::Column::CreatedAt)
-        .order_by_asc(job::Column::Id);
+        .filter(instance::Column::EndedAt.is_null().or(instance::Column::Id.eq(agent.root)));
     let of_instance = Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id));
     let of_job = Expr::col((card::Entity, card::Column::Id)).equals((job::Entity, job::Column::Card));
+    let of_job = card::Column::Tenant.eq(access.tenant()).and(of_job);
     QueryTrait::query(&mut query)
         .left_join(job::Entity, is_for(access.tenant(), agent).add(of_instance))
         .left_join(card::Entity, of_job);
@@ -95,6 +95,7 @@ pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>
         }
         queued.extend(job);
     }
+    queued.sort_by_key(|job: &Queued| (job.row.created_at, job.row.id));
     Ok((tree, queued))
 }
 
@@ -112,7 +113,7 @@ struct Part {
 impl FromQueryResult for Part {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
         let serial = row.try_get(prefix, SERIAL)?;
-        let job = JobRow::from_query_result_optional(row, &format!("{prefix}{JOB}"))?;
+        let job = Option::<JobRow>::from_query_result(row, &format!("{prefix}{JOB}"))?;
         let job = job.map(|row| Queued { row, serial });
         Ok(Self { listed: Listed::from_query_result(row, prefix)?, job })
     }

@@ -13,8 +13,8 @@ use super::{Access, StoreError};
 
 /// Rows in one statement: databases bound the values that they take at once.
 const CHUNK: usize = 500;
-/// Inserts in one statement beside that of the instances.
-const AT_ONCE: usize = 4;
+/// So many rows of all tables go in one statement: there is a statement for each number of rows of each, which connections keep.
+const FEW: usize = 24;
 
 /// What a transaction has to append.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ impl Journal {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes everything, in the order in which it came.
+    /// Writes everything.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when somebody else has moved an instance on.
@@ -54,15 +54,16 @@ impl Journal {
         let Rows { histories, mut audits, instances } = std::mem::take(&mut *self.rows());
         // Where no other transaction can be under way, sealing costs no commit of its own.
         let seals = if is_alone && !audits.is_empty() { sealed(access, &mut audits).await? } else { Vec::new() };
+        let changed = instances.len();
+        let are_few = histories.len() + audits.len() + changed <= FEW;
         let mut appended = inserts::<history::Entity, _>(histories);
         appended.extend(inserts::<audit::Entity, _>(audits));
         appended.extend(inserts::<audit_seal::Entity, _>(seals));
-        let changed = instances.len();
         let mut written = 0;
         for mut last in inserts::<instance::Entity, _>(instances) {
             last.on_conflict(instances::moved_on());
-            let before = if is_alone { 0 } else { appended.len().min(AT_ONCE) };
-            let before = appended.drain(..before).collect();
+            // SQLite knows no statement that writes into several tables.
+            let before = if are_few && !is_alone { std::mem::take(&mut appended) } else { Vec::new() };
             written += together(access, before, last).await?;
         }
         for insert in appended {

@@ -18,16 +18,16 @@ pub mod instances;
 pub mod jobs;
 mod journal;
 pub mod logins;
+mod many_writers;
 pub mod pairings;
 mod recent;
 pub mod service_accounts;
 pub mod sessions;
+mod single_writer;
 pub mod tasks;
 pub mod waits;
 pub mod wakes;
 pub mod work;
-mod writer;
-mod writers;
 
 use std::future::Future;
 use std::path::Path;
@@ -46,7 +46,8 @@ use sea_orm_migration::MigratorTrait;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use zeroize::Zeroizing;
 
-use home::{Home, Reading};
+pub use home::Home;
+use home::Reading;
 use journal::Journal;
 pub use recent::Recent;
 
@@ -236,8 +237,8 @@ pub struct Store {
 
 #[derive(Clone, Debug)]
 enum Writer {
-    Single(writer::Handle),
-    Many(writers::Handle),
+    Single(single_writer::Handle),
+    Many(many_writers::Handle),
 }
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -265,12 +266,12 @@ impl Store {
             let writing = sqlite(Path::new(path), 1).await?;
             sealwright_migrations::Migrator::up(&writing, None).await?;
             let connection = Reading { connection: sqlite(Path::new(path), 4).await?, home: None };
-            let writer = Writer::Single(writer::start(writing, Path::new(path), tenant.clone()));
+            let writer = Writer::Single(single_writer::start(writing, Path::new(path), tenant.clone()));
             return Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home });
         }
         let connection = Database::connect(postgres(url, password)?).await?;
         migrate_alone(&connection).await?;
-        let writer = Writer::Many(writers::Handle::new(connection.clone(), tenant.clone(), home.clone()));
+        let writer = Writer::Many(many_writers::Handle { connection: connection.clone(), tenant: tenant.clone() });
         let connection = Reading { connection, home: Some(home.clone()) };
         Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home })
     }
@@ -314,12 +315,17 @@ impl Store {
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
         fail_point!("store.write.before");
-        let result = match &self.writer {
-            Writer::Single(handle) => handle.run(work).await,
-            Writer::Many(writer) => writer.run(work).await,
+        let here = self.clone();
+        let writing = async move {
+            let result = match &here.writer {
+                Writer::Single(writer) => writer.run(work).await,
+                Writer::Many(writers) => writers.run(work).await,
+            };
+            // Before anybody is told: whoever knows of it reads it.
+            here.commits.fetch_add(1, Ordering::Release);
+            result
         };
-        // Before anybody is told: whoever knows of it reads it.
-        self.commits.fetch_add(1, Ordering::Release);
+        let result = self.home.run(writing).await?;
         fail_point!("store.write.after");
         result
     }

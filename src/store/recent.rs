@@ -21,27 +21,17 @@ pub struct Recent<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync +
     places: Cache<K, Arc<Place<V>>>,
 }
 
-/// Where the value of a key is kept.
-struct Place<V> {
-    forgotten: AtomicU64,
-    /// And what was counted before it was read: what is changed meanwhile makes it old.
-    value: Mutex<Option<((u64, u64), V)>>,
-}
-
-impl<V> Default for Place<V> {
-    fn default() -> Self {
-        Self { forgotten: AtomicU64::default(), value: Mutex::default() }
-    }
-}
+/// Where the value of a key is kept, and how many commits there were before it was read: what is changed meanwhile makes it old.
+type Place<V> = Mutex<Option<(u64, V)>>;
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Recent<K, V> {
     /// Keeps `most` values until anything is committed.
     pub fn new(store: &Store, most: u64) -> Self {
-        Self { commits: store.commits.clone(), ..Self::told(most) }
+        Self { commits: store.commits.clone(), ..Self::until_forgotten(most) }
     }
 
     /// Keeps `most` values, each until [`Recent::forget`] says that it is old.
-    pub fn told(most: u64) -> Self {
+    pub fn until_forgotten(most: u64) -> Self {
         Self { commits: Arc::default(), places: Cache::builder().max_capacity(most).time_to_live(LONGEST).build() }
     }
 
@@ -51,22 +41,20 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Rec
     /// What `read` ends with.
     pub async fn get<E>(&self, key: K, read: impl AsyncFnOnce() -> Result<V, E>) -> Result<V, E> {
         let place = self.places.get_with(key, Arc::default);
-        let counted = (self.commits.load(Ordering::Acquire), place.forgotten.load(Ordering::Acquire));
-        if let Some((at, value)) = &*place.value.lock().unwrap_or_else(PoisonError::into_inner)
-            && *at == counted
+        let commits = self.commits.load(Ordering::Acquire);
+        if let Some((at, value)) = &*place.lock().unwrap_or_else(PoisonError::into_inner)
+            && *at == commits
         {
             return Ok(value.clone());
         }
         let value = read().await?;
-        *place.value.lock().unwrap_or_else(PoisonError::into_inner) = Some((counted, value.clone()));
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some((commits, value.clone()));
         Ok(value)
     }
 
-    /// Has the value of a key read again, once what it is of was changed.
+    /// Has the value of a key read again, once what it is of was changed. Whoever reads it meanwhile keeps it where nobody looks any more.
     pub fn forget(&self, key: &K) {
-        if let Some(place) = self.places.get(key) {
-            place.forgotten.fetch_add(1, Ordering::Release);
-        }
+        self.places.invalidate(key);
     }
 }
 

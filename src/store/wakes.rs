@@ -18,8 +18,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        let Writer::Many(writer) = &self.writer else { return Ok(None) };
-        let mut listener = PgListener::connect_with(writer.connection().get_postgres_connection_pool())
+        let Writer::Many(writers) = &self.writer else { return Ok(None) };
+        let mut listener = PgListener::connect_with(writers.connection.get_postgres_connection_pool())
             .await
             .map_err(connection_error)?;
         listener.listen(CHANNEL).await.map_err(connection_error)?;
@@ -32,10 +32,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn notify(&self, words: &str) -> Result<(), StoreError> {
-        let Writer::Many(writer) = &self.writer else { return Ok(()) };
+        let Writer::Many(writers) = &self.writer else { return Ok(()) };
         let sql = "SELECT pg_notify($1, $2)";
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [CHANNEL.into(), words.into()]);
-        writer.connection().query_one_raw(statement).await?;
+        writers.connection.query_one_raw(statement).await?;
         Ok(())
     }
 }

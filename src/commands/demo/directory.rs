@@ -65,8 +65,6 @@ impl Directory {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
-            // An answer of several messages waits for nobody's acknowledgement.
-            stream.set_nodelay(true)?;
             let directory = self.clone();
             tokio::spawn(async move {
                 // A client that breaks off or breaks the protocol has only itself to blame.
@@ -78,6 +76,8 @@ impl Directory {
     }
 
     async fn converse(&self, stream: TcpStream) -> io::Result<()> {
+        // An answer of several messages waits for nobody's acknowledgement.
+        stream.set_nodelay(true)?;
         let mut framed = Framed::new(stream, LdapCodec::new(Some(LARGEST_MESSAGE), None));
         let mut bound = false;
         while let Some(message) = framed.next().await {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, TransactionTrait};
 
-use super::home::Home;
 use super::{StoreError, Tx, WriteError};
 use crate::fail_point;
 
@@ -13,32 +12,12 @@ const ATTEMPTS: u32 = 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
-    connection: DatabaseConnection,
-    tenant: Arc<str>,
-    home: Home,
+    pub(super) connection: DatabaseConnection,
+    pub(super) tenant: Arc<str>,
 }
 
 impl Handle {
-    pub(super) fn new(connection: DatabaseConnection, tenant: Arc<str>, home: Home) -> Self {
-        Self { connection, tenant, home }
-    }
-
-    pub(super) fn connection(&self) -> &DatabaseConnection {
-        &self.connection
-    }
-
     pub(super) async fn run<T, E, F, Fut>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: WriteError,
-        F: Fn(Tx) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-    {
-        let here = self.clone();
-        self.home.run(async move { here.repeat(work).await }).await.map_err(StoreError::from)?
-    }
-
-    async fn repeat<T, E, F, Fut>(&self, work: F) -> Result<T, E>
     where
         E: WriteError,
         F: Fn(Tx) -> Fut,
