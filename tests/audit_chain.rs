@@ -115,3 +115,23 @@ async fn a_person_is_erased_and_the_chain_still_holds() {
     let told = rows.iter().filter(|row| row.actor.is_some() && row.detail.is_some()).count();
     assert_eq!(told, 4, "what the record says of the person is still there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wiped_without_the_command_for_it_is_found() {
+    const WIPED: &str = "SET actor = NULL, peer = NULL, detail = NULL, salt = NULL WHERE";
+    let problems = problems_after(&format!("UPDATE audit {WIPED} sequence = 3")).await;
+    assert_eq!(problems, [Problem::Erased { erased: 1, declared: 0 }]);
+    // Beside one that was erased in order, or with the record of that.
+    for (which, found) in [
+        ("sequence = 3", Problem::Erased { erased: 2, declared: 1 }),
+        ("sequence = 6", Problem::Erased { erased: 2, declared: 0 }),
+    ] {
+        let (folder, store) = chain().await;
+        let erase = store.write::<_, StoreError, _, _>(|tx| async move {
+            audit::erase(&tx, "person-1", SystemClock.now_ms()).await
+        });
+        assert_eq!(erase.await.expect("erased"), 1);
+        change(&folder, &format!("UPDATE audit {WIPED} {which}"));
+        assert_eq!(verified(&store, &[]).await.problems, [found]);
+    }
+}

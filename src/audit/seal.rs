@@ -124,6 +124,15 @@ fn is_as_written(row: &AuditRow) -> bool {
     }
 }
 
+/// How many records a record says were erased.
+fn declared_by(row: &AuditRow) -> u64 {
+    let records = (row.event == PERSON_ERASED).then(|| row.detail.as_ref()?.get("records")?.as_u64()).flatten();
+    records.unwrap_or_default()
+}
+
+/// The name of [`super::Event::PersonErased`].
+const PERSON_ERASED: &str = "person-erased";
+
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -135,6 +144,10 @@ pub enum Problem {
     Changed { sequence: i64 },
     #[error("the chain ends before number {sequence}, or was made anew: an exported head says otherwise")]
     Head { sequence: i64 },
+    #[error(
+        "{erased} records are without what they told of a person, and {declared} were erased by the command for it"
+    )]
+    Erased { erased: u64, declared: u64 },
     #[error("{count} rows have not been sealed for over a minute")]
     Unsealed { count: usize },
 }
@@ -145,7 +158,7 @@ pub struct Chain {
     /// Number and hash of the last seal.
     pub head: Option<(i64, String)>,
     /// Records whose personal part was erased.
-    pub erased: usize,
+    pub erased: u64,
     pub problems: Vec<Problem>,
 }
 
@@ -155,6 +168,7 @@ pub struct Chain {
 /// [`StoreError`] when the database cannot be read.
 pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Chain, StoreError> {
     let mut chain = Chain::default();
+    let mut declared = 0;
     loop {
         let after = chain.head.as_ref().map_or(0, |(sequence, _)| *sequence);
         let links = audits::chain(access, after, BATCH).await?;
@@ -175,7 +189,10 @@ pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Ch
                 {
                     chain.problems.push(Problem::Changed { sequence: seal.sequence });
                 }
-                Some(row) => chain.erased += usize::from(row.salt.is_none()),
+                Some(row) => {
+                    chain.erased += u64::from(row.salt.is_none());
+                    declared += declared_by(&row);
+                }
             }
             chain.head = Some((seal.sequence, seal.hash));
         }
@@ -186,8 +203,13 @@ pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Ch
             chain.problems.push(Problem::Head { sequence: head.sequence });
         }
     }
-    let late = audits::unsealed(access, BATCH).await?;
-    let late = late.iter().filter(|row| row.at < now - UNSEALED_LIMIT_MS).count();
+    let unsealed = audits::unsealed(access, BATCH).await?;
+    // What is erased is sealed before; that it was is perhaps not yet.
+    declared += unsealed.iter().map(declared_by).sum::<u64>();
+    if chain.erased != declared {
+        chain.problems.push(Problem::Erased { erased: chain.erased, declared });
+    }
+    let late = unsealed.iter().filter(|row| row.at < now - UNSEALED_LIMIT_MS).count();
     if late > 0 {
         chain.problems.push(Problem::Unsealed { count: late });
     }

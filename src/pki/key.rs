@@ -3,12 +3,10 @@
 mod fermat;
 mod roca;
 
-use der::Decode;
+use der::asn1::{AnyRef, UintRef};
+use der::{Decode, Sequence};
 use serde::{Deserialize, Serialize};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
-use x509_parser::prelude::FromDer;
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The key algorithms that a profile may allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,29 +61,32 @@ pub enum WeakKey {
     NotOnCurve,
 }
 
+const RSA_ENCRYPTION: &str = "1.2.840.113549.1.1.1";
 const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
 const P256: &str = "1.2.840.10045.3.1.7";
 const P384: &str = "1.3.132.0.34";
 
-/// Reads a SubjectPublicKeyInfo (DER) and refuses weak keys.
+/// Reads a SubjectPublicKeyInfo (DER) and refuses weak keys, and known ones in another writing: a key is known by the digest of these bytes.
 ///
 /// # Errors
 /// The first [`WeakKey`] found.
 pub fn examine(subject_public_key_info: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
-    // x509-parser ignores trailing bytes; der does not.
-    let strict = SubjectPublicKeyInfoRef::from_der(subject_public_key_info).map_err(|_| WeakKey::Unreadable)?;
-    let (_, info) = SubjectPublicKeyInfo::from_der(subject_public_key_info).map_err(|_| WeakKey::Unreadable)?;
-    match info.parsed().map_err(|_| WeakKey::Unreadable)? {
-        PublicKey::RSA(key) => rsa(key.modulus, key.exponent),
-        PublicKey::EC(_) => {
-            if strict.algorithm.oid.to_string() != EC_PUBLIC_KEY {
-                return Err(WeakKey::UnknownAlgorithm);
+    let info = SubjectPublicKeyInfoRef::from_der(subject_public_key_info).map_err(|_| WeakKey::Unreadable)?;
+    let key = info.subject_public_key.as_bytes().ok_or(WeakKey::Unreadable)?;
+    match info.algorithm.oid.to_string().as_str() {
+        RSA_ENCRYPTION => {
+            // RFC 3279 section 2.3.1: the parameters are NULL.
+            if info.algorithm.parameters != Some(AnyRef::NULL) {
+                return Err(WeakKey::Unreadable);
             }
-            let curve = strict.algorithm.parameters_oid().map_err(|_| WeakKey::UnknownAlgorithm)?;
-            let point = strict.subject_public_key.raw_bytes();
+            let key = RsaPublicKey::from_der(key).map_err(|_| WeakKey::Unreadable)?;
+            rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())
+        }
+        EC_PUBLIC_KEY => {
+            let curve = info.algorithm.parameters_oid().map_err(|_| WeakKey::UnknownAlgorithm)?;
             match curve.to_string().as_str() {
-                P256 => on_curve(&aws_lc_rs::agreement::ECDH_P256, point, 65).map(|()| KeyAlgorithm::P256),
-                P384 => on_curve(&aws_lc_rs::agreement::ECDH_P384, point, 97).map(|()| KeyAlgorithm::P384),
+                P256 => on_curve(&aws_lc_rs::agreement::ECDH_P256, key, 65).map(|()| KeyAlgorithm::P256),
+                P384 => on_curve(&aws_lc_rs::agreement::ECDH_P384, key, 97).map(|()| KeyAlgorithm::P384),
                 _ => Err(WeakKey::UnknownAlgorithm),
             }
         }
@@ -93,9 +94,14 @@ pub fn examine(subject_public_key_info: &[u8]) -> Result<KeyAlgorithm, WeakKey> 
     }
 }
 
+/// RFC 8017 appendix A.1.1; numbers in their shortest form alone.
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    public_exponent: UintRef<'a>,
+}
+
 fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
-    let modulus = without_zeros(modulus);
-    let exponent = without_zeros(exponent);
     let first = modulus.first().copied().ok_or(WeakKey::Unreadable)?;
     let algorithm = match (modulus.len(), first & 0x80 != 0) {
         (256, true) => KeyAlgorithm::Rsa2048,
@@ -127,11 +133,6 @@ const SMALL_PRIMES: [u32; 25] =
 
 fn remainder(number: &[u8], by: u32) -> u32 {
     number.iter().fold(0, |rest, &byte| (rest * 256 + u32::from(byte)) % by)
-}
-
-fn without_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
 }
 
 /// The library checks the point when it parses it for a key agreement.

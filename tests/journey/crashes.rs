@@ -380,7 +380,7 @@ fn every_activity_and_job_and_commit_has_a_fail_point() {
         let text = std::fs::read_to_string(&path).expect("a source");
         assert!(path.ends_with("mod.rs") || text.contains("fail_point!("), "{} has no fail point", path.display());
     }
-    for file in ["store/mod.rs", "store/writer.rs"] {
+    for file in ["store/single_writer.rs", "store/many_writers.rs"] {
         let text = std::fs::read_to_string(root.join(file)).expect("a source");
         assert!(text.contains("fail_point!(\"store.commit\")"), "{file} commits without a fail point");
     }

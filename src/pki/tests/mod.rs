@@ -3,5 +3,6 @@
 mod attestation;
 mod fixture;
 mod issue;
+mod keys;
 mod lint;
 mod properties;

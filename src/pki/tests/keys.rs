@@ -1,0 +1,108 @@
+//! Which keys are certified, and in which writing.
+
+use der::asn1::{AnyRef, BitString, ObjectIdentifier, UintRef};
+use der::{Encode, Sequence};
+use num_bigint::BigUint;
+use rcgen::{KeyPair, PublicKeyData};
+use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo};
+
+use crate::key::{KeyAlgorithm, WeakKey, examine};
+
+const RSA: &str = "1.2.840.113549.1.1.1";
+
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    public_exponent: UintRef<'a>,
+}
+
+fn info(algorithm: &str, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Vec<u8> {
+    let algorithm = AlgorithmIdentifierRef { oid: ObjectIdentifier::new_unwrap(algorithm), parameters };
+    let subject_public_key = BitString::from_bytes(key).expect("bits");
+    SubjectPublicKeyInfo { algorithm, subject_public_key }.to_der().expect("DER")
+}
+
+fn rsa_key(modulus: &BigUint, exponent: u32) -> Vec<u8> {
+    let (modulus, exponent) = (modulus.to_bytes_be(), exponent.to_be_bytes());
+    let [modulus, public_exponent] = [&modulus, &exponent[..]].map(|bytes| UintRef::new(bytes).expect("a number"));
+    RsaPublicKey { modulus, public_exponent }.to_der().expect("DER")
+}
+
+fn rsa(modulus: &BigUint, exponent: u32) -> Result<KeyAlgorithm, WeakKey> {
+    examine(&info(RSA, Some(AnyRef::NULL), &rsa_key(modulus, exponent)))
+}
+
+/// The product of two numbers without small factors, far apart, of so many bits. Nobody factors it here.
+fn modulus(bits: u32) -> BigUint {
+    let odd = |shift: u32, more: u32| (BigUint::from(1_u8) << shift) + (BigUint::from(1_u8) << (shift - 1)) + more;
+    let has_small_factor = |number: &BigUint| (2_u32..100).any(|by| number % by == BigUint::ZERO);
+    let first = (1_u32..).map(|more| odd(bits / 2 - 1, more)).find(|number| !has_small_factor(number));
+    let far = BigUint::from(1_u8) << (bits / 2 - 2);
+    let second = (1_u32..).map(|more| odd(bits / 2 - 1, more) + &far).find(|number| !has_small_factor(number));
+    first.expect("a number") * second.expect("a number")
+}
+
+#[test]
+fn good_keys_are_certified() {
+    assert_eq!(rsa(&modulus(2048), 65_537), Ok(KeyAlgorithm::Rsa2048));
+    assert_eq!(rsa(&modulus(3072), 65_537), Ok(KeyAlgorithm::Rsa3072));
+    for (algorithm, expected) in
+        [(&rcgen::PKCS_ECDSA_P256_SHA256, KeyAlgorithm::P256), (&rcgen::PKCS_ECDSA_P384_SHA384, KeyAlgorithm::P384)]
+    {
+        let key = KeyPair::generate_for(algorithm).expect("a key");
+        assert_eq!(examine(&key.subject_public_key_info()), Ok(expected));
+    }
+}
+
+#[test]
+fn weak_keys_are_not() {
+    let good = modulus(2048);
+    for exponent in [1, 3, 65_535, 65_538] {
+        assert_eq!(rsa(&good, exponent), Err(WeakKey::RsaExponent), "{exponent}");
+    }
+    assert_eq!(rsa(&modulus(1024), 65_537), Err(WeakKey::RsaLength));
+    assert_eq!(rsa(&(&good + 1_u8), 65_537), Err(WeakKey::RsaModulus), "an even modulus");
+    let close = (BigUint::from(3_u8) << 1022_u32) + 1_u8;
+    let coprime = |number: &BigUint| (2_u32..100).all(|by| number % by != BigUint::ZERO);
+    let first = (0_u32..).map(|more| &close + more).find(coprime).expect("a number");
+    let second = (1_000_u32..).map(|more| &close + more).find(coprime).expect("a number");
+    assert_eq!(rsa(&(first * second), 65_537), Err(WeakKey::Fermat));
+    let rest = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    assert_eq!(examine(&rest.subject_public_key_info()), Err(WeakKey::UnknownAlgorithm));
+    // DSA.
+    assert_eq!(examine(&info("1.2.840.10040.4.1", None, &[2, 1, 5])), Err(WeakKey::UnknownAlgorithm));
+}
+
+#[test]
+fn points_that_are_on_no_curve_or_compressed_are_refused() {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+    let mut bytes = key.subject_public_key_info();
+    let last = bytes.last_mut().expect("a byte");
+    *last ^= 1;
+    assert_eq!(examine(&bytes), Err(WeakKey::NotOnCurve));
+    let curve = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+    let compressed = [&[2], &key.public_key_raw()[1..33]].concat();
+    assert_eq!(examine(&info("1.2.840.10045.2.1", Some((&curve).into()), &compressed)), Err(WeakKey::NotOnCurve));
+}
+
+/// A key is known by the digest of its bytes: one that is blocked, or somebody else's, must not pass in another writing.
+#[test]
+fn a_key_has_one_writing() {
+    let key = rsa_key(&modulus(2048), 65_537);
+    assert_eq!(examine(&info(RSA, None, &key)), Err(WeakKey::Unreadable), "without NULL");
+    assert_eq!(examine(&info(RSA, Some(AnyRef::NULL), &[&key[..], &[0]].concat())), Err(WeakKey::Unreadable));
+    // 30 82 .. .. 02 82 01 01 00: another zero before the modulus.
+    let mut longer = key.clone();
+    longer.insert(8, 0);
+    let of = |at: usize| u16::from_be_bytes([key[at], key[at + 1]]) + 1;
+    longer[2..4].copy_from_slice(&of(2).to_be_bytes());
+    longer[6..8].copy_from_slice(&of(6).to_be_bytes());
+    assert_eq!(
+        examine(&info(RSA, Some(AnyRef::NULL), &longer)),
+        Err(WeakKey::Unreadable),
+        "a number with a zero before it"
+    );
+    let mut bytes = info(RSA, Some(AnyRef::NULL), &key);
+    bytes.push(0);
+    assert_eq!(examine(&bytes), Err(WeakKey::Unreadable));
+}
