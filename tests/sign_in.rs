@@ -13,6 +13,9 @@ on_both_databases! {
     nobody_sees_or_acts_on_what_is_not_theirs,
     a_person_whose_entry_is_incomplete_is_told_so,
     a_cookie_is_good_for_whom_it_was_given_to,
+    a_connection_that_is_kept_signs_nobody_in,
+    every_answer_says_how_a_browser_is_to_treat_it,
+    a_name_that_a_request_gives_the_portal_is_in_no_answer,
 }
 
 /// The status of a request straight to the pages' address, past the proxy.
@@ -173,4 +176,73 @@ async fn a_cookie_is_good_for_whom_it_was_given_to(database: Database) {
     test.world.kill_portal().await.expect("killed");
     test.world.restart_portal(&later("+61m")).await.expect("restarted");
     assert!(given(&test, "alice", Some(&cookie)).await.is_some());
+}
+
+/// A proxy keeps its connections: what one request on them proved is nothing that the next one has.
+async fn a_connection_that_is_kept_signs_nobody_in(database: Database) {
+    let test = TestWorld::start(database).await;
+    let client = reqwest::Client::builder().pool_max_idle_per_host(1).build().expect("a client");
+    let url = format!("http://{}/role", test.world.pages);
+    let good = async || {
+        let request =
+            client.get(&url).header("X-Remote-User", "alice").header("X-Sealwright-Proxy", &test.world.secret);
+        request.send().await.expect("an answer")
+    };
+    for _ in 0..3 {
+        let answer = good().await;
+        assert_eq!(answer.status(), 200);
+        let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+        let cookie = cookie.split(';').next().expect("a pair").to_owned();
+        drop(answer.text().await.expect("a body"));
+        for request in [client.get(&url), client.get(&url).header("Cookie", &cookie)] {
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), 403);
+            drop(answer.text().await.expect("a body"));
+        }
+    }
+}
+
+async fn every_answer_says_how_a_browser_is_to_treat_it(database: Database) {
+    let test = TestWorld::start(database).await;
+    let client = reqwest::Client::new();
+    for (path, status) in [("/role", 200), ("/nowhere", 404), ("/api/v1/session", 200), ("/api/v1/instances/x", 404)] {
+        let request = client.get(format!("http://{}{path}", test.world.pages));
+        let request = request.header("X-Remote-User", "alice").header("X-Sealwright-Proxy", &test.world.secret);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+        let policy = header("content-security-policy").expect("a policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"), "{path}");
+        assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{path}");
+        assert_eq!(header("referrer-policy").as_deref(), Some("no-referrer"), "{path}");
+        if let Some(cookie) = header("set-cookie") {
+            for part in ["__Host-sealwright=", "; Secure", "; HttpOnly", "; SameSite=", "; Path=/"] {
+                assert!(cookie.contains(part), "{path}: {cookie}");
+            }
+        }
+    }
+}
+
+async fn a_name_that_a_request_gives_the_portal_is_in_no_answer(database: Database) {
+    let test = TestWorld::start(database).await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    for path in ["/", "/role", "/role?to=//evil.example/x", "/role?to=https://evil.example", "/token", "/nowhere"] {
+        let request = client.get(format!("http://{}{path}", test.world.pages)).header("Host", "evil.example");
+        let request = request.header("X-Forwarded-Host", "evil.example").header("Forwarded", "host=evil.example");
+        let request = request.header("X-Remote-User", "alice").header("X-Sealwright-Proxy", &test.world.secret);
+        let answer = request.send().await.expect("an answer");
+        let location = answer.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+        assert!(location.as_ref().is_none_or(|to| to.starts_with('/') && !to.contains("evil")), "{path}: {location:?}");
+        let body = answer.text().await.expect("a body");
+        assert!(!body.contains("evil.example"), "{path}: {body}");
+    }
 }

@@ -70,6 +70,12 @@ pub enum Event {
         action: String,
         shown: Option<String>,
     },
+    /// Somebody may not take the action, or took it before.
+    ActionRefused {
+        workflow: String,
+        state: String,
+        action: String,
+    },
     WorkflowEnded {
         workflow: String,
         outcome: &'static str,

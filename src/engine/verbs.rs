@@ -183,7 +183,11 @@ impl Engine {
     pub async fn act(&self, caller: &Caller, id: Uuid, act: Act, key: Option<Key>) -> Result<(), EngineError> {
         let view = self.view(caller, id).await?;
         let login = &caller.actor.person.login;
-        match (self.act_once(caller, &view, act, key.clone()).await, key) {
+        let acted = self.act_once(caller, &view, act, key.clone()).await;
+        if let Err(EngineError::Rejected(Rejection::Forbidden { action } | Rejection::Twice { action })) = &acted {
+            self.audit_refusal(caller, &view.stored, action).await?;
+        }
+        match (acted, key) {
             // It may have been done before, by the same request, and have moved the instance on.
             (Err(error), Some(key)) => match key.first(self.store(), login).await {
                 Ok(_) => Ok(()),
@@ -192,6 +196,23 @@ impl Engine {
             },
             (acted, _) => acted,
         }
+    }
+
+    async fn audit_refusal(&self, caller: &Caller, stored: &Stored, action: &str) -> Result<(), EngineError> {
+        let (instance, origin, now) = (&stored.instance, caller.origin(), self.clock().now_ms());
+        let (id, event) = (
+            instance.id,
+            audit::Event::ActionRefused {
+                workflow: instance.workflow.clone(),
+                state: instance.state.clone(),
+                action: action.to_owned(),
+            },
+        );
+        let refused = self.store().write::<_, StoreError, _, _>(move |tx| {
+            let (origin, event) = (origin.clone(), event.clone());
+            async move { audit::record(&tx, &origin, Some(id), now, &event) }
+        });
+        Ok(refused.await?)
     }
 
     async fn act_once(&self, caller: &Caller, view: &View, act: Act, key: Option<Key>) -> Result<(), EngineError> {

@@ -12,6 +12,7 @@ use crate::support::{Database, TestWorld, ended, run, shows};
 on_both_databases! {
     an_operator_says_yes,
     two_people_say_yes_and_nobody_twice,
+    a_yes_and_a_no_at_once_are_one_decision,
     an_operator_says_no,
     nobody_decides_on_their_own_request,
     what_was_approved_is_what_is_signed,
@@ -73,6 +74,8 @@ async fn an_operator_says_yes(database: Database) {
         assert_eq!(other.get(TASKS).await.1["instances"], json!([]));
     }
     assert_eq!(take(&carl, &question, "approve", json!({})).await.0, 403);
+    let refused = test.audited("action-refused").await;
+    assert_eq!(refused.iter().map(|row| row.actor.as_deref()).collect::<Vec<_>>(), [Some("carl")]);
     assert_eq!(take(&bob, &question, "approve", json!({})).await.0, 404);
     // Whoever claims it keeps the others away until it is freed.
     assert_eq!(take(&rita, &question, "claim", json!({})).await.0, 200);
@@ -121,6 +124,23 @@ async fn two_people_say_yes_and_nobody_twice(database: Database) {
     assert_eq!(take(&ralf, &question, "approve", json!({})).await.0, 200);
     assert!(finished(agent).await);
     assert_personalized(&test, &mut begun).await;
+}
+
+/// Of a yes and a no at the same moment one counts, and what follows is what that one says.
+async fn a_yes_and_a_no_at_once_are_one_decision(database: Database) {
+    let test = TestWorld::start_with_approvals(database, 1).await;
+    let (mut begun, agent) = asked(&test).await;
+    let rita = Client::sign_in(&test, "rita", "ra-operator").await;
+    let ralf = Client::sign_in(&test, "ralf", "ra-operator").await;
+    let question = task(&rita).await;
+    let no = json!({ "reason": "The card is old." });
+    let (yes, no) = tokio::join!(take(&rita, &question, "approve", json!({})), take(&ralf, &question, "reject", no));
+    let mut statuses = [yes.0, no.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "{yes:?} {no:?}");
+    assert_eq!(finished(agent).await, yes.0 == 200);
+    assert_eq!(ended(&mut begun).await["status"], if yes.0 == 200 { "success" } else { "failure" });
+    assert_eq!(test.audited("certificate-issued").await.len(), if yes.0 == 200 { 2 } else { 1 });
 }
 
 async fn an_operator_says_no(database: Database) {

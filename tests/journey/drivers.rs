@@ -300,7 +300,9 @@ async fn a_token_with_a_pin_pad_is_refused() {
     let before = token.tool(&["--list-objects"]);
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
-    test.agent(&code).until(&mut begun, "a PIN pad").await.expect("told why");
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, "a PIN pad").await.expect("told why");
     shows(&mut begun, "This card cannot be used").await;
     assert_eq!(token.tool(&["--list-objects"]), before);
+    drop(agent);
 }
