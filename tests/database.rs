@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sea_orm::ConnectionTrait;
+use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Abilities, WorkRow};
 use sealwright::store::{Access, Store, StoreError, sessions, work};
+use sealwright_migrations::Migrator;
 
 use crate::support::{Database, Postgres};
 
@@ -36,6 +39,27 @@ fn session(tenant: &str, id: &str) -> SessionRow {
         seen_at: 1,
         role_checked_at: None,
     }
+}
+
+async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database) {
+    let (store, folder, postgres) = open(database).await;
+    drop(store);
+    let url = match &postgres {
+        Some(postgres) => postgres.url.clone(),
+        None => format!("sqlite:{}/test.db", folder.path().display()),
+    };
+    let connection = sea_orm::Database::connect(&url).await.expect("a connection");
+    Migrator::down(&connection, None).await.expect("down");
+    Migrator::up(&connection, None).await.expect("up again");
+    let store = Store::open(&url, "default").await.expect("opened");
+    let put =
+        store.write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session(tx.tenant(), "one")).await });
+    put.await.expect("put");
+    // A program that is older than the schema does not touch it.
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_newer', 1)";
+    connection.execute_unprepared(newer).await.expect("noted");
+    assert!(Store::open(&url, "default").await.is_err());
+    assert!(sessions::find(store.read(), "one").await.expect("read").is_some());
 }
 
 async fn a_failed_call_leaves_nothing(database: Database) {
@@ -68,6 +92,16 @@ async fn a_failed_call_leaves_nothing(database: Database) {
         let found = sessions::find(store.read(), &number.to_string()).await.expect("read");
         assert_eq!(found.is_some(), number % 2 == 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused_on_sqlite() {
+    a_schema_goes_down_and_up_and_a_newer_one_is_refused(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused_on_postgres() {
+    a_schema_goes_down_and_up_and_a_newer_one_is_refused(Database::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

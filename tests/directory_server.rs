@@ -148,6 +148,10 @@ async fn a_directory_is_asked_over_ldaps() {
     assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
     let distrustful = over(&slapd.ldaps_url, Encryption::Tls, &slapd.other_ca_file).expect("a directory");
     assert_eq!(distrustful.find("alice", &[]).await, Err(DirectoryError::Unavailable));
+    // The same server under a name that its certificate does not have.
+    let misnamed = slapd.ldaps_url.replace("127.0.0.1", "localhost");
+    let misnamed = over(&misnamed, Encryption::Tls, &slapd.ca_file).expect("a directory");
+    assert_eq!(misnamed.find("alice", &[]).await, Err(DirectoryError::Unavailable));
     // Names that do not say what is meant are refused before anything is sent.
     for (server, encryption) in [
         (slapd.url.as_str(), Encryption::Tls),

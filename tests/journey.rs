@@ -71,6 +71,11 @@ pub async fn assert_personalized(test: &TestWorld, begun: &mut Begun) {
         run(env!("CARGO_BIN_EXE_sealwright"), &["audit", "verify", "--config", config.to_str().expect("a path")], &[]);
     assert!(verified.contains("the audit chain is whole"), "{verified}");
     assert!(!test.log().contains(PIN), "the PIN is in the portal's log");
+    for file in ["sealwright.db", "sealwright.db-wal"] {
+        // There is none where the database is a server.
+        let bytes = std::fs::read(test.world.folder.join(file)).unwrap_or_default();
+        assert!(!bytes.windows(PIN.len()).any(|part| part == PIN.as_bytes()), "the PIN is in {file}");
+    }
 }
 
 /// What must hold when a personalization has ended without success: its words, and that nothing of it is valid.

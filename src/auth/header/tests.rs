@@ -154,4 +154,19 @@ proptest! {
         let headers = [(name.as_str(), value.as_slice())];
         prop_assert!(secret().login(Some(IpAddr::from(HERE)), headers.into_iter(), NOW).is_err());
     }
+
+    #[test]
+    fn a_believed_login_is_what_was_sent_in_small_letters(
+        value in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..100),
+            "[A-Za-z0-9._@, -]{1,70}".prop_map(String::into_bytes),
+        ],
+    ) {
+        let proof = "s".repeat(32);
+        let headers = [("x-remote-user", value.as_slice()), ("x-proxy", proof.as_bytes())];
+        if let Ok(login) = secret().login(Some(IpAddr::from(HERE)), headers.into_iter(), NOW) {
+            prop_assert_eq!(login.as_bytes(), value.to_ascii_lowercase());
+            prop_assert!(login.bytes().all(|byte| byte.is_ascii_graphic() && !b",;\"'\\".contains(&byte)), "{}", login);
+        }
+    }
 }
