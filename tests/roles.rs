@@ -10,6 +10,7 @@ use crate::support::{Database, TestWorld};
 
 on_both_databases! {
     the_matrix_of_roles_is_true,
+    a_right_is_looked_at_also_when_the_action_is_possible,
 }
 
 /// A line of the matrix: a request, and the status that each column gets.
@@ -37,6 +38,39 @@ fn matrix() -> Vec<Line> {
     lines.collect()
 }
 
+/// What a form or a call says, with a token.
+fn with_body(request: reqwest::RequestBuilder, path: &str, csrf: &str) -> reqwest::RequestBuilder {
+    if path.starts_with("/api/") {
+        let body = if path == "/api/v1/instances" { "{\"workflow\":\"issue-crl\"}" } else { "{\"step\":0}" };
+        return request.header("X-CSRF-Token", csrf).header("content-type", "application/json").body(body);
+    }
+    let form = BTreeMap::from([("csrf", csrf), ("step", "0"), ("action", "stop"), ("role", "user")]);
+    let form: Vec<String> = form.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    request.header("content-type", "application/x-www-form-urlencoded").body(form.join("&"))
+}
+
+/// The token of somebody else's session.
+fn other_token<'a>(people: &'a [Client], person: &Client) -> &'a str {
+    people.iter().map(Client::csrf).find(|token| *token != person.csrf()).expect("somebody else")
+}
+
+/// At the step that is asked, with the action that there is: by everybody else first, then by the owner.
+async fn a_right_is_looked_at_also_when_the_action_is_possible(database: Database) {
+    let test = TestWorld::start(database).await;
+    let begun = test.alice().await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let path = format!("/api/v1/instances/{}", begun.instance);
+    let view = alice.until(&path, |view| view["state"] == "insert-card").await;
+    let (cancel, step) = (format!("{path}/actions/cancel"), serde_json::json!({ "step": view["step"] }).to_string());
+    for (login, role, expected) in [("bob", "user", 404), ("rita", "ra-operator", 403), ("carl", "auditor", 403)] {
+        let other = Client::sign_in(&test, login, role).await;
+        assert_eq!(other.post(&cancel, &step).await.0, expected, "{login} as {role}");
+        assert_eq!(alice.get(&path).await.1["status"], "running", "{login} as {role}");
+    }
+    assert_eq!(alice.post(&cancel, &step).await.0, 200);
+    assert_ne!(alice.get(&path).await.1["status"], "running");
+}
+
 async fn the_matrix_of_roles_is_true(database: Database) {
     let test = TestWorld::start(database).await;
     let begun = test.alice().await;
@@ -52,24 +86,22 @@ async fn the_matrix_of_roles_is_true(database: Database) {
         // The instance is alice's; what it asks is not offered now, so that no cell changes the next one.
         let path = path.replace("{instance}", &begun.instance);
         let mut found = Vec::new();
-        let request = nobody.request(method.clone(), format!("http://{}{path}", test.world.pages));
-        found.push(request.send().await.expect("an answer").status().as_u16());
+        let status = async |request: reqwest::RequestBuilder, csrf: &str| {
+            let request = request.header("X-HTTP-Method-Override", "DELETE");
+            let request = if *method == Method::POST { with_body(request, &path, csrf) } else { request };
+            request.send().await.expect("an answer").status().as_u16()
+        };
+        let unsigned = nobody.request(method.clone(), format!("http://{}{path}", test.world.pages));
+        found.push(status(unsigned, "none").await);
         for person in &people {
-            let request = person.request(method.clone(), &path).header("X-HTTP-Method-Override", "DELETE");
-            let request = if path.starts_with("/api/") {
-                request.header("X-CSRF-Token", person.csrf()).header("content-type", "application/json")
-            } else {
-                request.header("content-type", "application/x-www-form-urlencoded")
-            };
-            let form = BTreeMap::from([("csrf", person.csrf()), ("step", "0"), ("action", "stop"), ("role", "user")]);
-            let form: Vec<String> = form.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let body = match path.as_str() {
-                "/api/v1/instances" => "{\"workflow\":\"issue-crl\"}".to_owned(),
-                path if path.starts_with("/api/") => "{\"step\":0}".to_owned(),
-                _ => form.join("&"),
-            };
-            let request = if *method == Method::POST { request.body(body) } else { request };
-            found.push(request.send().await.expect("an answer").status().as_u16());
+            // Nobody's form is taken without the session's own token.
+            if *method == Method::POST {
+                let other = status(person.request(method.clone(), &path), other_token(&people, person)).await;
+                if other != 403 {
+                    wrong.push(format!("{method} {path}: {other} with another session's token"));
+                }
+            }
+            found.push(status(person.request(method.clone(), &path), person.csrf()).await);
         }
         if found != *cells {
             wrong.push(format!("{method} {path}: found {found:?}, the matrix says {cells:?}"));
