@@ -1,9 +1,11 @@
 //! RFC 5280 section 4.2.1.3, RFC 8813: critical, what the profile says, never an authority's, and fit for the kind of key.
 
+use der::Decode;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
 use x509_parser::oid_registry;
 
 use super::{Certificate, ensure};
-use crate::profile::{ExtendedKeyUsageWord, KeyUsageBit};
+use crate::profile::KeyUsageBit;
 
 pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
     let usage = certificate.parsed.key_usage().map_err(|_| "the key usage cannot be read")?;
@@ -21,11 +23,10 @@ pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
     let is_rsa = certificate.parsed.subject_pki.algorithm.algorithm == oid_registry::OID_PKCS1_RSAENCRYPTION;
     ensure(is_rsa || !value.key_encipherment(), "an elliptic key enciphers nothing")?;
     ensure(!is_rsa || !value.key_agreement(), "an RSA key agrees on nothing")?;
-    let extended = certificate.parsed.extended_key_usage().map_err(|_| "the extended key usage cannot be read")?;
-    let extended = extended.map(|extended| extended.value);
-    let any = extended.is_some_and(|extended| extended.any);
-    ensure(!any, "the extended key usage allows everything")?;
-    let client = extended.is_some_and(|extended| extended.client_auth);
-    let wanted = certificate.profile.extended_key_usage().contains(&ExtendedKeyUsageWord::ClientAuthentication);
-    ensure(client == wanted, "the extended key usage is not the profile's")
+    let extended = certificate.parsed.get_extension_unique(&oid_registry::OID_X509_EXT_EXTENDED_KEY_USAGE);
+    let extended = extended.map_err(|_| "the extended key usage cannot be read")?;
+    let found = extended.map(|extension| ExtendedKeyUsage::from_der(extension.value)).transpose();
+    let found = found.map_err(|_| "the extended key usage cannot be read")?.map(|usage| usage.0).unwrap_or_default();
+    let wanted = certificate.profile.extended_key_usage().iter().map(|word| word.oid());
+    ensure(found.into_iter().eq(wanted), "the extended key usage is not the profile's")
 }

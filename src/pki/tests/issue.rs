@@ -91,6 +91,33 @@ fn a_profile_refuses_another_kind_of_key_and_missing_attributes() {
     fixture.person.clear();
 }
 
+/// A request gives a key and nothing else, whatever it asks for.
+#[test]
+fn what_a_request_asks_for_is_not_what_is_issued() {
+    let fixture = fixture();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+    let plain = rcgen::CertificateParams::default();
+    let mut greedy = rcgen::CertificateParams::new(vec!["portal.example.test".to_owned()]).expect("parameters");
+    greedy.distinguished_name.push(rcgen::DnType::CommonName, "Administrator");
+    greedy.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth, rcgen::ExtendedKeyUsagePurpose::Any];
+    greedy.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    // basicConstraints with CA:TRUE, as an extension of the test's own: rcgen asks for none.
+    let authority = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 19], vec![0x30, 3, 1, 1, 0xff]);
+    greedy.custom_extensions = vec![authority];
+    let [plain, greedy] = [plain, greedy].map(|parameters| {
+        let der = parameters.serialize_request(&key).expect("a request").der().to_vec();
+        let draft = Draft {
+            profile: &fixture.authentication,
+            attributes: &fixture.person,
+            request: &Request::read(&der).expect("a good request"),
+            serial: [1; 16],
+            now: NOW,
+        };
+        fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared")
+    });
+    assert_eq!(plain, greedy);
+}
+
 #[test]
 fn a_ticket_is_for_one_key_and_a_digest_forgets_serial_and_time() {
     let fixture = fixture();

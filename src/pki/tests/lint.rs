@@ -1,8 +1,10 @@
 //! For every rule a certificate that breaks it, made from a good one.
 
-use der::asn1::OctetString;
+use der::asn1::{ObjectIdentifier, OctetString};
+use der::oid::AssociatedOid;
 use der::{Any, Decode, Encode};
 use time::Duration;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::Validity;
 
@@ -99,6 +101,26 @@ fn every_rule_finds_the_certificate_that_breaks_it() {
         let bytes = certificate.to_der().expect("encoded");
         let findings = fixture.authority.admit(&bytes, &fixture.authentication).expect_err(rule);
         assert!(findings.iter().any(|finding| finding.rule == rule), "{rule}: {findings:?}");
+    }
+}
+
+/// What a key may be used for is the profile's list, and nothing beside it.
+#[test]
+fn a_further_extended_key_usage_is_found() {
+    // serverAuth, codeSigning, OCSPSigning, anyExtendedKeyUsage, and one that nobody knows.
+    for further in ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.9", "2.5.29.37.0", "1.3.6.1.4.1.1.1"] {
+        let fixture = fixture();
+        let mut certificate = good(&fixture);
+        let words = fixture.authentication.extended_key_usage().iter().map(|word| word.oid());
+        let usage = ExtendedKeyUsage(words.chain([ObjectIdentifier::new_unwrap(further)]).collect());
+        for extension in certificate.extensions.iter_mut().flatten() {
+            if extension.extn_id == ExtendedKeyUsage::OID {
+                extension.extn_value = OctetString::new(usage.to_der().expect("encoded")).expect("a string");
+            }
+        }
+        let bytes = certificate.to_der().expect("encoded");
+        let findings = fixture.authority.admit(&bytes, &fixture.authentication).expect_err(further);
+        assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key-usage"], "{further}");
     }
 }
 
