@@ -7,10 +7,12 @@ use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
+use sealwright::store::certificates::CertificateRow;
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Abilities, WorkRow};
-use sealwright::store::{Access, Store, StoreError, sessions, work};
+use sealwright::store::{Access, Store, StoreError, certificates, sessions, work};
 use sealwright_migrations::Migrator;
+use uuid::Uuid;
 
 use crate::support::{Database, Postgres};
 
@@ -60,6 +62,59 @@ async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database
     connection.execute_unprepared(newer).await.expect("noted");
     assert!(Store::open(&url, "default").await.is_err());
     assert!(sessions::find(store.read(), "one").await.expect("read").is_some());
+}
+
+fn certificate(tenant: &str, authority: &str, id: u128) -> CertificateRow {
+    let text = str::to_owned;
+    CertificateRow {
+        tenant: text(tenant),
+        id: Uuid::from_u128(id),
+        authority: text(authority),
+        serial: text("1f"),
+        status: text("intended"),
+        profile: text("p"),
+        person: text("person"),
+        owner_login: text("alice"),
+        card: None,
+        slot: None,
+        subject: text("CN=Alice"),
+        names_digest: text("digest"),
+        not_before: 0,
+        not_after: 1,
+        public_key_digest: text("key"),
+        to_be_signed: vec![1],
+        certificate: None,
+        fingerprint: None,
+        instance: Uuid::from_u128(id),
+        step: 1,
+        created_at: 0,
+        revoked_at: None,
+        reason: None,
+    }
+}
+
+async fn a_serial_number_is_an_authoritys_once(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    let insert = async |authority: &'static str, id| {
+        store
+            .write::<_, StoreError, _, _>(move |tx| async move {
+                certificates::insert(&tx, certificate(tx.tenant(), authority, id)).await
+            })
+            .await
+    };
+    insert("issuing", 1).await.expect("inserted");
+    assert!(matches!(insert("issuing", 2).await, Err(StoreError::Exists("certificate"))));
+    insert("another", 3).await.expect("inserted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_number_is_an_authoritys_once_on_sqlite() {
+    a_serial_number_is_an_authoritys_once(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_number_is_an_authoritys_once_on_postgres() {
+    a_serial_number_is_an_authoritys_once(Database::Postgres).await;
 }
 
 async fn a_failed_call_leaves_nothing(database: Database) {
