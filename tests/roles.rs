@@ -108,6 +108,7 @@ async fn the_matrix_of_roles_is_true(database: Database) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(!test.audited("csrf-refused").await.is_empty(), "forms without the session's token are not recorded");
     // Every route is in the matrix.
     let sources = [include_str!("../src/web/mod.rs"), include_str!("../src/api/v1/mod.rs")];
     let mut missing = Vec::new();

@@ -70,6 +70,8 @@ pub enum Event {
         action: String,
         shown: Option<String>,
     },
+    /// A form or call came without the token of its session.
+    CsrfRefused,
     /// Somebody may not take the action, or took it before.
     ActionRefused {
         workflow: String,

@@ -186,7 +186,7 @@ async fn submitted(
     form: &Form,
 ) -> Result<Result<(Visitor, Caller), HttpResponse>, PageError> {
     let visitor = visitor(portal, request).await?;
-    visitor.check_csrf(&form.csrf)?;
+    visitor.check_csrf(portal, &form.csrf).await?;
     Ok(match visitor.caller() {
         Some(caller) => Ok((visitor, caller)),
         None => Err(visitor.finish(see_other("/role"))),

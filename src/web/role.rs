@@ -50,7 +50,7 @@ pub async fn post(
     form: web::Form<Form>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
-    visitor.check_csrf(&form.csrf)?;
+    visitor.check_csrf(&portal, &form.csrf).await?;
     let grant = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
         PageError::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -106,11 +106,18 @@ impl Visitor {
         self.caller().map(|caller| caller.actor)
     }
 
+    /// Takes what has the session's own token; anything else is recorded.
+    ///
     /// # Errors
     /// [`PageError::csrf`].
-    pub fn check_csrf(&self, token: &str) -> Result<(), PageError> {
-        aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), self.session.csrf.as_bytes())
-            .map_err(|_| PageError::csrf())
+    pub async fn check_csrf(&self, portal: &Portal, token: &str) -> Result<(), PageError> {
+        let own = self.session.csrf.as_bytes();
+        if aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), own).is_ok() {
+            return Ok(());
+        }
+        let recorded = portal.sessions.record(&self.origin(), Event::CsrfRefused).await;
+        recorded.map_err(|error| PageError::internal(&error))?;
+        Err(PageError::csrf())
     }
 
     pub fn frame(&self, portal: &Portal, title: &str) -> Frame {

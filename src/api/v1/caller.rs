@@ -41,7 +41,7 @@ impl Client {
         let visitor = visitor(portal, request).await?;
         if request.method() != Method::GET {
             let token = request.headers().get("x-csrf-token").and_then(|token| token.to_str().ok());
-            visitor.check_csrf(token.unwrap_or_default())?;
+            visitor.check_csrf(portal, token.unwrap_or_default()).await?;
         }
         let caller = visitor.caller();
         let caller = caller.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "Pick a role first, at /role."))?;
