@@ -14,7 +14,15 @@ use sealwright::store::{Access, Store, StoreError, certificates, sessions, work}
 use sealwright_migrations::Migrator;
 use uuid::Uuid;
 
+use crate::on_both_databases;
 use crate::support::{Database, Postgres};
+
+on_both_databases! {
+    a_serial_number_is_an_authoritys_once,
+    a_schema_goes_down_and_up_and_a_newer_one_is_refused,
+    a_failed_call_leaves_nothing,
+    work_is_claimed_once_by_who_can_do_it,
+}
 
 async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -107,16 +115,6 @@ async fn a_serial_number_is_an_authoritys_once(database: Database) {
     insert("another", 3).await.expect("inserted");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_serial_number_is_an_authoritys_once_on_sqlite() {
-    a_serial_number_is_an_authoritys_once(Database::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_serial_number_is_an_authoritys_once_on_postgres() {
-    a_serial_number_is_an_authoritys_once(Database::Postgres).await;
-}
-
 async fn a_failed_call_leaves_nothing(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
     let failed: Result<(), StoreError> = store
@@ -147,26 +145,6 @@ async fn a_failed_call_leaves_nothing(database: Database) {
         let found = sessions::find(store.read(), &number.to_string()).await.expect("read");
         assert_eq!(found.is_some(), number % 2 == 0);
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused_on_sqlite() {
-    a_schema_goes_down_and_up_and_a_newer_one_is_refused(Database::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused_on_postgres() {
-    a_schema_goes_down_and_up_and_a_newer_one_is_refused(Database::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failed_call_leaves_nothing_on_sqlite() {
-    a_failed_call_leaves_nothing(Database::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failed_call_leaves_nothing_on_postgres() {
-    a_failed_call_leaves_nothing(Database::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,14 +260,4 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     };
     assert!(!finish(epoch - 1).await.expect("asked"));
     assert!(finish(epoch).await.expect("asked"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn work_is_claimed_once_by_who_can_do_it_on_sqlite() {
-    work_is_claimed_once_by_who_can_do_it(Database::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn work_is_claimed_once_by_who_can_do_it_on_postgres() {
-    work_is_claimed_once_by_who_can_do_it(Database::Postgres).await;
 }

@@ -241,15 +241,9 @@ impl Channel {
         self.portal.engine.announce(row.root);
         let row = self.confirmed(row, listener).await?;
         let row = self.portal.pairings.hold(row.id).await?;
-        let (origin, now, root) = (Origin::system("agent"), self.portal.clock.now_ms(), row.root);
-        let host = host.to_owned();
-        self.portal
-            .store
-            .write::<_, StoreError, _, _>(move |tx| {
-                let (origin, event) = (origin.clone(), Event::AgentResumed { host: host.clone() });
-                async move { audit::record(&tx, &origin, Some(root), now, &event) }
-            })
-            .await?;
+        let (origin, now) = (Origin::system("agent"), self.portal.clock.now_ms());
+        let event = Event::AgentResumed { host: host.to_owned() };
+        audit::record_alone(&self.portal.store, origin, Some(row.root), now, event).await?;
         Ok(row)
     }
 

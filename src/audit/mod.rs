@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::random;
 use crate::store::audits::AuditRow;
-use crate::store::{Access, StoreError, Tx, audits};
+use crate::store::{Access, Store, StoreError, Tx, audits};
 
 pub use head::{Head, HeadError, Heads, HeadsOptions};
 pub use seal::{Chain, Problem, Sealer, verify};
@@ -220,6 +220,25 @@ pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: 
     };
     audits::add(tx, row);
     Ok(())
+}
+
+/// Writes one row of its own: nothing was changed, or was refused.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn record_alone(
+    store: &Store,
+    origin: Origin,
+    instance: Option<Uuid>,
+    at: i64,
+    event: Event,
+) -> Result<(), StoreError> {
+    store
+        .write(move |tx| {
+            let (origin, event) = (origin.clone(), event.clone());
+            async move { record(&tx, &origin, instance, at, &event) }
+        })
+        .await
 }
 
 /// Erases what the sealed records tell of a person, and records that. The chain still holds.

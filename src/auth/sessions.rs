@@ -228,13 +228,7 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn record(&self, origin: &Origin, event: Event) -> Result<(), StoreError> {
-        let (origin, now) = (origin.clone(), self.clock.now_ms());
-        self.store
-            .write(move |tx| {
-                let (origin, event) = (origin.clone(), event.clone());
-                async move { audit::record(&tx, &origin, None, now, &event) }
-            })
-            .await
+        audit::record_alone(&self.store, origin.clone(), None, self.clock.now_ms(), event).await
     }
 }
 

@@ -167,12 +167,8 @@ impl Pairings {
                 PairingError::Limited => return checked,
                 _ => {}
             }
-            let (why, now) = (error.why(), self.clock.now_ms());
-            self.store
-                .write::<_, StoreError, _, _>(move |tx| async move {
-                    audit::record(&tx, &Origin::system("agent"), None, now, &Event::CodeRefused { why })
-                })
-                .await?;
+            let (event, now) = (Event::CodeRefused { why: error.why() }, self.clock.now_ms());
+            audit::record_alone(&self.store, Origin::system("agent"), None, now, event).await?;
         }
         checked
     }

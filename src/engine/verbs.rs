@@ -199,20 +199,14 @@ impl Engine {
     }
 
     async fn audit_refusal(&self, caller: &Caller, stored: &Stored, action: &str) -> Result<(), EngineError> {
-        let (instance, origin, now) = (&stored.instance, caller.origin(), self.clock().now_ms());
-        let (id, event) = (
-            instance.id,
-            audit::Event::ActionRefused {
-                workflow: instance.workflow.clone(),
-                state: instance.state.clone(),
-                action: action.to_owned(),
-            },
-        );
-        let refused = self.store().write::<_, StoreError, _, _>(move |tx| {
-            let (origin, event) = (origin.clone(), event.clone());
-            async move { audit::record(&tx, &origin, Some(id), now, &event) }
-        });
-        Ok(refused.await?)
+        let instance = &stored.instance;
+        let event = audit::Event::ActionRefused {
+            workflow: instance.workflow.clone(),
+            state: instance.state.clone(),
+            action: action.to_owned(),
+        };
+        let now = self.clock().now_ms();
+        Ok(audit::record_alone(self.store(), caller.origin(), Some(instance.id), now, event).await?)
     }
 
     async fn act_once(&self, caller: &Caller, view: &View, act: Act, key: Option<Key>) -> Result<(), EngineError> {

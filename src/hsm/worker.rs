@@ -13,7 +13,7 @@ use cryptoki::types::AuthPin;
 use data_encoding::BASE64;
 use der::Encode;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetString, UintRef};
-use sealwright_pki::key::KeyAlgorithm;
+use sealwright_pki::key::{KeyAlgorithm, RsaPublicKey};
 use x509_cert::spki::{AlgorithmIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
@@ -211,7 +211,7 @@ fn subject_public_key_info(token: &Token, public: ObjectHandle) -> Result<Vec<u8
         (_, _, Some(modulus), Some(exponent)) => {
             let key = RsaPublicKey {
                 modulus: UintRef::new(modulus).map_err(unreadable)?,
-                exponent: UintRef::new(exponent).map_err(unreadable)?,
+                public_exponent: UintRef::new(exponent).map_err(unreadable)?,
             };
             let bits = key.to_der().map_err(unreadable)?;
             (AlgorithmIdentifier { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) }, bits)
@@ -221,13 +221,6 @@ fn subject_public_key_info(token: &Token, public: ObjectHandle) -> Result<Vec<u8
     let bits = BitStringRef::from_bytes(&bits).map_err(unreadable)?;
     let info: SubjectPublicKeyInfoRef<'_> = SubjectPublicKeyInfo { algorithm, subject_public_key: bits };
     info.to_der().map_err(unreadable)
-}
-
-/// RFC 8017 appendix A.1.1.
-#[derive(der::Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    exponent: UintRef<'a>,
 }
 
 /// RFC 3279 section 2.2.3.

@@ -66,7 +66,7 @@ const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
 const P256: &str = "1.2.840.10045.3.1.7";
 const P384: &str = "1.3.132.0.34";
 
-/// Reads a SubjectPublicKeyInfo (DER) and refuses weak keys, and known ones in another writing: a key is known by the digest of these bytes.
+/// Reads a SubjectPublicKeyInfo (DER) and refuses weak keys. A key has one writing alone: it is known by the digest of these bytes.
 ///
 /// # Errors
 /// The first [`WeakKey`] found.
@@ -95,10 +95,10 @@ pub fn examine(subject_public_key_info: &[u8]) -> Result<KeyAlgorithm, WeakKey> 
 }
 
 /// RFC 8017 appendix A.1.1; numbers in their shortest form alone.
-#[derive(Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    public_exponent: UintRef<'a>,
+#[derive(Debug, Sequence)]
+pub struct RsaPublicKey<'a> {
+    pub modulus: UintRef<'a>,
+    pub public_exponent: UintRef<'a>,
 }
 
 fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {

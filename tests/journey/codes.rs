@@ -41,7 +41,9 @@ async fn a_wrong_code_and_a_used_one_are_refused(database: Database) {
     // The person at the agent says no: nothing was done, and the code is spent.
     let mut agent = test.agent(&code);
     while let Some(line) = agent.line().await.expect("a line") {
-        if line.starts_with("Number:") {
+        if let Some(number) = line.strip_prefix("Number:") {
+            // Looked for on the page, where it is once the code is spent.
+            shows(&mut begun, number.trim()).await;
             agent.answer("n\n").await.expect("answered");
         }
         assert!(!line.starts_with('·'), "a job ran before the numbers were confirmed: {line}");

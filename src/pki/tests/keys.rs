@@ -1,20 +1,14 @@
 //! Which keys are certified, and in which writing.
 
+use der::Encode;
 use der::asn1::{AnyRef, BitString, ObjectIdentifier, UintRef};
-use der::{Encode, Sequence};
 use num_bigint::BigUint;
 use rcgen::{KeyPair, PublicKeyData};
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo};
 
-use crate::key::{KeyAlgorithm, WeakKey, examine};
+use crate::key::{KeyAlgorithm, RsaPublicKey, WeakKey, examine};
 
 const RSA: &str = "1.2.840.113549.1.1.1";
-
-#[derive(Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    public_exponent: UintRef<'a>,
-}
 
 fn info(algorithm: &str, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Vec<u8> {
     let algorithm = AlgorithmIdentifierRef { oid: ObjectIdentifier::new_unwrap(algorithm), parameters };
