@@ -140,9 +140,8 @@ async fn agent_killed_at(database: Database, point: &str) {
     let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await.expect("an end");
     assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{point} was never reached");
     let mut ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
-    if point == "agent.confirm" {
-        // A code that was redeemed by an agent that had not confirmed is spent: the page gives a new one.
-        assert!(!ended.success(), "a spent code was good again");
+    if point == "agent.confirm" && !ended.success() {
+        // The agent may end before or after the portal has taken its nonce. After it the code is spent: the page gives a new one.
         let code = new_code(&mut begun).await.expect("a code");
         ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     }
