@@ -30,6 +30,7 @@ use crate::random;
 use crate::store::jobs::{JobRow, Queued};
 use crate::store::pairings::PairingRow;
 use crate::store::{StoreError, cards, instances, jobs};
+use crate::web::observe::request_id;
 
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);
@@ -44,15 +45,19 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+    let peer = request.peer_addr().map(|address| address.ip().to_string());
+    let origin = Origin { request: request_id(&request), peer, ..Origin::default() };
     if request.headers().contains_key(header::ORIGIN) {
+        if let Err(error) = record_refusal(&portal, &origin, None, "browser").await {
+            tracing::error!(request = origin.request, %error, "a refusal could not be written down");
+        }
         return Ok(HttpResponse::Forbidden().body("This address is for agents."));
     }
     let (response, session, stream) = actix_ws::handle(&request, body)?;
     let stream =
         stream.max_frame_size(MAXIMUM_MESSAGE).aggregate_continuations().max_continuation_size(MAXIMUM_MESSAGE);
-    let request = random::id().to_string();
     actix_web::rt::spawn(async move {
-        let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, request };
+        let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, origin };
         metrics::gauge!("sealwright_agents_connected").increment(1.0);
         let end = channel.converse().await;
         metrics::gauge!("sealwright_agents_connected").decrement(1.0);
@@ -61,7 +66,7 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
             End::Say(message) => Some(*message),
             End::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
             End::Engine(error) => {
-                tracing::error!(request = channel.request, %error, "an agent's conversation failed");
+                tracing::error!(request = channel.origin.request, %error, "an agent's conversation failed");
                 Some(refused("The portal cannot go on now. Start the same command again in a minute: nothing is lost."))
             }
         };
@@ -103,6 +108,17 @@ impl From<PairingError> for End {
     }
 }
 
+/// An agent that is not what it says, or no agent at all.
+async fn record_refusal(
+    portal: &Portal,
+    origin: &Origin,
+    root: Option<Uuid>,
+    why: &'static str,
+) -> Result<(), StoreError> {
+    let (origin, now) = (origin.clone(), portal.clock.now_ms());
+    audit::record_alone(&portal.store, origin, root, now, Event::AgentRefused { why }).await
+}
+
 fn refused(say: &str) -> FromPortal {
     FromPortal::Refused { say: say.to_owned() }
 }
@@ -122,7 +138,7 @@ struct Channel {
     portal: Portal,
     session: Session,
     stream: AggregatedMessageStream,
-    request: String,
+    origin: Origin,
 }
 
 impl Channel {
@@ -146,7 +162,7 @@ impl Channel {
             return Err(End::Protocol);
         };
         let host: String = host.chars().filter(|letter| !letter.is_control()).take(64).collect();
-        tracing::info!(request = self.request, agent, host, "an agent connected");
+        tracing::info!(request = self.origin.request, agent, host, "an agent connected");
         let row = match self.receive().await? {
             FromAgent::Redeem { code, commitment, readers } => {
                 self.pair(&code, &host, &key, &commitment, &readers).await?
@@ -171,7 +187,7 @@ impl Channel {
         if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 || !readable || code.len() > 64 {
             return Err(End::Protocol);
         }
-        let row = self.portal.pairings.check(code, &key.0).await?;
+        let row = self.portal.pairings.check(code, &key.0, &self.origin).await?;
         let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
         let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(End::Protocol)?;
         let purpose =
@@ -186,6 +202,7 @@ impl Channel {
         self.send(&offer).await?;
         let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(End::Protocol) };
         if pairing::commitment(&key.0, &revealed.0) != commitment.0 {
+            record_refusal(&self.portal, &self.origin, Some(row.root), "commitment").await?;
             return Err(End::Protocol);
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
@@ -231,6 +248,7 @@ impl Channel {
         let key = row.agent_key.clone().ok_or_else(over)?;
         let message = [RESUME_CONTEXT.as_bytes(), id.to_string().as_bytes(), &nonce].concat();
         if UnparsedPublicKey::new(&ED25519, key).verify(&message, &signature.0).is_err() {
+            record_refusal(&self.portal, &self.origin, Some(root), "signature").await?;
             return Err(over());
         }
         if row.state == PairingState::Ended.as_str() {
@@ -241,7 +259,7 @@ impl Channel {
         self.portal.engine.announce(row.root);
         let row = self.confirmed(row, listener).await?;
         let row = self.portal.pairings.hold(row.id).await?;
-        let (origin, now) = (Origin::system("agent"), self.portal.clock.now_ms());
+        let (origin, now) = (self.origin.clone(), self.portal.clock.now_ms());
         let event = Event::AgentResumed { host: host.to_owned() };
         audit::record_alone(&self.portal.store, origin, Some(row.root), now, event).await?;
         Ok(row)

@@ -98,6 +98,10 @@ pub enum Event {
     AgentResumed {
         host: String,
     },
+    /// A browser at the agents' address, or an agent that is not the one that it says.
+    AgentRefused {
+        why: &'static str,
+    },
     CardRegistered {
         card: String,
         serial: String,

@@ -152,7 +152,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError`]; refusals are audited.
-    pub async fn check(&self, code: &str, agent_key: &[u8]) -> Result<PairingRow, PairingError> {
+    pub async fn check(&self, code: &str, agent_key: &[u8], origin: &Origin) -> Result<PairingRow, PairingError> {
         // Only what somebody may type can be guessed: the link's 128 bits are never refused for what others did.
         let checked = if pairing::is_short(code) && self.is_limited(agent_key) {
             Err(PairingError::Limited)
@@ -168,7 +168,7 @@ impl Pairings {
                 _ => {}
             }
             let (event, now) = (Event::CodeRefused { why: error.why() }, self.clock.now_ms());
-            audit::record_alone(&self.store, Origin::system("agent"), None, now, event).await?;
+            audit::record_alone(&self.store, origin.clone(), None, now, event).await?;
         }
         checked
     }

@@ -1,6 +1,10 @@
 //! Codes: wrong, used, expired, redeemed by somebody else; and nothing before both sides have confirmed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sealwright::commands::demo::journey::{self, Agent};
+use sealwright_protocol::{Bytes, FromAgent};
 
 use super::assert_personalized;
 use crate::on_both_databases;
@@ -14,6 +18,7 @@ on_both_databases! {
     somebody_elses_agent_gets_nothing_with_a_stolen_code,
     a_person_who_is_sent_somebody_elses_link_sees_whose_it_is,
     of_two_agents_with_one_card_the_later_one_goes_on,
+    an_agent_that_is_not_the_one_it_says_is_refused,
 }
 
 /// The card still has the factory's PIN.
@@ -197,4 +202,44 @@ async fn of_two_agents_with_one_card_the_later_one_goes_on(database: Database) {
     while first.line().await.expect("a line").is_some() {}
     assert!(!first.end().await.expect("an end").success(), "the first agent went on");
     assert_personalized(&test, &mut begun).await;
+}
+
+/// Somebody on the wire who has not the agent's key: neither another nonce than the one committed to nor another signature is taken.
+async fn an_agent_that_is_not_the_one_it_says_is_refused(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let spoils = Arc::new(AtomicBool::new(true));
+    let is_spoiled = spoils.clone();
+    let wire = Wire::start(&test.world.agent_url, move |message| match message {
+        FromAgent::Reveal { nonce: Bytes(bytes) } | FromAgent::Proof { signature: Bytes(bytes) }
+            if is_spoiled.load(Ordering::SeqCst) =>
+        {
+            bytes[0] ^= 1;
+        }
+        _ => {}
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    agent.answer("y\n").await.expect("answered");
+    while agent.line().await.expect("a line").is_some() {}
+    let said = agent.end().await.expect("an end").said;
+    assert!(said.contains("does not understand this agent"), "{said}");
+    // Paired, and killed; whoever comes back in its place must sign with its key.
+    spoils.store(false, Ordering::SeqCst);
+    let code = new_code(&mut begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", "agent.identify")];
+    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await;
+    assert!(!ended.is_ok_and(|ended| ended.success()), "the agent was not killed");
+    spoils.store(true, Ordering::SeqCst);
+    let mut agent = test.agent(&code);
+    while agent.line().await.expect("a line").is_some() {}
+    let said = agent.end().await.expect("an end").said;
+    assert!(said.contains("This pairing is over."), "{said}");
+    for (row, why) in test.audited("agent-refused").await.into_iter().zip(["signature", "commitment"]) {
+        assert_eq!(row.detail, Some(serde_json::json!({ "why": why })));
+    }
+    assert_eq!(test.audited("agent-refused").await.len(), 2);
+    assert_untouched(&test).await;
 }
