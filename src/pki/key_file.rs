@@ -7,8 +7,10 @@ use zeroize::Zeroizing;
 use crate::signer::SoftwareKey;
 
 const LABEL: &str = "ENCRYPTED PRIVATE KEY";
-/// scrypt with N = 2^15, r = 8: 32 MiB.
-const LOG_N: u8 = 15;
+/// scrypt with N = 2^14, r = 8, p = 5: five times 16 MiB. OpenSSL reads no key that needs 32 MiB or more at once.
+const LOG_N: u8 = 14;
+const BLOCK_SIZE: u32 = 8;
+const PARALLELIZATION: u32 = 5;
 
 /// Why a key file was not written or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +37,7 @@ pub fn write(
 ) -> Result<Zeroizing<String>, KeyFileError> {
     let plain = key.to_pkcs8();
     let seal = || -> Result<Zeroizing<String>, Box<dyn std::error::Error>> {
-        let cost = scrypt::Params::new(LOG_N, 8, 1)?;
+        let cost = scrypt::Params::new(LOG_N, BLOCK_SIZE, PARALLELIZATION)?;
         let parameters = pbes2::Parameters::generate_scrypt_aes256cbc(cost, salt, iv)?;
         let sealed = PrivateKeyInfoRef::try_from(plain.as_slice())?.encrypt_with_params(parameters, passphrase)?;
         Ok(sealed.to_pem(LABEL, LineEnding::LF)?)
