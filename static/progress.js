@@ -1,6 +1,8 @@
 // Keeps a page that changes by itself up to date. Without scripts the page reloads itself.
 const main = document.querySelector("main[data-events]");
 if (main) {
+  // Where the keyboard goes on when what it was at has gone.
+  main.tabIndex = -1;
   const source = new EventSource(main.dataset.events);
   source.addEventListener("change", async () => {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -8,16 +10,17 @@ if (main) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.querySelector("main");
     if (!next) return;
-    // What somebody is typing stays.
-    const typing = document.activeElement && ["INPUT", "TEXTAREA"].includes(document.activeElement.tagName);
-    if (typing && main.contains(document.activeElement)) return;
+    // What somebody is typing or choosing stays.
+    const held = main.contains(document.activeElement) ? document.activeElement : null;
+    if (held && ["INPUT", "TEXTAREA", "SELECT"].includes(held.tagName)) return;
     const open = [...main.querySelectorAll("details")].map((part) => part.open);
-    const form = document.activeElement?.closest("form")?.getAttribute("action");
+    // What the keyboard is at is known again by its words and where it leads: another button would do another thing.
+    const known = (part) =>
+      [part.tagName, part.textContent.trim(), part.getAttribute("href"), part.closest("form")?.getAttribute("action")].join("\n");
+    const at = held && known(held);
     main.innerHTML = next.innerHTML;
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
-    // Whoever works with the keyboard stays where they were.
-    const same = [...main.querySelectorAll("form")].find((other) => form && other.getAttribute("action") === form);
-    same?.querySelector("button")?.focus();
+    if (at) ([...main.querySelectorAll("a, button, summary")].find((part) => known(part) === at) ?? main).focus();
     if (!next.dataset.events) source.close();
   });
 }
