@@ -14,7 +14,7 @@ on_both_databases! {
 }
 
 /// Runs `sealwright service-account`.
-fn account(test: &TestWorld, arguments: &[&str]) -> String {
+pub fn account(test: &TestWorld, arguments: &[&str]) -> String {
     let config = test.world.folder.join("sealwright.toml").display().to_string();
     let all = [&["service-account"], arguments, &["--config", &config]].concat();
     run(env!("CARGO_BIN_EXE_sealwright"), &all, &[]).trim().to_owned()

@@ -121,9 +121,11 @@ async fn a_token_signs_and_a_module_that_dies_is_started_again(database: Databas
     let workers = softhsm.workers();
     assert_eq!(workers.len(), 1, "the module is not loaded once");
     // No PIN where others can read it.
-    for file in ["cmdline", "environ"] {
-        let text = std::fs::read(format!("/proc/{}/{file}", workers[0])).expect("a process");
-        assert!(!String::from_utf8_lossy(&text).contains(PIN), "{file}");
+    for process in [workers[0], test.world.portal_id().cast_signed()] {
+        for file in ["cmdline", "environ"] {
+            let text = std::fs::read(format!("/proc/{process}/{file}")).expect("a process");
+            assert!(!String::from_utf8_lossy(&text).contains(PIN), "{file} of {process}");
+        }
     }
     kill(Pid::from_raw(workers[0]), Signal::SIGKILL).expect("killed");
     let end = test.agent(&code).converse(&mut begun).await.expect("a conversation");

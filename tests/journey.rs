@@ -13,13 +13,13 @@ mod requests;
 mod revocation;
 mod shared;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealwright::commands::demo::evidence;
 use sealwright::commands::demo::journey::Begun;
 use serde_json::Value;
 
-use crate::support::{Database, PIN, TestWorld, ended, run};
+use crate::support::{Database, PIN, TestWorld, ended, lint_certificates, lint_lists, run};
 
 /// What must hold at the end, whatever happened before.
 pub async fn assert_personalized(test: &TestWorld, begun: &mut Begun) {
@@ -94,15 +94,16 @@ async fn undisturbed(database: Database) {
     let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(ended.success());
     assert_personalized(&test, &mut begun).await;
-    // An independent linter finds nothing in what was issued.
-    let tool = |name: &str| format!("{}/var/tools/pkilint/bin/{name}", env!("CARGO_MANIFEST_DIR"));
-    let file = |name: &str| test.path("out").join(name).display().to_string();
-    for certificate in ["9a.pem", "9c.pem"] {
-        run(&tool("lint_pkix_cert"), &["lint", "-s", "WARNING", &file(certificate)], &[]);
+    // What was issued, and those who issued it.
+    let file = |name: &str| test.path("out").join(name);
+    let chain = std::fs::read_to_string(file("ca.pem")).expect("a chain");
+    let authorities = sealwright_pki::certificate::from_pem("CERTIFICATE", &chain);
+    assert_eq!(authorities.len(), 2);
+    for (name, der) in ["issuing.der", "root.der"].into_iter().zip(authorities) {
+        std::fs::write(file(name), der).expect("written");
     }
-    for list in ["crl.der", "root.crl"] {
-        run(&tool("lint_crl"), &["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", &file(list)], &[]);
-    }
+    lint_certificates(["9a.pem", "9c.pem", "issuing.der", "root.der"].map(file).iter().map(PathBuf::as_path));
+    lint_lists(["crl.der", "root.crl"].map(file).iter().map(PathBuf::as_path));
 }
 
 #[tokio::test(flavor = "multi_thread")]

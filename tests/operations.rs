@@ -7,6 +7,7 @@ use sealwright::commands::demo::world::free_address;
 use sealwright::store::{Store, StoreError};
 use serde_json::{Value, json};
 
+use crate::journey::assert_personalized;
 use crate::on_both_databases;
 use crate::support::client::Client;
 use crate::support::postgres::Postgres;
@@ -16,6 +17,7 @@ use crate::support::{Database, TestWorld, ended, run};
 on_both_databases! {
     health_and_metrics_tell_what_happens,
     a_backup_brings_everything_back_and_revocations_stay,
+    what_cannot_be_recorded_is_not_done,
 }
 
 async fn health_and_metrics_tell_what_happens(database: Database) {
@@ -69,6 +71,55 @@ fn done(arguments: &[&str]) -> String {
     let output = sealwright(arguments);
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs SQL as somebody with the database would.
+fn sql(test: &TestWorld, sqlite: &str, postgres: &str) {
+    const SCRIPT: &str =
+        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.executescript(sys.argv[2])\nc.commit()";
+    match test.database_url() {
+        Some(url) => run("psql", &[url, "--quiet", "--command", postgres], &[]),
+        None => {
+            let path = test.world.folder.join("sealwright.db").display().to_string();
+            run("python3", &["-c", SCRIPT, &path, sqlite], &[])
+        }
+    };
+}
+
+/// The audit takes no record any more: nothing that would have one happens, and who asks is told that it did not.
+async fn what_cannot_be_recorded_is_not_done(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    let path = format!("/api/v1/instances/{}", begun.instance);
+    let waiting = carl.until(&path, |view| view["state"] == "insert-card").await;
+    let open = carl.get("/api/v1/instances").await.1["instances"].as_array().expect("a list").len();
+    let lists = test.audited("revocation-list-issued").await.len();
+    sql(
+        &test,
+        "CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no record'); END",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no record'; END $$; \
+         CREATE TRIGGER refuse BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION refuse()",
+    );
+    // Nobody is given a role, nothing is started, and nothing is decided.
+    let refused = journey::sign_in(&test.world, "bob", "user").await.err().expect("refused").to_string();
+    assert!(refused.contains("500"), "{refused}");
+    let (status, problem) = carl.post("/api/v1/instances", "{\"workflow\":\"issue-crl\"}").await;
+    assert_eq!(status, 500, "{problem}");
+    let cancel = json!({ "step": waiting["step"] }).to_string();
+    assert_eq!(carl.post(&format!("{path}/actions/cancel"), &cancel).await.0, 500);
+    // Somebody who is refused is refused all the same.
+    let refused = reqwest::get(format!("http://{}/role", test.world.pages)).await.expect("an answer");
+    assert_eq!(refused.status(), 500);
+    assert!(!refused.text().await.expect("a body").contains("Choose your role"));
+    assert_eq!(carl.get(&path).await.1["step"], waiting["step"]);
+    assert_eq!(carl.get("/api/v1/instances").await.1["instances"].as_array().expect("a list").len(), open);
+    sql(&test, "DROP TRIGGER refuse", "DROP TRIGGER refuse ON audit");
+    assert_eq!(test.audited("revocation-list-issued").await.len(), lists);
+    // As soon as there are records again, everything goes on.
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
 }
 
 /// The database is lost.

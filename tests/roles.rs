@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 
+use crate::api_programs::account;
 use crate::on_both_databases;
 use crate::support::client::Client;
 use crate::support::{Database, TestWorld};
 
 on_both_databases! {
     the_matrix_of_roles_is_true,
+    the_matrix_of_programs_is_true,
     a_right_is_looked_at_also_when_the_action_is_possible,
 }
 
@@ -24,15 +26,17 @@ struct Line {
 const COLUMNS: [(&str, &str); 5] =
     [("alice", "user"), ("bob", "user"), ("rita", "ra-operator"), ("carl", "ca-operator"), ("carl", "auditor")];
 
-fn matrix() -> Vec<Line> {
+/// The matrix whose first column has this heading, with so many others.
+fn matrix(heading: &str, columns: usize) -> Vec<Line> {
     let security = include_str!("../SECURITY.md");
-    let lines = security.lines().skip_while(|line| !line.starts_with("| request |")).skip(2);
+    let heading = format!("| {heading} |");
+    let lines = security.lines().skip_while(|line| !line.starts_with(&heading)).skip(2);
     let lines = lines.take_while(|line| line.starts_with('|')).map(|line| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let request = cells.next().expect("a request").trim_matches('`');
         let (method, path) = request.split_once(' ').expect("a method and a path");
         let cells: Vec<u16> = cells.map(|cell| cell.parse().expect("a status")).collect();
-        assert_eq!(cells.len(), COLUMNS.len() + 1, "{line}");
+        assert_eq!(cells.len(), columns, "{line}");
         Line { method: method.parse().expect("a method"), path: path.to_owned(), cells }
     });
     lines.collect()
@@ -71,6 +75,33 @@ async fn a_right_is_looked_at_also_when_the_action_is_possible(database: Databas
     assert_ne!(alice.get(&path).await.1["status"], "running");
 }
 
+/// Programs have the rights of their role at the agents' address, by their token alone.
+async fn the_matrix_of_programs_is_true(database: Database) {
+    let test = TestWorld::start(database).await;
+    let begun = test.alice().await;
+    let roles = ["user", "ra-operator", "ca-operator", "auditor"];
+    let tokens = roles.map(|role| Some(account(&test, &["add", role, "--role", role])));
+    let matrix = matrix("request of a program", roles.len() + 1);
+    assert!(matrix.len() > 12, "{} lines", matrix.len());
+    let mut wrong = Vec::new();
+    for Line { method, path, cells } in &matrix {
+        let path = path.replace("{instance}", &begun.instance);
+        let mut found = Vec::new();
+        for token in [None].iter().chain(&tokens) {
+            let mut request = reqwest::Client::new().request(method.clone(), format!("{}{path}", test.world.agent_url));
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let request = if *method == Method::POST { with_body(request, &path, "none") } else { request };
+            found.push(request.send().await.expect("an answer").status().as_u16());
+        }
+        if found != *cells {
+            wrong.push(format!("{method} {path}: found {found:?}, the matrix says {cells:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 async fn the_matrix_of_roles_is_true(database: Database) {
     let test = TestWorld::start(database).await;
     let begun = test.alice().await;
@@ -79,7 +110,7 @@ async fn the_matrix_of_roles_is_true(database: Database) {
         people.push(Client::sign_in(&test, login, role).await);
     }
     let nobody = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let matrix = matrix();
+    let matrix = matrix("request", COLUMNS.len() + 1);
     assert!(matrix.len() > 25, "{} lines", matrix.len());
     let mut wrong = Vec::new();
     for Line { method, path, cells } in &matrix {

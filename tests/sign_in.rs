@@ -2,12 +2,14 @@
 
 use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::on_both_databases;
 use crate::support::{Database, TestWorld, later};
 
 on_both_databases! {
     the_header_is_believed_from_the_proxy_alone,
+    headers_that_can_be_read_in_two_ways_are_refused,
     identity_headers_are_refused_where_nobody_signs_in,
     roles_are_granted_by_their_handlers_alone,
     nobody_sees_or_acts_on_what_is_not_theirs,
@@ -60,6 +62,40 @@ async fn the_header_is_believed_from_the_proxy_alone(database: Database) {
     assert_eq!(test.audited("sign-in-refused").await.len(), refused.len() + 1);
 }
 
+/// A header over two lines (RFC 9112 section 5.2), which a proxy may read otherwise than the portal, and what is no text.
+async fn headers_that_can_be_read_in_two_ways_are_refused(database: Database) {
+    let test = TestWorld::start(database).await;
+    let good = format!("Host: x\r\nConnection: close\r\nX-Sealwright-Proxy: {}\r\n", test.world.secret);
+    let say = async |header: &[u8]| {
+        let mut stream = tokio::net::TcpStream::connect(test.world.pages).await.expect("a connection");
+        let request = [b"GET /role HTTP/1.1\r\n", good.as_bytes(), header, b"\r\n\r\n"].concat();
+        stream.write_all(&request).await.expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("an answer");
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(say(b"X-Remote-User: alice").await, "HTTP/1.1 200 OK");
+    let ambiguous: [&[u8]; 8] = [
+        b"X-Remote-User: alice\r\n bob",
+        b"X-Remote-User:\r\n alice",
+        b"X-Remote-User : alice",
+        b"X-Remote-User: al\x00ice",
+        b"X-Remote-User: alic\xe9",
+        b"X-Remote-User: alice\x0bbob",
+        b"X-Remote-User: alice\rX-Remote-User: bob",
+        b"X-Remote-User: \xd0\xb0lice",
+    ];
+    for header in ambiguous {
+        let status = say(header).await;
+        assert!(
+            ["HTTP/1.1 400 Bad Request", "HTTP/1.1 403 Forbidden"].contains(&status.as_str()),
+            "{}: {status}",
+            header.escape_ascii()
+        );
+    }
+    assert!(test.audited("session-began").await.is_empty());
+}
+
 async fn identity_headers_are_refused_where_nobody_signs_in(database: Database) {
     let test = TestWorld::start(database).await;
     let client = reqwest::Client::new();
@@ -68,6 +104,9 @@ async fn identity_headers_are_refused_where_nobody_signs_in(database: Database) 
         let answer = client.get(&agents).header(name, value).send().await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 403, "{name}");
     }
+    let refused = test.audited("agent-refused").await;
+    assert_eq!(refused[0].detail, Some(serde_json::json!({ "why": "browser" })));
+    assert_eq!(refused[0].peer.as_deref(), Some("127.0.0.1"));
     // The surfaces are apart: pages are not served to agents or the public.
     for base in [&test.world.agent_url, &test.world.public_url] {
         let answer = client.get(format!("{base}/role")).send().await.expect("an answer");

@@ -11,6 +11,7 @@ use crate::support::{Database, PIN, TestWorld, ended, new_code, self_signed, sho
 on_both_databases! {
     without_a_card_the_agent_asks_for_one_and_goes_on,
     of_several_cards_the_person_picks_one,
+    another_card_that_is_put_in_midway_is_not_written,
     somebody_elses_card_is_not_written,
     an_unknown_card_with_a_certificate_is_not_written,
     a_card_that_is_not_in_stock_is_not_written,
@@ -94,6 +95,29 @@ async fn of_several_cards_the_person_picks_one(database: Database) {
     let status = test.piv(&["-a", "status"]).await;
     assert!(status.contains("Slot 9a") && status.contains("Slot 9c"), "{status}");
     assert_eq!(ended(&mut begun).await["status"], "success");
+}
+
+async fn another_card_that_is_put_in_midway_is_not_written(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    test.world.remove(1).await.expect("removed");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent_at_both_readers(&code, Some(&test.pin_file));
+    agent.until(&mut begun, "Making a key on the card").await.expect("a job");
+    // Out with hers, in with another one: each job is for the card that it was begun with.
+    test.world.remove(0).await.expect("removed");
+    test.world.insert(1).expect("inserted");
+    agent.until(&mut begun, "Please put the card 20000001 into the reader.").await.expect("asked for hers");
+    test.world.readers.swap(0, 1);
+    let status = test.piv(&["-a", "status"]).await;
+    assert!(!status.contains("Slot 9a") && !status.contains("Slot 9c"), "{status}");
+    let said = test.piv(&["-a", "verify-pin", "-P", "123456"]).await;
+    assert!(said.contains("Successfully verified PIN"), "{said}");
+    test.world.readers.swap(0, 1);
+    test.world.insert(0).expect("inserted");
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_personalized(&test, &mut begun).await;
 }
 
 async fn somebody_elses_card_is_not_written(database: Database) {

@@ -13,7 +13,7 @@ use sealwright_protocol::{FromAgent, KeyProof, Report};
 use super::assert_personalized;
 use crate::support::client::Client;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, ended, new_code, stands_still};
+use crate::support::{Database, TestWorld, ended, lint_lists, new_code, stands_still};
 
 /// Nothing takes longer, whatever is killed.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -253,6 +253,7 @@ async fn withdrawing(database: Database) {
         &[],
     );
     assert_eq!(text.matches("Serial Number:").count(), 2, "{text}");
+    lint_lists([list.as_path()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

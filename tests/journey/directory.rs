@@ -14,6 +14,7 @@ on_both_databases! {
     people_that_the_directory_does_not_know_for_certain_are_told_so,
     what_stands_still_is_sent_on_by_an_operator,
     who_loses_the_group_loses_the_role,
+    a_role_outlives_its_directory_by_half_an_hour,
 }
 
 pub async fn start(database: Database) -> (TestWorld, Slapd, tempfile::TempDir) {
@@ -139,4 +140,16 @@ async fn who_loses_the_group_loses_the_role(database: Database) {
     let asked = alice.get("/").await.expect_err("a role").to_string();
     assert!(asked.contains("303"), "{asked}");
     assert_eq!(test.audited("role-lost").await.len(), 2);
+}
+
+async fn a_role_outlives_its_directory_by_half_an_hour(database: Database) {
+    let (mut test, mut slapd, _folder) = start(database).await;
+    let (mut carl, _) = journey::sign_in(&test.world, "carl", "ca-operator").await.expect("signed in");
+    slapd.stop();
+    for (offset, keeps) in [("+6m", true), ("+29m", true), ("+31m", false)] {
+        test.world.kill_portal().await.expect("killed");
+        test.world.restart_portal(&later(offset)).await.expect("restarted");
+        assert_eq!(carl.get("/").await.is_ok(), keeps, "{offset}");
+    }
+    assert_eq!(test.audited("role-lost").await.len(), 1);
 }

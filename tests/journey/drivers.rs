@@ -6,7 +6,9 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::support::softhsm::{self, SoftHsm};
-use crate::support::{Database, Kind, PIN, TestWorld, ended, library, new_code, run, self_signed, shows, start_again};
+use crate::support::{
+    Database, Kind, PIN, TestWorld, ended, library, lint_certificates, new_code, run, self_signed, shows, start_again,
+};
 
 macro_rules! on_both_kinds {
     ($($name:ident),* $(,)?) => {
@@ -198,6 +200,11 @@ async fn keys_that_do_not_sign_find_secrets_out(database: Database, kind: Kind) 
         assert!(done.success(), "{algorithm}: {}", done.said);
         assert_eq!(ended(&mut begun).await["status"], "success");
         assert_eq!(test.audited("key-proved").await.len(), 1);
+        if kind == Kind::PivCard {
+            let certificate = test.path("9d.pem");
+            test.piv(&["-a", "read-certificate", "-s", "9d", "-o", certificate.to_str().expect("a path")]).await;
+            lint_certificates([certificate.as_path()]);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! People who leave, are disabled, come back and are called otherwise, as the directory tells.
 
+use sealwright::commands::demo::journey::{self, Agent};
 use serde_json::{Value, json};
 
 use super::directory;
@@ -14,6 +15,7 @@ on_both_databases! {
     who_is_renamed_keeps_what_is_theirs,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
     names_of_any_kind_are_kept_and_shown_as_they_are,
+    a_certificate_has_a_name_as_it_is_or_is_not_made,
 }
 
 /// Compares people with the directory, as a CA operator does; gives the end.
@@ -106,8 +108,8 @@ async fn who_is_renamed_keeps_what_is_theirs(database: Database) {
     assert_eq!((own("bob").await, own("alice").await), (2, 0));
     assert_eq!(statuses(&rita).await, ["issued", "issued"]);
     // Under the new name the card is known as theirs: nothing is made again.
-    let mut begun = sealwright::commands::demo::journey::begin(&test.world, "bob").await.expect("begun");
-    let code = sealwright::commands::demo::journey::offer(&mut begun).await.expect("a code");
+    let mut begun = journey::begin(&test.world, "bob").await.expect("begun");
+    let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
     assert_eq!(crate::support::ended(&mut begun).await["status"], "success");
     assert_eq!(test.audited("certificate-issued").await.len(), 2);
@@ -188,4 +190,38 @@ async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
     for line in test.log().lines() {
         serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
+}
+
+/// A name that means something to a shell, a directory, a template, a spreadsheet and a page, as long as a common name may be (RFC 5280 appendix
+/// A.1, `ub-common-name`), comes out of the certificate as it went in. A letter more is refused and never cut.
+async fn a_certificate_has_a_name_as_it_is_or_is_not_made(database: Database) {
+    const STRANGE: &str =
+        "#=cmd|' /C'!A0 *)(uid=*,+;<b>\"\\& \u{5d3}\u{5d5}\u{202e}x\u{1f600}\u{e9}e\u{301} {mail} ${j:l}%s";
+    let (test, slapd, _folder) = directory::start(database).await;
+    let name = STRANGE.chars().chain("x".repeat(64).chars()).take(64).collect::<String>();
+    let call = |login: &str, name: &str| {
+        let name = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, name);
+        slapd.modify(&format!("dn: uid={login},ou=people,{BASE}\nchangetype: modify\nreplace: cn\ncn:: {name}\n"));
+    };
+    call("alice", &name);
+    let mut begun = directory::personalized(&test).await;
+    super::assert_personalized(&test, &mut begun).await;
+    for slot in ["9a", "9c"] {
+        let pem = std::fs::read_to_string(test.path("out").join(format!("{slot}.pem"))).expect("a certificate");
+        let der = sealwright_pki::certificate::from_pem("CERTIFICATE", &pem).remove(0);
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("a certificate");
+        let names: Vec<_> = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok()).collect();
+        assert_eq!(names, [name.as_str()], "{slot}");
+    }
+    let entry = format!("uid=bob,ou=people,{BASE}");
+    let login = "userPrincipalName: bob@corp.example.test\nmail: bob@example.test\nemployeeNumber: 18";
+    let classes = "objectClass: inetOrgPerson\nobjectClass: activeDirectoryPerson";
+    let sid = "objectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAVQQAAA==";
+    slapd.add(&format!("dn: {entry}\n{classes}\nuid: bob\ncn: {}\nsn: x\n{login}\n{sid}\n", "x".repeat(65)));
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let code = journey::offer(&mut bob).await.expect("a code");
+    let reader = test.world.readers[1].clone();
+    let mut agent = Agent::start(&test.world, &code, &reader, Some(&test.pin_file), &[]).expect("an agent");
+    assert!(!agent.converse(&mut bob).await.expect("a conversation").success());
+    super::assert_nothing_issued(&mut bob, "failure").await;
 }

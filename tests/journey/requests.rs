@@ -1,26 +1,42 @@
 //! Requests that are not what they should be, and other things that an agent might send: changed on the wire, behind a real agent's back.
 
-use sealwright::commands::demo::journey;
-use sealwright_protocol::{Bytes, FromAgent, KeyRequest, Report};
+use std::sync::{Arc, Mutex};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sealwright::commands::demo::journey::{self, Agent};
+use sealwright_protocol::{Bytes, FromAgent, FromPortal, KeyRequest, ManagementKey, RelayRefusal, Report};
+use serde_json::{Value, json};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, new_code, run};
+use crate::support::{Database, TestWorld, new_code, run, until_it_stands_still, view};
 
 on_both_databases! {
     a_request_with_a_bad_signature_is_refused,
     a_request_with_a_weak_key_is_refused,
     a_request_with_another_kind_of_key_is_refused,
+    a_request_with_a_key_that_is_known_to_be_compromised_is_refused,
+    a_request_with_the_authoritys_own_key_is_refused,
+    a_request_for_somebody_elses_key_is_refused,
     garbage_instead_of_a_request_is_refused,
     a_request_with_something_behind_it_is_refused,
+    a_report_and_a_question_for_somebody_elses_job_count_for_nothing,
     an_oversized_message_ends_the_conversation_and_nothing_else,
     what_is_no_message_of_the_protocol_ends_the_conversation,
 }
 
 /// Replaces every request that the agent sends; nothing may be issued, and the person is told.
 async fn refused(database: Database, replace: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) {
-    let mut test = TestWorld::start(database).await;
+    refused_in(TestWorld::start(database).await, replace).await;
+}
+
+/// The same in a world of the test's own; gives what the audit says of each request.
+async fn refused_in(
+    mut test: TestWorld,
+    replace: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
+) -> Vec<Option<Value>> {
     let wire = Wire::start(&test.world.agent_url, move |message| {
         if let FromAgent::Report { report: Report::Made { request: KeyRequest::Signature { csr }, .. }, .. } = message {
             *csr = Bytes(replace(std::mem::take(&mut csr.0)));
@@ -35,7 +51,9 @@ async fn refused(database: Database, replace: impl Fn(Vec<u8>) -> Vec<u8> + Send
     assert_nothing_issued(&mut begun, "failure").await;
     let page = begun.browser.get(&begun.path).await.expect("the page");
     assert!(page.contains("the certificate could not be made. Start again;"), "{page}");
-    assert_eq!(test.audited("request-refused").await.len(), 2);
+    let audited = test.audited("request-refused").await;
+    assert_eq!(audited.len(), 2);
+    audited.into_iter().map(|row| row.detail).collect()
 }
 
 /// A request that openssl makes.
@@ -64,6 +82,68 @@ async fn a_request_with_another_kind_of_key_is_refused(database: Database) {
     refused(database, |_| made(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"])).await;
 }
 
+async fn a_request_with_a_key_that_is_known_to_be_compromised_is_refused(database: Database) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let [key, public_key, request, list] = ["key.pem", "key.der", "request.der", "blocked"].map(file);
+    run("openssl", &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &key], &[]);
+    run("openssl", &["pkey", "-in", &key, "-pubout", "-outform", "DER", "-out", &public_key], &[]);
+    run("openssl", &["req", "-new", "-key", &key, "-subj", "/CN=x", "-outform", "DER", "-out", &request], &[]);
+    let digest = run("openssl", &["dgst", "-sha256", "-r", &public_key], &[]);
+    let digest = digest.split_whitespace().next().expect("a digest").to_owned();
+    std::fs::write(&list, format!("# found in a public repository\n{digest}\n")).expect("written");
+    let variables = [("SEALWRIGHT__BLOCKED_KEYS_FILE", list.as_str())];
+    let test = TestWorld::start_with(database, &variables, "any-blank = true").await;
+    let request = std::fs::read(request).expect("a request");
+    let refused = refused_in(test, move |_| request.clone()).await;
+    assert!(refused.contains(&Some(json!({ "why": "blocked-key" }))), "{refused:?}");
+}
+
+async fn a_request_with_the_authoritys_own_key_is_refused(database: Database) {
+    let test = TestWorld::start(database).await;
+    let file = |name: &str| test.world.folder.join(name).display().to_string();
+    let (key, passphrase) = (file("ca/issuing.key"), format!("file:{}", file("ca/passphrase")));
+    let request = test.path("request.der");
+    let made = ["req", "-new", "-key", &key, "-passin", &passphrase, "-subj", "/CN=x", "-outform", "DER"];
+    run("openssl", &[&made[..], &["-out", request.to_str().expect("a path")]].concat(), &[]);
+    let request = std::fs::read(request).expect("a request");
+    let refused = refused_in(test, move |_| request.clone()).await;
+    assert!(refused.contains(&Some(json!({ "why": "blocked-key" }))), "{refused:?}");
+}
+
+/// Alice's requests, which somebody has read on the wire, come from bob's agent.
+async fn a_request_for_somebody_elses_key_is_refused(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let requests = Mutex::new(Vec::<Bytes>::new());
+    let wire = Wire::start(&test.world.agent_url, move |message| {
+        if let FromAgent::Report { report: Report::Made { request: KeyRequest::Signature { csr }, .. }, .. } = message {
+            let mut requests = requests.lock().expect("not poisoned");
+            // The third is bob's first one, of the same kind as alice's first one.
+            if let Some(same) = requests.len().checked_sub(2) {
+                csr.clone_from(&requests[same]);
+            }
+            requests.push(csr.clone());
+        }
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let code = journey::offer(&mut bob).await.expect("a code");
+    let reader = test.world.readers[1].clone();
+    let mut agent = Agent::start(&test.world, &code, &reader, Some(&test.pin_file), &[]).expect("an agent");
+    assert!(!agent.converse(&mut bob).await.expect("a conversation").success());
+    assert_nothing_issued(&mut bob, "failure").await;
+    let refused = test.audited("request-refused").await;
+    assert_eq!(refused.len(), 2);
+    for row in refused {
+        assert_eq!(row.detail, Some(json!({ "why": "key-reuse" })));
+    }
+    assert_personalized(&test, &mut begun).await;
+}
+
 async fn garbage_instead_of_a_request_is_refused(database: Database) {
     refused(database, |csr| csr.iter().rev().copied().collect()).await;
 }
@@ -74,6 +154,61 @@ async fn a_request_with_something_behind_it_is_refused(database: Database) {
         csr
     })
     .await;
+}
+
+/// Bob's agent, which is paired and has a job of its own, names alice's job in a report and in a question for her card's key.
+async fn a_report_and_a_question_for_somebody_elses_job_count_for_nothing(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let alices = Arc::new(Mutex::new(String::new()));
+    let job = alices.clone();
+    let wire = Wire::start_saying(&test.world.agent_url, move |message| {
+        let mut alices = alices.lock().expect("not poisoned");
+        match &message {
+            // Her agent stands still in the job of her card's last question.
+            FromAgent::Relay { job, serial, .. } if serial == "20000001" => alices.clone_from(job),
+            FromAgent::Report { report: report @ Report::Made { .. }, .. } => {
+                let report = FromAgent::Report { job: alices.clone(), report: report.clone() };
+                return vec![report, message];
+            }
+            FromAgent::Relay { key: ManagementKey::Own, algorithm, witness, .. } => {
+                // Another one than bob's, so that his agent does not take the answer for its own.
+                let witness = Bytes(witness.0.iter().map(|byte| !byte).collect());
+                let (serial, key) = ("20000001".to_owned(), ManagementKey::Own);
+                let question = FromAgent::Relay { job: alices.clone(), serial, key, algorithm: *algorithm, witness };
+                return vec![question, message];
+            }
+            _ => {}
+        }
+        vec![message]
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let stopped = [("SEALWRIGHT_FAIL_POINT", "agent.generate.after"), ("SEALWRIGHT_FAIL_POINT_SIGNAL", "STOP")];
+    let mut agent = test.agent_with(&code, Some(&test.pin_file), &stopped);
+    agent.until(&mut begun, "Making a key on the card").await.expect("a job");
+    let process = agent.id().expect("a process");
+    until_it_stands_still(process).await;
+    let job = job.lock().expect("not poisoned").clone();
+    assert!(!job.is_empty());
+    let before = view(&mut begun).await;
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let code = journey::offer(&mut bob).await.expect("a code");
+    let reader = test.world.readers[1].clone();
+    let mut bobs = Agent::start(&test.world, &code, &reader, Some(&test.pin_file), &[]).expect("an agent");
+    assert!(bobs.converse(&mut bob).await.expect("a conversation").success());
+    // Each was answered, and nothing of alice's has moved.
+    let told = wire.told();
+    let refused = |told: &&FromPortal| matches!(told, FromPortal::RelayAnswer { job: of, answer: Err(RelayRefusal::NotExpected), .. } if *of == job);
+    assert!(told.iter().filter(refused).count() >= 2, "{told:?}");
+    let withdrawn = |told: &&FromPortal| matches!(told, FromPortal::Withdraw { job: of } if *of == job);
+    assert_eq!(told.iter().filter(withdrawn).count(), 2, "{told:?}");
+    assert_eq!(view(&mut begun).await["step"], before["step"]);
+    kill(Pid::from_raw(process.cast_signed()), Signal::SIGCONT).expect("let go on");
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_personalized(&test, &mut begun).await;
 }
 
 async fn an_oversized_message_ends_the_conversation_and_nothing_else(database: Database) {

@@ -403,6 +403,25 @@ pub fn self_signed(folder: &Path, name: &str, subject: &str) -> String {
     certificate
 }
 
+/// An independent linter, which finds nothing in these certificates: PEM or DER, of people or of authorities.
+pub fn lint_certificates<'a>(certificates: impl IntoIterator<Item = &'a Path>) {
+    for certificate in certificates {
+        run(&linter("lint_pkix_cert"), &["lint", "-s", "WARNING", certificate.to_str().expect("a path")], &[]);
+    }
+}
+
+/// The same of revocation lists.
+pub fn lint_lists<'a>(lists: impl IntoIterator<Item = &'a Path>) {
+    for list in lists {
+        let options = ["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", list.to_str().expect("a path")];
+        run(&linter("lint_crl"), &options, &[]);
+    }
+}
+
+fn linter(name: &str) -> String {
+    format!("{}/var/tools/pkilint/bin/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// Runs a foreign program; gives what it prints.
 pub fn run(program: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> String {
     // What hangs is said to have.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -125,6 +127,33 @@ impl Chromium {
         element.send_keys(text).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
+    /// Goes on with the tab key until what has the focus is what a selector finds; it must be seen to have it.
+    pub async fn tab_to(&self, selector: &str) {
+        let script = format!("return document.activeElement.matches(\"{selector}\")");
+        for _ in 0..60 {
+            self.press(Key::Tab).await;
+            if self.run(&script).await == Value::Bool(true) {
+                let outline = "return getComputedStyle(document.activeElement).outlineStyle";
+                assert_ne!(self.run(outline).await, "none", "{selector}: nobody sees where the keyboard is");
+                return;
+            }
+        }
+        panic!("{selector}: not reached with the keyboard");
+    }
+
+    /// Presses a key, wherever the keyboard is.
+    pub async fn press(&self, key: Key) {
+        self.press_keys(&char::from(key).to_string()).await;
+    }
+
+    /// Types, wherever the keyboard is.
+    pub async fn press_keys(&self, keys: &str) {
+        let actions = keys.chars().fold(KeyActions::new("keyboard".to_owned()), |actions, key| {
+            actions.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key })
+        });
+        self.client.perform_actions(actions).await.expect("pressed");
+    }
+
     async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
         let answered = self.client.issue_cmd(DevTools { command, parameters }).await;
         answered.unwrap_or_else(|error| panic!("{command}: {error}"))
@@ -145,9 +174,12 @@ impl Chromium {
         assert_eq!(found, json!([]), "{name} is not accessible to everybody");
     }
 
-    /// Takes pictures at three widths, light and dark; nothing may be wider than the window, or out of reach for somebody.
+    /// Takes pictures at three widths, light and dark; nothing may be wider than the window, out of reach for somebody, or fetched from elsewhere.
     pub async fn pictures(&self, folder: &Path, name: &str) {
         std::fs::create_dir_all(folder).expect("a folder");
+        let fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)
+            .filter((name) => !name.startsWith(location.origin + '/'))";
+        assert_eq!(self.run(fetched).await, json!([]), "{name} fetches something from elsewhere");
         for width in [390, 768, 1280] {
             for scheme in ["light", "dark"] {
                 let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });

@@ -1,9 +1,9 @@
-//! The wire between agent and portal, with somebody on it who changes what the agent says.
+//! The wire between agent and portal, with somebody on it who changes what the agent says, and hears what it is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
-use sealwright_protocol::{FromAgent, PATH};
+use sealwright_protocol::{FromAgent, FromPortal, PATH};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, connect_async};
@@ -12,22 +12,43 @@ use super::TestWorld;
 
 pub struct Wire {
     url: String,
+    told: Arc<Mutex<Vec<FromPortal>>>,
 }
 
-type Change = dyn Fn(&mut FromAgent) + Send + Sync;
+/// What goes on to the portal instead of what an agent says.
+type Change = dyn Fn(FromAgent) -> Vec<FromAgent> + Send + Sync;
 
 impl Wire {
     /// Listens for agents and passes everything on, changed.
     pub async fn start(portal: &str, change: impl Fn(&mut FromAgent) + Send + Sync + 'static) -> Self {
+        Self::start_saying(portal, move |mut message| {
+            change(&mut message);
+            vec![message]
+        })
+        .await
+    }
+
+    /// The same, with as many messages instead of each.
+    pub async fn start_saying(
+        portal: &str,
+        change: impl Fn(FromAgent) -> Vec<FromAgent> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (target, change): (String, Arc<Change>) = (socket_url(portal), Arc::new(change));
+        let told = Arc::<Mutex<Vec<FromPortal>>>::default();
+        let heard = told.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass(stream, target.clone(), change.clone()));
+                tokio::spawn(pass(stream, target.clone(), change.clone(), heard.clone()));
             }
         });
-        Self { url }
+        Self { url, told }
+    }
+
+    /// What the portal has told agents so far.
+    pub fn told(&self) -> Vec<FromPortal> {
+        self.told.lock().expect("not poisoned").clone()
     }
 
     /// Agents of this test connect here, and trust it.
@@ -47,7 +68,7 @@ impl Wire {
                 }
             }
         });
-        Self { url }
+        Self { url, told: Arc::default() }
     }
 
     /// Sends one text to the portal; gives what it says.
@@ -65,22 +86,32 @@ fn socket_url(portal: &str) -> String {
     format!("{}{PATH}", portal.replace("http://", "ws://"))
 }
 
-async fn pass(stream: TcpStream, target: String, change: Arc<Change>) {
+async fn pass(stream: TcpStream, target: String, change: Arc<Change>, heard: Arc<Mutex<Vec<FromPortal>>>) {
     let Ok(mut agent) = accept_async(stream).await else { return };
     let Ok((mut portal, _)) = connect_async(target).await else { return };
     loop {
         let sent = tokio::select! {
             said = agent.next() => match said {
                 Some(Ok(Message::Text(text))) => {
-                    let mut message: FromAgent = serde_json::from_str(&text).expect("a message of the protocol");
-                    change(&mut message);
-                    portal.send(Message::text(serde_json::to_string(&message).expect("JSON"))).await
+                    let message: FromAgent = serde_json::from_str(&text).expect("a message of the protocol");
+                    let mut sent = Ok(());
+                    for message in change(message) {
+                        let text = serde_json::to_string(&message).expect("JSON");
+                        sent = sent.and(portal.send(Message::text(text)).await);
+                    }
+                    sent
                 }
                 Some(Ok(other)) => portal.send(other).await,
                 _ => return,
             },
             said = portal.next() => match said {
-                Some(Ok(message)) => agent.send(message).await,
+                Some(Ok(message)) => {
+                    if let Message::Text(text) = &message {
+                        let said = serde_json::from_str(text).expect("a message of the protocol");
+                        heard.lock().expect("not poisoned").push(said);
+                    }
+                    agent.send(message).await
+                }
                 _ => return,
             },
         };

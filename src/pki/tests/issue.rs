@@ -1,7 +1,8 @@
+use time::Duration;
 use x509_parser::prelude::FromDer;
 
 use super::fixture::{NOW, fixture, request, request_der};
-use crate::authority::{Authority, AuthorityError, Draft, digest};
+use crate::authority::{Authority, AuthorityError, BACKDATE, Draft, digest};
 use crate::certificate;
 use crate::key::WeakKey;
 use crate::key_file;
@@ -91,6 +92,29 @@ fn a_profile_refuses_another_kind_of_key_and_missing_attributes() {
     fixture.person.clear();
 }
 
+#[test]
+fn a_certificate_ends_before_its_issuer_does() {
+    let fixture = fixture();
+    let request = request();
+    let draft = |now| Draft {
+        profile: &fixture.authentication,
+        attributes: &fixture.person,
+        request: &request,
+        serial: [9; 16],
+        now,
+    };
+    let prepare = |now| fixture.authority.prepare(&draft(now), fixture.key.algorithm());
+    let (begins, ends) = fixture.authority.validity();
+    // A year is the profile's, not what is left of the issuer's.
+    let last = ends - Duration::days(365) + BACKDATE;
+    assert!(prepare(last).is_ok());
+    assert_eq!(prepare(last + Duration::seconds(1)), Err(AuthorityError::Validity));
+    // A clock that goes wrong by years issues nothing that is valid before its issuer is.
+    let early = prepare(begins - Duration::days(400)).expect("prepared");
+    let (_, parsed) = x509_parser::certificate::TbsCertificate::from_der(&early).expect("a certificate");
+    assert_eq!(parsed.validity().not_before.timestamp(), begins.unix_timestamp());
+}
+
 /// A request gives a key and nothing else, whatever it asks for.
 #[test]
 fn what_a_request_asks_for_is_not_what_is_issued() {
@@ -132,7 +156,7 @@ fn a_ticket_is_for_one_key_and_a_digest_forgets_serial_and_time() {
         };
         fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared")
     };
-    let (first, second) = (prepare(1, NOW), prepare(2, NOW + time::Duration::hours(1)));
+    let (first, second) = (prepare(1, NOW), prepare(2, NOW + Duration::hours(1)));
     assert_ne!(first, second);
     assert_eq!(digest(&first), digest(&second));
     let other = SoftwareKey::generate(crate::key::KeyAlgorithm::P256).expect("a key");
@@ -147,8 +171,7 @@ fn a_list_names_what_was_revoked_and_its_number() {
         Revoked { serial: vec![0x40, 1, 2, 3, 4, 5, 6, 7], at: NOW, reason: RevocationReason::CessationOfOperation },
         Revoked { serial: vec![0x41, 1, 2, 3, 4, 5, 6, 7], at: NOW, reason: RevocationReason::Unspecified },
     ];
-    let der =
-        revocation::list(&fixture.authority, &revoked, 7, NOW, time::Duration::days(1), &fixture.key).expect("a list");
+    let der = revocation::list(&fixture.authority, &revoked, 7, NOW, Duration::days(1), &fixture.key).expect("a list");
     let (_, list) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).expect("a list");
     let (_, issuer) =
         x509_parser::certificate::X509Certificate::from_der(fixture.authority.certificate()).expect("the issuer");

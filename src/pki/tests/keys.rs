@@ -67,6 +67,17 @@ fn weak_keys_are_not() {
     assert_eq!(examine(&info("1.2.840.10040.4.1", None, &[2, 1, 5])), Err(WeakKey::UnknownAlgorithm));
 }
 
+/// ROCA: k·M + 65537^a, made of the generator's own M.
+#[test]
+fn a_key_of_the_generator_that_can_be_factored_is_refused() {
+    let is_prime = |number: &u32| (2..*number).all(|by| !number.is_multiple_of(by));
+    let product = (2_u32..168).filter(is_prime).fold(BigUint::from(1_u8), |product, prime| product * prime);
+    let power = BigUint::from(65_537_u32).modpow(&BigUint::from(1_000_u32), &product);
+    // Two bits at the top, as a product of two primes of half the length has.
+    let times = (BigUint::from(3_u8) << 2046_u32) / &product + 1_u8;
+    assert_eq!(rsa(&(times * product + power), 65_537), Err(WeakKey::Roca));
+}
+
 #[test]
 fn points_that_are_on_no_curve_or_compressed_are_refused() {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
