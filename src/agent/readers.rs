@@ -61,6 +61,11 @@ impl Readers {
         names.into_iter().filter(|name| self.is_meant(&name.to_string_lossy())).collect()
     }
 
+    /// Whether a card could be put in somewhere: a module's slot need not be a reader of the service.
+    pub fn is_any(&self) -> bool {
+        !self.tokens.is_empty() || !self.names().is_empty()
+    }
+
     fn is_meant(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
     }

@@ -117,7 +117,12 @@ pub fn run(
                     };
                     let Some(mut open) = found else {
                         let which = card.as_ref().map_or_else(String::new, |serial| format!(" {serial}"));
-                        let missing = || format!("Please put the card{which} into the reader.");
+                        let missing = || match readers.is_any() {
+                            true => format!("Please put the card{which} into the reader."),
+                            false => {
+                                format!("There is no card reader. Please connect one, with the card{which} in it.")
+                            }
+                        };
                         let say = readers.busy().unwrap_or_else(missing);
                         if say != said {
                             said.clone_from(&say);

@@ -1,16 +1,20 @@
 //! Cards and readers that others use too: a program that keeps the card, one that resets it, a service that is restarted.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sealwright::commands::demo::journey::{self, Agent, Begun};
 
-use super::assert_personalized;
+use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
-use crate::support::{Database, PIN, TestWorld};
+use crate::support::{Database, PIN, TestWorld, start_again, view};
 
 on_both_databases! {
     a_card_that_another_program_keeps_is_waited_for,
     another_program_in_the_middle_of_something_is_waited_for,
     a_card_that_another_program_resets_goes_on,
     a_restarted_card_service_is_found_again,
+    a_reader_that_is_unplugged_is_waited_for,
+    a_card_that_nobody_lets_go_of_is_given_up,
     the_agent_waits_for_cards_and_codes,
 }
 
@@ -77,6 +81,51 @@ async fn a_restarted_card_service_is_found_again(database: Database) {
     until(&mut agent, &mut begun, "Making a key on the card").await;
     test.world.restart_card_service().await.expect("restarted");
     finish(agent, &test, &mut begun).await;
+}
+
+async fn a_reader_that_is_unplugged_is_waited_for(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    until(&mut agent, &mut begun, "Making a key on the card").await;
+    test.world.unplug_readers().await.expect("unplugged");
+    let line = until(&mut agent, &mut begun, "There is no card reader.").await;
+    assert!(line.contains("with the card 20000001 in it"), "{line}");
+    test.world.restart_card_service().await.expect("plugged in");
+    finish(agent, &test, &mut begun).await;
+}
+
+/// Another program keeps the card for itself, or stays in the middle of something: the person stops, the agent goes, and nothing was done.
+async fn a_card_that_nobody_lets_go_of_is_given_up(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    for how in ["exclusive", "transaction"] {
+        let code = journey::offer(&mut begun).await.expect("a code");
+        test.world.remove(0).await.expect("removed");
+        let mut agent = test.agent(&code);
+        until(&mut agent, &mut begun, "Please put the card into the reader.").await;
+        // The other program is there before the agent has seen the card.
+        let process = Pid::from_raw(agent.id().expect("a process").cast_signed());
+        kill(process, Signal::SIGSTOP).expect("stopped");
+        test.world.insert(0).expect("inserted");
+        test.world.wait_for_cards().await.expect("noticed");
+        let holder = test.world.hold_card(0, how).await.expect("held");
+        kill(process, Signal::SIGCONT).expect("let go on");
+        until(&mut agent, &mut begun, "uses the card in").await;
+        let step = view(&mut begun).await["step"].to_string();
+        let csrf = begun.csrf.clone();
+        let fields = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "cancel")];
+        begun.browser.post(&format!("{}/act", begun.path), &fields).await.expect("stopped");
+        while agent.line().await.expect("a line").is_some() {}
+        let ended = agent.end().await.expect("an end");
+        assert!(!ended.success() && ended.status.code().is_some(), "{how}: {ended:?}");
+        assert_nothing_issued(&mut begun, "cancelled").await;
+        drop(holder);
+        start_again(&mut begun).await;
+    }
+    let code = journey::offer(&mut begun).await.expect("a code");
+    finish(test.agent(&code), &test, &mut begun).await;
 }
 
 async fn the_agent_waits_for_cards_and_codes(database: Database) {

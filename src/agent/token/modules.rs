@@ -48,6 +48,11 @@ impl Tokens {
         Self { modules: options.iter().filter_map(load).collect() }
     }
 
+    /// Whether there is no module.
+    pub fn is_empty(&self) -> bool {
+        self.modules.is_empty()
+    }
+
     /// Every token that is there now and has a serial number.
     pub fn all(&self) -> Vec<Token> {
         self.modules.iter().flat_map(Module::tokens).collect()

@@ -226,7 +226,10 @@ impl World {
     }
 
     /// Waits until the agent sees a card in each reader: the service notices them a moment after they were put in.
-    async fn wait_for_cards(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It does not see them within fifteen seconds.
+    pub async fn wait_for_cards(&self) -> anyhow::Result<()> {
         for _ in 0..300 {
             let output = Command::new(&self.agent).arg("cards").output().await?;
             if String::from_utf8_lossy(&output.stdout).matches(": card ").count() == self.readers.len() {
@@ -281,17 +284,30 @@ impl World {
     /// # Errors
     /// It does not come back.
     pub async fn restart_card_service(&mut self) -> anyhow::Result<()> {
+        self.start_card_service("restart").await?;
+        for index in 0..self.cards.len() {
+            self.insert(index)?;
+        }
+        Ok(())
+    }
+
+    /// Unplugs the readers with the cards in them; [`World::restart_card_service`] plugs them in again.
+    ///
+    /// # Errors
+    /// The service does not come back without them.
+    pub async fn unplug_readers(&mut self) -> anyhow::Result<()> {
+        self.start_card_service("unplug").await
+    }
+
+    async fn start_card_service(&mut self, how: &str) -> anyhow::Result<()> {
         for card in &mut self.cards {
             if let Some(mut card) = card.take() {
                 card.kill().await?;
             }
         }
-        self.card_service.input.write_all(b"restart\n").await?;
+        self.card_service.input.write_all(format!("{how}\n").as_bytes()).await?;
         let line = self.card_service.output.next_line().await?;
-        anyhow::ensure!(line.as_deref() == Some("restarted"), "the smart card service did not come back: {line:?}");
-        for index in 0..self.cards.len() {
-            self.insert(index)?;
-        }
+        anyhow::ensure!(line.as_deref() == Some("started"), "the smart card service did not come back: {line:?}");
         Ok(())
     }
 

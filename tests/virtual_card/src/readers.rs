@@ -17,12 +17,14 @@ use rand_core::{RngCore as _, SeedableRng as _};
 const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs until standard input ends.
+/// Runs until standard input ends. A line `restart` starts the service again, `unplug` without its readers.
 pub fn run(directory: &Path, count: u16) -> io::Result<()> {
     let socket_folder = directory.join("run");
     let readers_folder = directory.join("readers");
-    fs::create_dir_all(&socket_folder)?;
-    fs::create_dir_all(&readers_folder)?;
+    let no_readers = directory.join("no-readers");
+    for folder in [&socket_folder, &readers_folder, &no_readers] {
+        fs::create_dir_all(folder)?;
+    }
     let mut ports = Vec::new();
     let mut configuration = String::new();
     for pair in 0..count.div_ceil(2) {
@@ -44,18 +46,22 @@ pub fn run(directory: &Path, count: u16) -> io::Result<()> {
     println!("{{\"socket\":\"{}\",\"ports\":{ports:?}}}", socket.display());
     io::stdout().flush()?;
     for line in io::stdin().lock().lines() {
-        if line? == "restart" {
-            pcscd.kill()?;
-            pcscd.wait()?;
-            // What a killed service leaves behind would be taken for the new one's.
-            for left in ["pcscd.comm", "pcscd.pid"] {
-                drop(fs::remove_file(socket_folder.join(left)));
-            }
-            pcscd = start(&socket_folder, &readers_folder)?;
-            wait_until_ready(&mut pcscd, &socket, &ports)?;
-            println!("restarted");
-            io::stdout().flush()?;
+        // A reader that is configured cannot be unplugged from a running service.
+        let (folder, ports) = match line?.as_str() {
+            "restart" => (&readers_folder, ports.as_slice()),
+            "unplug" => (&no_readers, &[][..]),
+            _ => continue,
+        };
+        pcscd.kill()?;
+        pcscd.wait()?;
+        // What a killed service leaves behind would be taken for the new one's.
+        for left in ["pcscd.comm", "pcscd.pid"] {
+            drop(fs::remove_file(socket_folder.join(left)));
         }
+        pcscd = start(&socket_folder, folder)?;
+        wait_until_ready(&mut pcscd, &socket, ports)?;
+        println!("started");
+        io::stdout().flush()?;
     }
     pcscd.kill()?;
     pcscd.wait()?;
