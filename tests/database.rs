@@ -236,7 +236,8 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
                 created_at: 1,
             };
             // Its first lease is over already.
-            work::insert_leased(&tx, row, -1_000).await
+            work::insert_leased(&tx, row, -1_000);
+            Ok(())
         })
         .await
         .expect("planned");

@@ -229,7 +229,7 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::Arm { timer, at } => {
-                waits::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at)).await?;
+                waits::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at));
                 // What is due later is found at a turn of the loop.
                 self.after.look |= at - self.engine.clock().now() <= POLL;
             }
@@ -243,7 +243,7 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::End { outcome } => {
-                waits::disarm(self.tx, instance.id).await?;
+                waits::disarm(self.tx, instance.id);
                 if instance.id == stored.root {
                     instances::release_holds(self.tx, stored.root).await?;
                     let event = audit::Event::WorkflowEnded {
@@ -293,7 +293,7 @@ impl<'a> Commit<'a> {
                     lease_until: None,
                     created_at: stored.changed_at,
                 };
-                work::insert_leased(self.tx, row.clone(), LEASE).await?;
+                work::insert_leased(self.tx, row.clone(), LEASE);
                 self.after.work.push((row, call));
                 Ok(None)
             }
@@ -325,7 +325,8 @@ impl<'a> Commit<'a> {
             created_at: stored.changed_at,
             ended_at: None,
         };
-        Ok(jobs::insert(self.tx, row).await?)
+        jobs::insert(self.tx, row);
+        Ok(())
     }
 
     async fn start_child(

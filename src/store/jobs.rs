@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel, Iterable, PaginatorTrait,
-    QueryFilter, QueryResult, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, PaginatorTrait, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
@@ -13,9 +13,9 @@ use super::{Access, StoreError, Tx, instances};
 
 pub use super::entities::job::Model as JobRow;
 
-pub async fn insert(tx: &Tx, row: JobRow) -> Result<(), StoreError> {
-    job::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
-    Ok(())
+/// Adds a job to what the transaction writes at its end.
+pub fn insert(tx: &Tx, row: JobRow) {
+    tx.journal.add_job(row);
 }
 
 /// The agent that works for a root.
@@ -148,10 +148,18 @@ pub async fn done(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<bool, Sto
     Ok(updated.rows_affected == 1)
 }
 
+/// Ends a job that nobody is to do any more.
+pub(super) fn end(job: &mut JobRow, at: i64) {
+    (job.state, job.ended_at) = (WITHDRAWN.to_owned(), Some(at));
+}
+
+const WITHDRAWN: &str = "withdrawn";
+
 /// Withdraws what an instance has queued.
 pub async fn withdraw(tx: &Tx, instance: Uuid, at: i64) -> Result<(), StoreError> {
+    tx.journal.withdraw_jobs(instance, at);
     job::Entity::update_many()
-        .col_expr(job::Column::State, Expr::value("withdrawn"))
+        .col_expr(job::Column::State, Expr::value(WITHDRAWN))
         .col_expr(job::Column::EndedAt, Expr::value(at))
         .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Instance.eq(instance))

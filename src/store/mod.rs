@@ -155,7 +155,7 @@ impl Tx {
         Fut: Future<Output = Result<T, E>>,
     {
         let value = work(self.clone()).await?;
-        self.journal.write(self, self.is_alone()).await?;
+        self.journal.write(self).await?;
         Ok(value)
     }
 

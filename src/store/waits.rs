@@ -1,6 +1,8 @@
 //! What wakes an instance: timers, inbox rows, conditions.
 
-use sea_orm::sea_query::{OnConflict, Query, SelectStatement};
+use std::collections::BTreeSet;
+
+use sea_orm::sea_query::{DeleteStatement, OnConflict, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -11,18 +13,16 @@ pub use super::entities::inbox::Model as InboxRow;
 pub use super::entities::timer::Model as TimerRow;
 pub use super::entities::watch::Model as WatchRow;
 
-/// Arms a timer, in place of an older one of the same name.
-pub async fn arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) -> Result<(), StoreError> {
-    let row = TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at };
-    timer::Entity::insert(row.into_active_model())
-        .on_conflict(
-            OnConflict::columns([timer::Column::Instance, timer::Column::Timer])
-                .update_columns([timer::Column::Step, timer::Column::DueAt])
-                .to_owned(),
-        )
-        .exec_without_returning(tx.connection())
-        .await?;
-    Ok(())
+/// Adds a timer to what the transaction writes at its end, in place of an older one of the same name.
+pub fn arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) {
+    tx.journal.add_timer(TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at });
+}
+
+/// What becomes of a timer that is there: it is the new one.
+pub(super) fn armed_again() -> OnConflict {
+    OnConflict::columns([timer::Column::Instance, timer::Column::Timer])
+        .update_columns([timer::Column::Step, timer::Column::DueAt])
+        .to_owned()
 }
 
 /// Takes a timer away that was found to be due; `false` when it is not that timer any more: it was fired elsewhere, or armed again.
@@ -151,12 +151,17 @@ pub async fn watched(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<
     Ok(rows)
 }
 
-/// Takes away the timers of an ended instance.
-pub async fn disarm(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
-    timer::Entity::delete_many()
-        .filter(timer::Column::Tenant.eq(tx.tenant()))
-        .filter(timer::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
+/// Has the timers of an ended instance taken away at the end of the transaction.
+pub fn disarm(tx: &Tx, instance: Uuid) {
+    tx.journal.disarm(instance);
+}
+
+/// The statement that takes away all timers of some instances.
+pub(super) fn disarmed(tx: &Tx, instances: BTreeSet<Uuid>) -> DeleteStatement {
+    let mut delete = Query::delete();
+    delete
+        .from_table(timer::Entity)
+        .and_where(timer::Column::Tenant.eq(tx.tenant()))
+        .and_where(timer::Column::Instance.is_in(instances));
+    delete
 }

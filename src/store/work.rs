@@ -1,9 +1,7 @@
 //! Planned activities and their leases.
 
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::sea_query::{Expr, InsertStatement, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entities::work;
@@ -11,8 +9,13 @@ use super::{Access, StoreError, Tx};
 
 pub use super::entities::work::Model as WorkRow;
 
-/// Stores a planned activity whose lease ends `lease` milliseconds from now, by the database's clock.
-pub async fn insert_leased(tx: &Tx, row: WorkRow, lease: i64) -> Result<(), StoreError> {
+/// Adds a planned activity to what the transaction writes at its end; its lease ends `lease` milliseconds from then, by the database's clock.
+pub fn insert_leased(tx: &Tx, row: WorkRow, lease: i64) {
+    tx.journal.add_work(row, lease);
+}
+
+/// The statement that inserts a planned activity with its lease.
+pub(super) fn leased(tx: &Tx, row: WorkRow, lease: i64) -> Result<InsertStatement, StoreError> {
     let until = Expr::cust(format!("{} + {lease}", tx.clock()));
     let columns: [(work::Column, Expr); 12] = [
         (work::Column::Tenant, Expr::value(row.tenant)),
@@ -32,8 +35,7 @@ pub async fn insert_leased(tx: &Tx, row: WorkRow, lease: i64) -> Result<(), Stor
     let mut insert = Query::insert();
     insert.into_table(work::Entity).columns(columns);
     insert.values(values).map_err(|error| StoreError::Inconsistent { table: "work", why: error.to_string() })?;
-    tx.connection().execute(&insert).await?;
-    Ok(())
+    Ok(insert)
 }
 
 /// What a node can do: the activities and the definitions that its release has.
@@ -111,7 +113,9 @@ pub async fn finish(tx: &Tx, id: Uuid, epoch: i64) -> Result<bool, StoreError> {
     Ok(deleted.rows_affected == 1)
 }
 
+/// Takes away what an instance has planned.
 pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
+    tx.journal.remove_work(instance);
     work::Entity::delete_many()
         .filter(work::Column::Tenant.eq(tx.tenant()))
         .filter(work::Column::Instance.eq(instance))
