@@ -263,6 +263,7 @@ pub async fn outline(access: &impl Access, root: Uuid) -> Result<Vec<Listed>, St
     Ok(outline_of(access, root).into_model::<Listed>().all(access.connection()).await?)
 }
 
+/// The query for the outline of a tree, which is as large as its workflows make it: with a limit PostgreSQL would plan it anew each time.
 pub(super) fn outline_of(access: &impl Access, root: Uuid) -> Select<instance::Entity> {
     instance::Entity::find()
         .select_only()
@@ -271,7 +272,6 @@ pub(super) fn outline_of(access: &impl Access, root: Uuid) -> Select<instance::E
         .filter(instance::Column::Root.eq(root))
         .order_by_asc(instance::Column::StartedAt)
         .order_by_asc(instance::Column::Id)
-        .limit(1000)
 }
 
 /// The whole tree that an instance belongs to, oldest first; empty when there is no such instance. And until when that instance stays in its state,
