@@ -91,15 +91,7 @@ impl Card for OpenCard {
     fn replace_puk(&mut self, secrets: &FactorySecrets) -> Result<(), CardError> {
         let FactorySecrets::Piv { factory_puk, puk, .. } = secrets else { return Err(CardError::Unsupported) };
         let (factory, new) = (factory_puk.reveal(), puk.reveal());
-        self.transaction(Leave::Locked, |transport| {
-            let mut piv = Piv::select(transport)?;
-            match piv.change_puk(factory, new) {
-                Err(CardError::Wrong(Some(0 | 1))) => Err(CardError::Blocked),
-                // One try with the stored one: it is valid when the confirmation of an earlier attempt was lost.
-                Err(CardError::Wrong(_)) => piv.change_puk(new, new),
-                other => other,
-            }
-        })
+        self.transaction(Leave::Locked, |transport| change_puk(&mut Piv::select(transport)?, factory, new))
     }
 
     fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &Relay<'_>) -> Result<(), CardError> {
@@ -265,6 +257,21 @@ fn deciphered(block: &[u8]) -> Option<&[u8]> {
     padded.get(end + 1..)
 }
 
+/// Sets the PUK with at most two tries, and never the last one.
+fn change_puk(piv: &mut Piv<'_>, factory: &[u8], new: &[u8]) -> Result<(), CardError> {
+    match piv.puk_tries()? {
+        Some(0 | 1) => return Err(CardError::Blocked),
+        Some(2) => return piv.change_puk(new, new),
+        _ => {}
+    }
+    match piv.change_puk(factory, new) {
+        Err(CardError::Wrong(Some(0 | 1))) => Err(CardError::Blocked),
+        // One try with the stored one: it is valid when the confirmation of an earlier attempt was lost.
+        Err(CardError::Wrong(_)) => piv.change_puk(new, new),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -278,6 +285,50 @@ mod tests {
         let short = [&[0, 2][..], &[7; 7], &[0], b"message"].concat();
         assert_eq!(deciphered(&short), None);
         assert_eq!(deciphered(&[0, 1, 7, 7, 7, 7, 7, 7, 7, 7, 0]), None);
+    }
+
+    /// A card that counts the tries of its PUK, and tells them as Yubico's do, or not.
+    struct Counting {
+        puk: &'static [u8; 8],
+        tries: u8,
+        tells: bool,
+    }
+
+    impl Transport for Counting {
+        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError> {
+            let answer = match command.get(1) {
+                Some(0xf7) if self.tells => vec![1, 1, 0xff, 5, 1, 0, 6, 2, 3, self.tries, 0x90, 0],
+                Some(0xf7) => vec![0x6d, 0],
+                Some(0x24) if self.tries == 0 => vec![0x69, 0x83],
+                Some(0x24) if command.get(5..13) == Some(self.puk) => vec![0x90, 0],
+                Some(0x24) => {
+                    self.tries -= 1;
+                    vec![0x63, 0xc0 | self.tries]
+                }
+                _ => vec![0x90, 0],
+            };
+            Ok(answer)
+        }
+    }
+
+    /// The last try of a PUK is left to the person whose card it is, also when somebody starts again and again.
+    #[test]
+    fn the_last_try_of_a_puk_is_not_spent() {
+        let changed =
+            |card: &mut Counting| change_puk(&mut Piv::select(card).expect("a card"), b"12345678", b"87654321");
+        let mut foreign = Counting { puk: b"unknown!", tries: 3, tells: true };
+        for _ in 0..3 {
+            assert!(changed(&mut foreign).is_err());
+        }
+        assert_eq!(foreign.tries, 1);
+        // One whose earlier change was not confirmed, and one that is as it left the factory.
+        for (puk, left) in [(b"87654321", 2), (b"12345678", 3)] {
+            for tells in [true, false] {
+                let mut card = Counting { puk, tries: 3, tells };
+                assert_eq!(changed(&mut card), Ok(()));
+                assert_eq!(card.tries, left);
+            }
+        }
     }
 
     proptest! {

@@ -74,6 +74,19 @@ impl<'a> Piv<'a> {
         }
     }
 
+    /// Remaining tries of the PUK, by Yubico's GET METADATA (firmware 5.3 and later, tag 06: how many at most, how many left). None for a card that
+    /// does not tell: the standard has no way to ask.
+    ///
+    /// # Errors
+    /// [`CardError::Gone`].
+    pub fn puk_tries(&mut self) -> Result<Option<u8>, CardError> {
+        match self.send(&Command::new(0xf7, 0, PUK, &[])) {
+            Ok(answer) => Ok(tlv::find(&answer, 0x06).and_then(|tries| tries.get(1).copied())),
+            Err(CardError::Gone) => Err(CardError::Gone),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// # Errors
     /// [`CardError::Wrong`] or [`CardError::Blocked`].
     pub fn verify_pin(&mut self, pin: &[u8]) -> Result<(), CardError> {
