@@ -14,13 +14,16 @@ if (main) {
     const held = main.contains(document.activeElement) ? document.activeElement : null;
     if (held && ["INPUT", "TEXTAREA", "SELECT"].includes(held.tagName)) return;
     const open = [...main.querySelectorAll("details")].map((part) => part.open);
-    // What the keyboard is at is known again by its words and where it leads: another button would do another thing.
+    // What the keyboard is at is known again by its words, where it leads and what it is about: another button would do another thing.
+    const hidden = (part, name) => part.closest("form")?.querySelector(`[name=${name}]`)?.value;
     const known = (part) =>
-      [part.tagName, part.textContent.trim(), part.getAttribute("href"), part.closest("form")?.getAttribute("action")].join("\n");
+      [part.tagName, part.textContent.trim(), part.getAttribute("href"), part.closest("form")?.getAttribute("action"),
+        hidden(part, "action"), hidden(part, "pairing")].join("\n");
     const at = held && known(held);
     main.innerHTML = next.innerHTML;
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
-    if (at) ([...main.querySelectorAll("a, button, summary")].find((part) => known(part) === at) ?? main).focus();
+    const same = [...main.querySelectorAll("a, button, summary, [tabindex='0']")].find((part) => known(part) === at);
+    if (held) (same ?? main).focus({ preventScroll: true });
     if (!next.dataset.events) source.close();
   });
 }

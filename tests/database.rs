@@ -8,9 +8,10 @@ use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::certificates::CertificateRow;
+use sealwright::store::jobs::JobRow;
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Abilities, WorkRow};
-use sealwright::store::{Access, Store, StoreError, certificates, sessions, work};
+use sealwright::store::{Access, Store, StoreError, certificates, jobs, sessions, waits, work};
 use sealwright_migrations::Migrator;
 use uuid::Uuid;
 
@@ -22,6 +23,7 @@ on_both_databases! {
     a_schema_goes_down_and_up_and_a_newer_one_is_refused,
     a_failed_call_leaves_nothing,
     work_is_claimed_once_by_who_can_do_it,
+    what_is_wanted_and_given_up_in_one_transaction_is_given_up,
 }
 
 async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>) {
@@ -216,25 +218,71 @@ async fn two_sealers_make_one_chain() {
     assert_eq!((chain.problems, chain.head.map(|(sequence, _)| sequence)), (Vec::new(), Some(60)));
 }
 
+fn planned(tenant: &str, instance: Uuid) -> WorkRow {
+    WorkRow {
+        tenant: tenant.to_owned(),
+        id: sealwright::random::id(),
+        instance,
+        step: 1,
+        activity: "pki.sign".to_owned(),
+        definition: "issue-certificate version 2".to_owned(),
+        parameters: serde_json::Value::Null,
+        plan: serde_json::Value::Null,
+        lease_owner: None,
+        lease_epoch: 0,
+        lease_until: None,
+        created_at: 1,
+    }
+}
+
+/// What an instance waits for is written at the end of the transaction, and is not there when it was taken back before.
+async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    let root = sealwright::random::id();
+    store
+        .write::<_, StoreError, _, _>(move |tx| async move {
+            let [kept, given_up] = [1, 2].map(|_| sealwright::random::id());
+            for instance in [kept, given_up] {
+                work::insert_leased(&tx, planned(tx.tenant(), instance), 60_000);
+                waits::arm(&tx, instance, "retry", 1, 5);
+                waits::arm(&tx, instance, "retry", 2, 9);
+                let job = JobRow {
+                    tenant: tx.tenant().to_owned(),
+                    id: sealwright::random::id(),
+                    root,
+                    instance,
+                    step: 1,
+                    name: "card.identify".to_owned(),
+                    card: None,
+                    parameters: serde_json::Value::Null,
+                    plan: serde_json::Value::Null,
+                    state: "queued".to_owned(),
+                    created_at: 1,
+                    ended_at: None,
+                };
+                jobs::insert(&tx, job);
+            }
+            work::remove(&tx, given_up).await?;
+            jobs::withdraw(&tx, given_up, 7).await?;
+            waits::disarm(&tx, given_up);
+            Ok(())
+        })
+        .await
+        .expect("written");
+    let mut times = jobs::times(store.read(), root).await.expect("jobs");
+    times.sort_unstable();
+    assert_eq!(times, [(1, None), (1, Some(7))]);
+    assert_eq!(work::count(store.read()).await.expect("counted"), 1);
+    let due = waits::due(store.read(), 100, 0, 10).await.expect("timers");
+    assert_eq!(due.iter().map(|timer| (timer.step, timer.due_at)).collect::<Vec<_>>(), [(2, 9)]);
+}
+
 /// Planned work is claimed by one node at a time, and only by one that can go on with it.
 async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
     store
         .write::<_, StoreError, _, _>(|tx| async move {
-            let row = WorkRow {
-                tenant: tx.tenant().to_owned(),
-                id: sealwright::random::id(),
-                instance: sealwright::random::id(),
-                step: 1,
-                activity: "pki.sign".to_owned(),
-                definition: "issue-certificate version 2".to_owned(),
-                parameters: serde_json::Value::Null,
-                plan: serde_json::Value::Null,
-                lease_owner: None,
-                lease_epoch: 0,
-                lease_until: None,
-                created_at: 1,
-            };
+            let row = planned(tx.tenant(), sealwright::random::id());
             // Its first lease is over already.
             work::insert_leased(&tx, row, -1_000);
             Ok(())

@@ -61,9 +61,11 @@ impl Readers {
         names.into_iter().filter(|name| self.is_meant(&name.to_string_lossy())).collect()
     }
 
-    /// Whether a card could be put in somewhere: a module's slot need not be a reader of the service.
+    /// Whether a card could be put in somewhere: a module's slot need not be a reader of the service, which may be away for a moment.
     pub fn is_any(&self) -> bool {
-        !self.tokens.is_empty() || !self.names().is_empty()
+        let listed = self.context.borrow().list_readers_owned();
+        let is_none = listed.map_or_else(|error| error == pcsc::Error::NoReadersAvailable, |names| names.is_empty());
+        !is_none || !self.tokens.is_empty()
     }
 
     fn is_meant(&self, name: &str) -> bool {

@@ -48,7 +48,7 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
     let peer = request.peer_addr().map(|address| address.ip().to_string());
     let origin = Origin { request: request_id(&request), peer, ..Origin::default() };
     if request.headers().contains_key(header::ORIGIN) {
-        if let Err(error) = record_refusal(&portal, &origin, None, "browser").await {
+        if let Err(error) = portal.pairings.record_refusal(&origin, None, "browser").await {
             tracing::error!(request = origin.request, %error, "a refusal could not be written down");
         }
         return Ok(HttpResponse::Forbidden().body("This address is for agents."));
@@ -106,17 +106,6 @@ impl From<PairingError> for End {
             other => Self::Say(Box::new(refused(other.say()))),
         }
     }
-}
-
-/// An agent that is not what it says, or no agent at all.
-async fn record_refusal(
-    portal: &Portal,
-    origin: &Origin,
-    root: Option<Uuid>,
-    why: &'static str,
-) -> Result<(), StoreError> {
-    let (origin, now) = (origin.clone(), portal.clock.now_ms());
-    audit::record_alone(&portal.store, origin, root, now, Event::AgentRefused { why }).await
 }
 
 fn refused(say: &str) -> FromPortal {
@@ -202,7 +191,7 @@ impl Channel {
         self.send(&offer).await?;
         let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(End::Protocol) };
         if pairing::commitment(&key.0, &revealed.0) != commitment.0 {
-            record_refusal(&self.portal, &self.origin, Some(row.root), "commitment").await?;
+            self.portal.pairings.record_refusal(&self.origin, Some(row.root), "commitment").await?;
             return Err(End::Protocol);
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
@@ -245,13 +234,13 @@ impl Channel {
         let root = self.portal.pairings.find(id).await?.ok_or_else(over)?.root;
         let listener = self.portal.engine.listen(root);
         let row = self.portal.pairings.find(id).await?.ok_or_else(over)?;
+        if row.state == PairingState::Ended.as_str() {
+            return Err(over());
+        }
         let key = row.agent_key.clone().ok_or_else(over)?;
         let message = [RESUME_CONTEXT.as_bytes(), id.to_string().as_bytes(), &nonce].concat();
         if UnparsedPublicKey::new(&ED25519, key).verify(&message, &signature.0).is_err() {
-            record_refusal(&self.portal, &self.origin, Some(root), "signature").await?;
-            return Err(over());
-        }
-        if row.state == PairingState::Ended.as_str() {
+            self.portal.pairings.record_refusal(&self.origin, Some(root), "signature").await?;
             return Err(over());
         }
         // The confirmation may have been lost with the connection; who signs has confirmed.
@@ -259,7 +248,7 @@ impl Channel {
         self.portal.engine.announce(row.root);
         let row = self.confirmed(row, listener).await?;
         let row = self.portal.pairings.hold(row.id).await?;
-        let (origin, now) = (self.origin.clone(), self.portal.clock.now_ms());
+        let (origin, now) = (Origin { peer: None, ..self.origin.clone() }, self.portal.clock.now_ms());
         let event = Event::AgentResumed { host: host.to_owned() };
         audit::record_alone(&self.portal.store, origin, Some(row.root), now, event).await?;
         Ok(row)

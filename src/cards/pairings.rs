@@ -101,11 +101,13 @@ pub struct Pairings {
     clock: Arc<dyn Clock>,
     node: Arc<str>,
     wrong: Arc<Mutex<HashMap<Vec<u8>, Vec<i64>>>>,
+    /// When agents were refused that are not what they say.
+    refused: Arc<Mutex<Vec<i64>>>,
 }
 
 impl Pairings {
     pub fn new(store: Store, clock: Arc<dyn Clock>, node: &str) -> Self {
-        Self { store, clock, node: Arc::from(node), wrong: Arc::default() }
+        Self { store, clock, node: Arc::from(node), wrong: Arc::default(), refused: Arc::default() }
     }
 
     /// A new code for a root and a browser session, not yet written.
@@ -171,6 +173,31 @@ impl Pairings {
             audit::record_alone(&self.store, origin.clone(), None, now, event).await?;
         }
         checked
+    }
+
+    /// Writes down that an agent is not the one that it says, or no agent at all: any web page can be that, so no more than some within ten minutes are
+    /// rows of their own.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_refusal(
+        &self,
+        origin: &Origin,
+        root: Option<Uuid>,
+        why: &'static str,
+    ) -> Result<(), StoreError> {
+        metrics::counter!("sealwright_agents_refused_total", "why" => why).increment(1);
+        let now = self.clock.now_ms();
+        let is_one_more = self.refused.lock().is_ok_and(|mut refused| {
+            refused.retain(|at| *at > now - LIFETIME);
+            refused.push(now);
+            refused.truncate(TRIES_OF_ALL + 1);
+            refused.len() <= TRIES_OF_ALL
+        });
+        if is_one_more {
+            audit::record_alone(&self.store, origin.clone(), root, now, Event::AgentRefused { why }).await?;
+        }
+        Ok(())
     }
 
     fn is_good(&self, row: &PairingRow) -> Result<(), PairingError> {

@@ -21,7 +21,7 @@ const CHUNK: usize = 500;
 /// So many rows of all tables go in one statement: there is a statement for each number of rows of each, which connections keep.
 const FEW: usize = 24;
 
-/// What a transaction has to append.
+/// What a transaction has to write at its end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Journal {
     rows: Arc<Mutex<Rows>>,

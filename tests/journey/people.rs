@@ -224,4 +224,9 @@ async fn a_certificate_has_a_name_as_it_is_or_is_not_made(database: Database) {
     let mut agent = Agent::start(&test.world, &code, &reader, Some(&test.pin_file), &[]).expect("an agent");
     assert!(!agent.converse(&mut bob).await.expect("a conversation").success());
     super::assert_nothing_issued(&mut bob, "failure").await;
+    let refused = test.audited("request-refused").await;
+    assert_eq!(refused.len(), 2);
+    for row in refused {
+        assert_eq!(row.detail, Some(json!({ "why": "profile" })));
+    }
 }
