@@ -22,6 +22,9 @@ use crate::{api, web};
 
 /// The largest form in bytes.
 const MAXIMUM_FORM: usize = 64 * 1024;
+/// How long a connection may rest: longer than proxies keep theirs (nginx and the Apache example: a minute). Ended from this side it might be just when
+/// a request is on its way, which then is lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often it is looked at whether something is due.
 const TICK: Duration = Duration::from_secs(30);
 /// How often figures are put together.
@@ -85,7 +88,8 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
         }
         _ => pages.bind(options.pages),
     };
-    let pages = pages.with_context(|| format!("pages: {}", options.pages))?.tcp_nodelay(true).shutdown_timeout(2).run();
+    let pages = pages.with_context(|| format!("pages: {}", options.pages))?;
+    let pages = pages.keep_alive(KEEP_ALIVE).tcp_nodelay(true).shutdown_timeout(2).run();
     let agents = data.clone();
     let agents = HttpServer::new(move || {
         App::new()
@@ -97,6 +101,7 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
     })
     .bind(options.agent)
     .with_context(|| format!("agent: {}", options.agent))?
+    .keep_alive(KEEP_ALIVE)
     .tcp_nodelay(true)
     .shutdown_timeout(2)
     .run();

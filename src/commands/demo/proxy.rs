@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::cookie::Cookie;
 use actix_web::http::header;
@@ -13,6 +14,8 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 const COOKIE: &str = "demo-person";
+/// How long a connection to the portal is kept, which is shorter than the portal keeps it.
+const IDLE: Duration = Duration::from_secs(60);
 
 struct Proxy {
     portal: watch::Receiver<SocketAddr>,
@@ -42,7 +45,8 @@ pub fn start(
     secret: &str,
     people: Vec<(String, String)>,
 ) -> anyhow::Result<actix_web::dev::Server> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let client =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).pool_idle_timeout(IDLE).build()?;
     let proxy = Proxy { portal, secret: secret.to_owned(), people, client };
     let proxy = web::Data::from(Arc::new(proxy));
     let server = HttpServer::new(move || {
