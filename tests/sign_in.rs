@@ -160,8 +160,8 @@ async fn nobody_sees_or_acts_on_what_is_not_theirs(database: Database) {
 async fn a_person_whose_entry_is_incomplete_is_told_so(database: Database) {
     let test = TestWorld::start(database).await;
     let mut ida = journey::begin(&test.world, "ida").await.expect("begun");
-    let patience = std::time::Duration::from_secs(30);
-    let pause = std::time::Duration::from_millis(50);
+    let patience = Duration::from_secs(30);
+    let pause = Duration::from_millis(50);
     let page =
         ida.browser.until(&ida.path, patience, pause, |page| page.contains("lacks what a certificate needs")).await;
     assert!(page.is_ok(), "{page:?}");

@@ -22,14 +22,12 @@ pub struct Chromium {
     _driver: Driver,
 }
 
-/// Ends with the test.
+/// Ends with the test, and the browser with it.
 struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Asked to end, so that the browser ends with it.
-        let id = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
-        let _gone = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+        drop(self.0.kill());
         drop(self.0.wait());
     }
 }
@@ -55,7 +53,13 @@ impl Chromium {
     pub async fn start(profile: &Path) -> Self {
         let port = free_address().expect("a port").port();
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "chromedriver", &format!("--port={port}")]);
+        command.args(["--pdeathsig", "KILL"]);
+        let is_root = nix::unistd::geteuid().is_root();
+        if is_root {
+            // In processes of their own, none of a browser's is left behind: they end when the first of them is killed.
+            command.args(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"]);
+        }
+        command.args(["chromedriver", &format!("--port={port}")]);
         let spawned = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let driver = Driver(spawned.expect("chromedriver (make test installs it)"));
         let mut arguments = vec![
@@ -68,7 +72,7 @@ impl Chromium {
             "--disable-sync".to_owned(),
             format!("--user-data-dir={}", profile.display()),
         ];
-        if nix::unistd::geteuid().is_root() {
+        if is_root {
             arguments.push("--no-sandbox".to_owned());
         }
         let options = json!({ "args": arguments });
