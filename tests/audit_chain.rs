@@ -6,6 +6,8 @@ use sealwright::audit::{self, Chain, Event, Head, Heads, HeadsOptions, Origin, P
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::{Store, StoreError, audits};
 
+use crate::support::sqlite;
+
 /// A chain of five records in a database of its own.
 async fn chain() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -30,10 +32,8 @@ async fn verified(store: &Store, heads: &[Head]) -> Chain {
     audit::verify(store.read(), heads, SystemClock.now_ms()).await.expect("verified")
 }
 
-/// Changes the database as somebody with its file would.
 fn change(folder: &tempfile::TempDir, statement: &str) {
-    let path = folder.path().join("test.db").display().to_string();
-    crate::support::run("python3", &["-c", SCRIPT, &path, statement], &[]);
+    sqlite(&folder.path().join("test.db"), statement);
 }
 
 /// What is wrong with a chain of five records after one SQL statement.
@@ -42,8 +42,6 @@ async fn problems_after(statement: &str) -> Vec<Problem> {
     change(&folder, statement);
     verified(&store, &[]).await.problems
 }
-
-const SCRIPT: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript(sys.argv[2])\nc.commit()";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_record_is_found() {

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use sealwright::commands::demo::journey;
-use sealwright::commands::demo::world::free_address;
+use sealwright::commands::demo::ports::free_address;
 use sealwright::store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::on_both_databases;
 use crate::support::client::Client;
 use crate::support::postgres::Postgres;
 use crate::support::slapd::certificates;
-use crate::support::{Database, TestWorld, ended, run};
+use crate::support::{Database, TestWorld, ended, run, sqlite};
 
 on_both_databases! {
     health_and_metrics_tell_what_happens,
@@ -74,16 +74,11 @@ fn done(arguments: &[&str]) -> String {
 }
 
 /// Runs SQL as somebody with the database would.
-fn sql(test: &TestWorld, sqlite: &str, postgres: &str) {
-    const SCRIPT: &str =
-        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.executescript(sys.argv[2])\nc.commit()";
+fn sql(test: &TestWorld, on_sqlite: &str, on_postgres: &str) {
     match test.database_url() {
-        Some(url) => run("psql", &[url, "--quiet", "--command", postgres], &[]),
-        None => {
-            let path = test.world.folder.join("sealwright.db").display().to_string();
-            run("python3", &["-c", SCRIPT, &path, sqlite], &[])
-        }
-    };
+        Some(url) => drop(run("psql", &[url, "--quiet", "--command", on_postgres], &[])),
+        None => sqlite(&test.world.folder.join("sealwright.db"), on_sqlite),
+    }
 }
 
 /// The audit takes no record any more: nothing that would have one happens, and who asks is told that it did not.

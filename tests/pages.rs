@@ -18,6 +18,9 @@ on_both_databases! {
     the_keyboard_alone_is_enough,
 }
 
+/// The page of roles has a headline too: it must have gone.
+const ROLE_IS_TAKEN: &str =
+    "return (document.querySelector('h1')?.innerText ?? 'Choose your role') != 'Choose your role'";
 const HEADLINE: &str = "return document.querySelector('[role=status]')?.innerText";
 
 async fn a_person_personalizes_a_card_in_the_browser(database: Database) {
@@ -97,10 +100,7 @@ async fn enter(chromium: &Chromium, test: &TestWorld, person: &str, role: &str) 
     chromium.until(&who).await;
     chromium.open(&format!("{base}/role")).await;
     chromium.click(&format!("form:has(input[name=role][value={role}]) button")).await;
-    // The page of roles has a headline too: it must have gone.
-    chromium
-        .until("return (document.querySelector('h1')?.innerText ?? 'Choose your role') != 'Choose your role'")
-        .await;
+    chromium.until(ROLE_IS_TAKEN).await;
 }
 
 async fn what_goes_wrong_is_said_in_plain_words(database: Database) {
@@ -202,9 +202,7 @@ async fn the_keyboard_alone_is_enough(database: Database) {
         take(browser, &format!("form:has(input[value={person}]) button")).await;
         browser.until("return document.querySelector('h1')?.innerText == 'Choose your role'").await;
         take(browser, &format!("form:has(input[name=role][value={role}]) button")).await;
-        browser
-            .until("return (document.querySelector('h1')?.innerText ?? 'Choose your role') != 'Choose your role'")
-            .await;
+        browser.until(ROLE_IS_TAKEN).await;
     }
     take(&alice, "form[action='/start/personalize'] button").await;
     let code = alice.until("return document.querySelector('.code')?.innerText").await;

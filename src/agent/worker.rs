@@ -117,9 +117,10 @@ pub fn run(
                     };
                     let Some(mut open) = found else {
                         let which = card.as_ref().map_or_else(String::new, |serial| format!(" {serial}"));
-                        let missing = || match readers.is_any() {
-                            true => format!("Please put the card{which} into the reader."),
-                            false => {
+                        let missing = || {
+                            if readers.is_any() {
+                                format!("Please put the card{which} into the reader.")
+                            } else {
                                 format!("There is no card reader. Please connect one, with the card{which} in it.")
                             }
                         };

@@ -30,7 +30,7 @@ use crate::random;
 use crate::store::jobs::{JobRow, Queued};
 use crate::store::pairings::PairingRow;
 use crate::store::{StoreError, cards, instances, jobs};
-use crate::web::observe::request_id;
+use crate::web::observe::origin;
 
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);
@@ -45,8 +45,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
-    let peer = request.peer_addr().map(|address| address.ip().to_string());
-    let origin = Origin { request: request_id(&request), peer, ..Origin::default() };
+    let origin = origin(&request);
     if request.headers().contains_key(header::ORIGIN) {
         if let Err(error) = portal.pairings.record_refusal(&origin, None, "browser").await {
             tracing::error!(request = origin.request, %error, "a refusal could not be written down");

@@ -5,9 +5,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
 
-use crate::audit::{Event, Origin};
+use crate::audit::Event;
 use crate::portal::Portal;
-use crate::web::observe::request_id;
+use crate::web::observe::origin;
 
 /// The middleware of the agents' and the public surface.
 ///
@@ -22,10 +22,8 @@ pub async fn nobody_signs_in<B: MessageBody>(
     match portal.filter(|portal| identified(portal)) {
         None => Ok(next.call(request).await?.map_into_left_body()),
         Some(portal) => {
-            let peer = request.peer_addr().map(|address| address.ip().to_string());
-            let origin = Origin { request: request_id(request.request()), peer, ..Origin::default() };
             let event = Event::SignInRefused { why: "surface".to_owned(), claimed: None };
-            if let Err(error) = portal.sessions.record(&origin, event).await {
+            if let Err(error) = portal.sessions.record(&origin(request.request()), event).await {
                 tracing::error!(%error, "a refusal could not be written down");
             }
             let answer = HttpResponse::Forbidden().body("Nobody signs in at this address.");

@@ -7,6 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::NeedsRequestId;
+use crate::audit::Origin;
 use crate::random;
 
 #[derive(Clone)]
@@ -15,6 +16,12 @@ struct RequestId(String);
 /// The id of a request, as pages, audit and log carry it.
 pub fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+}
+
+/// Where a request comes from, before it is known whose it is: for what is refused.
+pub fn origin(request: &HttpRequest) -> Origin {
+    let peer = request.peer_addr().map(|address| address.ip().to_string());
+    Origin { request: request_id(request), peer, ..Origin::default() }
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \

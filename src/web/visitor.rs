@@ -10,7 +10,7 @@ use sealwright_workflow::instance::Actor;
 use super::Frame;
 use super::certificates::REVOKE;
 use super::error::PageError;
-use super::observe::request_id;
+use super::observe::{origin, request_id};
 use crate::audit::{Event, Origin};
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
@@ -41,7 +41,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     let id = request_id(request);
     let peer = request.peer_addr().map(|address| address.ip());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let mut origin = Origin { request: id.clone(), peer: peer.map(|peer| peer.to_string()), ..Origin::default() };
+    let mut origin = origin(request);
     let login = match portal.sign_in.login(peer, headers, portal.clock.now_ms() / 1000) {
         Ok(login) => login,
         Err(refusal) => {

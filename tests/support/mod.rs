@@ -422,6 +422,13 @@ fn linter(name: &str) -> String {
     format!("{}/var/tools/pkilint/bin/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Changes a database of SQLite as somebody with its file would.
+pub fn sqlite(path: &Path, statements: &str) {
+    const SCRIPT: &str =
+        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.executescript(sys.argv[2])\nc.commit()";
+    run("python3", &["-c", SCRIPT, path.to_str().expect("a path"), statements], &[]);
+}
+
 /// Runs a foreign program; gives what it prints.
 pub fn run(program: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> String {
     // What hangs is said to have.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use sealwright::commands::demo::browser::Browser;
-use sealwright::commands::demo::world::free_address;
+use sealwright::commands::demo::ports::free_address;
 
 use super::{TestWorld, run};
 

@@ -74,17 +74,8 @@ impl Card for OpenCard {
         }
         self.transaction(Leave::Locked, |transport| {
             let mut piv = Piv::select(transport)?;
-            // Two tries at most, and never the last one.
-            match piv.pin_tries()? {
-                Some(0 | 1) => return Err(CardError::Blocked),
-                Some(2) => return piv.verify_pin(new.bytes()),
-                _ => {}
-            }
-            match piv.change_pin(factory, new.bytes()) {
-                Err(CardError::Wrong(Some(0 | 1))) => Err(CardError::Blocked),
-                Err(CardError::Wrong(_)) => piv.verify_pin(new.bytes()),
-                other => other,
-            }
+            let tries = piv.pin_tries()?;
+            replace(&mut piv, tries, |piv| piv.change_pin(factory, new.bytes()), |piv| piv.verify_pin(new.bytes()))
         })
     }
 
@@ -257,17 +248,27 @@ fn deciphered(block: &[u8]) -> Option<&[u8]> {
     padded.get(end + 1..)
 }
 
-/// Sets the PUK with at most two tries, and never the last one.
 fn change_puk(piv: &mut Piv<'_>, factory: &[u8], new: &[u8]) -> Result<(), CardError> {
-    match piv.puk_tries()? {
+    let tries = piv.puk_tries()?;
+    replace(piv, tries, |piv| piv.change_puk(factory, new), |piv| piv.change_puk(new, new))
+}
+
+/// Replaces a secret that the card counts tries of, with two of them at most and never the last one. One is for the new secret: it is valid when the
+/// confirmation of an earlier attempt was lost.
+fn replace(
+    piv: &mut Piv<'_>,
+    tries: Option<u8>,
+    change: impl FnOnce(&mut Piv<'_>) -> Result<(), CardError>,
+    try_new: impl FnOnce(&mut Piv<'_>) -> Result<(), CardError>,
+) -> Result<(), CardError> {
+    match tries {
         Some(0 | 1) => return Err(CardError::Blocked),
-        Some(2) => return piv.change_puk(new, new),
+        Some(2) => return try_new(piv),
         _ => {}
     }
-    match piv.change_puk(factory, new) {
+    match change(piv) {
         Err(CardError::Wrong(Some(0 | 1))) => Err(CardError::Blocked),
-        // One try with the stored one: it is valid when the confirmation of an earlier attempt was lost.
-        Err(CardError::Wrong(_)) => piv.change_puk(new, new),
+        Err(CardError::Wrong(_)) => try_new(piv),
         other => other,
     }
 }

@@ -5,10 +5,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::problem::Problem;
-use crate::audit::{Event, Origin};
+use crate::audit::Event;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
-use crate::web::observe::request_id;
+use crate::web::observe::{origin, request_id};
 use crate::web::{Visitor, visitor};
 
 /// Which surface a request came in by.
@@ -58,10 +58,8 @@ impl Client {
         let account = account.map_err(|error| crate::web::PageError::internal(&error))?;
         let id = request_id(request);
         let Some(account) = account else {
-            let peer = request.peer_addr().map(|address| address.ip().to_string());
-            let origin = Origin { request: id, peer, ..Origin::default() };
             let event = Event::SignInRefused { why: "token".to_owned(), claimed: None };
-            let recorded = portal.sessions.record(&origin, event).await;
+            let recorded = portal.sessions.record(&origin(request), event).await;
             recorded.map_err(|error| crate::web::PageError::internal(&error))?;
             let detail = "This address asks for a service account's token that is good: `Authorization: Bearer …`.";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));

@@ -5,6 +5,7 @@ mod configuration;
 mod directory;
 pub mod evidence;
 pub mod journey;
+pub mod ports;
 mod proxy;
 pub mod world;
 
