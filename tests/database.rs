@@ -8,11 +8,13 @@ use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::certificates::CertificateRow;
+use sealwright::store::instances::Stored;
 use sealwright::store::jobs::JobRow;
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Abilities, WorkRow};
-use sealwright::store::{Access, Store, StoreError, certificates, jobs, sessions, waits, work};
+use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, waits, work};
 use sealwright_migrations::Migrator;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -235,6 +237,17 @@ fn planned(tenant: &str, instance: Uuid) -> WorkRow {
     }
 }
 
+fn begun() -> Stored {
+    let (id, person) = (sealwright::random::id(), json!({ "login": "alice" }));
+    let instance = json!({
+        "id": id, "workflow": "issue-certificate", "version": 2, "state": "sign", "step": 1, "entered_at": 1,
+        "status": "running", "waiting": "job", "cancelling": null, "data": {}, "owner": person, "requester": person,
+        "role": "user", "parent": null, "result": null, "say": null,
+    });
+    let instance = serde_json::from_value(instance).expect("an instance");
+    Stored { instance, root: id, revision: 1, started_at: 1, changed_at: 1, ended_at: None }
+}
+
 /// What an instance waits for is written at the end of the transaction, and is not there when it was taken back before.
 async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
@@ -282,10 +295,10 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
     store
         .write::<_, StoreError, _, _>(|tx| async move {
-            let row = planned(tx.tenant(), sealwright::random::id());
+            let stored = begun();
             // Its first lease is over already.
-            work::insert_leased(&tx, row, -1_000);
-            Ok(())
+            work::insert_leased(&tx, planned(tx.tenant(), stored.instance.id), -1_000);
+            instances::write(&tx, vec![stored])
         })
         .await
         .expect("planned");
@@ -304,9 +317,20 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     assert_eq!(claim("late", "pki.sign", "issue-certificate version 2").await, []);
     // An older holder of the lease records nothing.
     let (id, epoch) = claimed[0];
-    let finish = async |epoch| {
-        store.write::<_, StoreError, _, _>(move |tx| async move { work::finish(&tx, id, epoch).await }).await
+    let finish = async |lease_epoch| {
+        let finish = move |tx: Tx| async move {
+            let row = WorkRow { id, lease_epoch, ..planned(tx.tenant(), id) };
+            let finished = work::finish(&tx, &row).await?;
+            // What it plans next takes its place.
+            if let Some(finished) = &finished {
+                work::insert_leased(&tx, planned(tx.tenant(), finished.instance.id), 60_000);
+            }
+            Ok::<_, StoreError>(finished.is_some())
+        };
+        store.write(finish).await
     };
     assert!(!finish(epoch - 1).await.expect("asked"));
     assert!(finish(epoch).await.expect("asked"));
+    assert!(!finish(epoch).await.expect("asked"));
+    assert_eq!(work::count(store.read()).await.expect("counted"), 1);
 }

@@ -128,7 +128,7 @@ impl CardJob for GenerateKeyAndCsr {
             certificate: None,
             changed_at: at,
         };
-        cards::put_key(tx, row).await?;
+        cards::put_key(tx, row);
         let event = audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm, attested: is_attested };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;
         Ok(Some(Outcome::Made(csr)))

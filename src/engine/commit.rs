@@ -62,6 +62,11 @@ impl<'a> Commit<'a> {
         Ok(self.loaded.lock(self.tx, id).await?)
     }
 
+    /// Takes an instance in that was read and locked together with something else.
+    pub fn take(&mut self, stored: Option<Stored>) -> Option<Stored> {
+        self.loaded.take(stored)
+    }
+
     /// Begins an instance and takes its first automatic steps.
     pub async fn begin(&mut self, definition: &Definition, start: Begin, root: Uuid) -> Result<(), EngineError> {
         let now = self.engine.clock().now();
@@ -245,7 +250,7 @@ impl<'a> Commit<'a> {
             Effect::End { outcome } => {
                 waits::disarm(self.tx, instance.id);
                 if instance.id == stored.root {
-                    instances::release_holds(self.tx, stored.root).await?;
+                    instances::release_holds(self.tx, stored.root);
                     let event = audit::Event::WorkflowEnded {
                         workflow: instance.workflow.clone(),
                         outcome: outcome.as_str(),

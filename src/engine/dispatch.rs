@@ -292,11 +292,8 @@ async fn record(
         let (performed, row) = (performed.clone(), row.clone());
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
-            let stored = commit.lock(row.instance).await?.ok_or(EngineError::NotFound)?;
             // The fence: an older holder of the lease records nothing.
-            if !work::finish(&tx, row.id, row.lease_epoch).await? {
-                return Err(EngineError::Fenced);
-            }
+            let stored = commit.take(work::finish(&tx, &row).await?).ok_or(EngineError::Fenced)?;
             let event = match performed.as_ref() {
                 Ok(recording) => match recording.record(&tx, &commit.call(&stored)).await {
                     Ok((outcome, result)) => Event::Completed { step, outcome, result },

@@ -24,7 +24,7 @@ impl Loaded {
     pub async fn lock(&mut self, tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
         match self.entries.get(&id) {
             Some(entry) => Ok(Some(entry.stored.clone())),
-            None => Ok(self.read(instances::lock(tx, id).await?)),
+            None => Ok(self.take(instances::lock(tx, id).await?)),
         }
     }
 
@@ -32,11 +32,12 @@ impl Loaded {
     pub async fn lock_if_free(&mut self, tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
         match self.entries.get(&id) {
             Some(entry) => Ok(Some(entry.stored.clone())),
-            None => Ok(self.read(instances::lock_if_free(tx, id).await?)),
+            None => Ok(self.take(instances::lock_if_free(tx, id).await?)),
         }
     }
 
-    fn read(&mut self, stored: Option<Stored>) -> Option<Stored> {
+    /// An instance that was read and locked.
+    pub fn take(&mut self, stored: Option<Stored>) -> Option<Stored> {
         let stored = stored?;
         let entry = Entry { stored: stored.clone(), written: Some(stored.revision) };
         self.entries.insert(stored.instance.id, entry);

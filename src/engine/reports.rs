@@ -33,10 +33,9 @@ impl Engine {
             let (row, report) = (job.clone(), report.clone());
             Box::pin(async move {
                 let mut commit = Commit::new(&engine, &tx, &origin);
-                let stored = commit.lock(row.instance).await?.ok_or(EngineError::Fenced)?;
-                if !jobs::done(&tx, row.id, agent, engine.clock().now_ms()).await? {
-                    return Err(EngineError::Fenced);
-                }
+                let ended_at = engine.clock().now_ms();
+                let stored = commit.take(jobs::finish(&tx, row.id, agent, ended_at).await?);
+                let stored = stored.ok_or(EngineError::Fenced)?;
                 let step = u64::try_from(row.step).unwrap_or_default();
                 let implementation =
                     engine.inner.registry.job(&row.name).ok_or(EngineError::Activity("unknown job"))?;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::entities::{card, card_key, sealed_secret};
 use super::jobs::{self, Holder};
+use super::journal::Statement;
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::card::Model as CardRow;
@@ -76,21 +77,14 @@ pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Remembers which key was made in a slot; it has no certificate yet.
-pub async fn put_key(tx: &Tx, row: CardKeyRow) -> Result<(), StoreError> {
-    card_key::Entity::insert(row.into_active_model())
-        .on_conflict(
-            OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
-                .update_columns([
-                    card_key::Column::Algorithm,
-                    card_key::Column::Certificate,
-                    card_key::Column::ChangedAt,
-                ])
-                .to_owned(),
-        )
-        .exec_without_returning(tx.connection())
-        .await?;
-    Ok(())
+/// Has it remembered at the end of the transaction which key was made in a slot; it has no certificate yet.
+pub fn put_key(tx: &Tx, row: CardKeyRow) {
+    let made = card_key::Entity::insert(row.into_active_model()).on_conflict(
+        OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
+            .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
+            .to_owned(),
+    );
+    tx.journal.add(Statement::Insert(made.into_query()));
 }
 
 /// Remembers which certificate was written into the slot of a key.

@@ -2,13 +2,14 @@
 
 use sea_orm::{
     ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Select, TryInsertResult,
+    QuerySelect, QueryTrait, Select, TryInsertResult,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query},
 };
 use sealwright_workflow::instance::{Instance, Status, Timer};
 use uuid::Uuid;
 
 use super::entities::{history, hold, instance, task};
+use super::journal::Statement;
 use super::{Access, StoreError, Tx, waits};
 
 pub use super::entities::history::Model as HistoryRow;
@@ -153,30 +154,31 @@ pub(super) fn moved_on() -> OnConflict {
 
 /// Reads and locks one instance for a step.
 pub async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
-    let row = instance::Entity::find_by_id(id)
-        .filter(instance::Column::Tenant.eq(tx.tenant()))
-        .lock(LockType::Update)
-        .one(tx.connection())
-        .await?;
-    row.map(read).transpose()
+    read_one(tx, locked(tx).filter(instance::Column::Id.eq(id))).await
+}
+
+/// The query for instances that are locked as they are read, with what is joined to them.
+pub(super) fn locked(tx: &Tx) -> Select<instance::Entity> {
+    instance::Entity::find().filter(instance::Column::Tenant.eq(tx.tenant())).lock(LockType::Update)
+}
+
+pub(super) async fn read_one(
+    access: &impl Access,
+    query: Select<instance::Entity>,
+) -> Result<Option<Stored>, StoreError> {
+    query.one(access.connection()).await?.map(read).transpose()
 }
 
 /// Reads and locks one instance, unless another transaction has it.
 pub async fn lock_if_free(tx: &Tx, id: Uuid) -> Result<Option<Stored>, StoreError> {
-    let row = instance::Entity::find_by_id(id)
+    let query = instance::Entity::find_by_id(id)
         .filter(instance::Column::Tenant.eq(tx.tenant()))
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .one(tx.connection())
-        .await?;
-    row.map(read).transpose()
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    read_one(tx, query).await
 }
 
 pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<Stored>, StoreError> {
-    let row = instance::Entity::find_by_id(id)
-        .filter(instance::Column::Tenant.eq(access.tenant()))
-        .one(access.connection())
-        .await?;
-    row.map(read).transpose()
+    read_one(access, instance::Entity::find_by_id(id).filter(instance::Column::Tenant.eq(access.tenant()))).await
 }
 
 /// Which instances a list shows.
@@ -362,11 +364,10 @@ pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Optio
     Ok(found.map(|row| row.instance))
 }
 
-pub async fn release_holds(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
-    hold::Entity::delete_many()
+/// Has what an instance holds released at the end of the transaction.
+pub fn release_holds(tx: &Tx, instance: Uuid) {
+    let released = hold::Entity::delete_many()
         .filter(hold::Column::Tenant.eq(tx.tenant()))
-        .filter(hold::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
+        .filter(hold::Column::Instance.eq(instance));
+    tx.journal.add(Statement::Delete(released.into_query()));
 }

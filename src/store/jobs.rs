@@ -8,7 +8,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entities::{card, instance, job, pairing};
-use super::instances::Listed;
+use super::instances::{Listed, Stored};
+use super::journal::Statement;
 use super::{Access, StoreError, Tx, instances};
 
 pub use super::entities::job::Model as JobRow;
@@ -135,20 +136,27 @@ pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<
     Ok(rows)
 }
 
-/// Ends a queued job that an agent has done; `false` when it was not queued any more, or another agent has taken over. Until the transaction ends no
-/// other one can: it would be handed what is done.
-pub async fn done(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<bool, StoreError> {
+/// Reads and locks the instance of a queued job that an agent has done, and has the job ended at the end of the transaction; none when it is not queued
+/// any more, or another agent has taken over. Until the transaction ends no other one can: it would be handed what is done.
+pub async fn finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<Stored>, StoreError> {
+    let of_instance = Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id));
     let mut holds = agent.holds(tx.tenant());
-    let updated = job::Entity::update_many()
-        .col_expr(job::Column::State, Expr::value("done"))
-        .col_expr(job::Column::EndedAt, Expr::value(at))
+    let mut query = instances::locked(tx)
         .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Id.eq(id))
         .filter(job::Column::State.eq("queued"))
-        .filter(Expr::exists(holds.lock(LockType::Share).to_owned()))
-        .exec(tx.connection())
-        .await?;
-    Ok(updated.rows_affected == 1)
+        .filter(Expr::exists(holds.lock(LockType::Share).to_owned()));
+    QueryTrait::query(&mut query).inner_join(job::Entity, of_instance);
+    let stored = instances::read_one(tx, query).await?;
+    if stored.is_some() {
+        let done = job::Entity::update_many()
+            .col_expr(job::Column::State, Expr::value("done"))
+            .col_expr(job::Column::EndedAt, Expr::value(at))
+            .filter(job::Column::Tenant.eq(tx.tenant()))
+            .filter(job::Column::Id.eq(id));
+        tx.journal.add(Statement::Update(done.into_query()));
+    }
+    Ok(stored)
 }
 
 /// Ends a job that nobody is to do any more.

@@ -1,10 +1,10 @@
-//! What nothing in a transaction reads again: history and audit, the instances at the end of their steps, and what they wait for then. It is gathered
-//! while the transaction runs and written at its end, in one statement where the database can.
+//! What nothing in a transaction reads again: history and audit, the instances at the end of their steps, what they wait for then and what they hold and
+//! wait for no more. It is gathered while the transaction runs and written at its end, in one statement where the database can.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sea_orm::sea_query::{CommonTableExpression, DeleteStatement, InsertStatement, WithClause};
+use sea_orm::sea_query::{CommonTableExpression, DeleteStatement, InsertStatement, UpdateStatement, WithClause};
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryTrait};
 use uuid::Uuid;
 
@@ -35,15 +35,20 @@ struct Rows {
     jobs: Vec<JobRow>,
     /// Each with its lease in milliseconds.
     works: Vec<(WorkRow, i64)>,
+    /// Activities that are done, and whose they were.
+    finished: Vec<(Uuid, Uuid)>,
     /// One of a name for each instance.
     timers: Vec<TimerRow>,
     /// Instances that have no timers any more.
     disarmed: BTreeSet<Uuid>,
+    others: Vec<Statement>,
 }
 
-/// A statement that is written beside another one.
-enum Statement {
+/// A statement that may be written beside others: it reads nothing that they write, and writes no row that they do.
+#[derive(Debug)]
+pub(super) enum Statement {
     Insert(InsertStatement),
+    Update(UpdateStatement),
     Delete(DeleteStatement),
 }
 
@@ -78,6 +83,14 @@ impl Journal {
         self.rows().works.retain(|(work, _)| work.instance != instance);
     }
 
+    pub fn finish_work(&self, work: Uuid, instance: Uuid) {
+        self.rows().finished.push((work, instance));
+    }
+
+    pub fn add(&self, statement: Statement) {
+        self.rows().others.push(statement);
+    }
+
     /// In place of an older timer of the same name.
     pub fn add_timer(&self, row: TimerRow) {
         let mut rows = self.rows();
@@ -101,14 +114,22 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Conflict`] when somebody else has moved an instance on.
     pub async fn write(&self, tx: &Tx) -> Result<(), StoreError> {
-        let Rows { histories, mut audits, instances, jobs, works, timers, disarmed } =
+        let Rows { histories, mut audits, instances, jobs, works, finished, timers, disarmed, others } =
             std::mem::take(&mut *self.rows());
         // Where no other transaction can be under way, sealing costs no commit of its own.
         let seals = if tx.is_alone() && !audits.is_empty() { sealed(tx, &mut audits).await? } else { Vec::new() };
         let changed = instances.len();
-        let rows = [histories.len(), audits.len(), changed, jobs.len(), works.len(), timers.len(), disarmed.len()];
-        let are_few = rows.into_iter().sum::<usize>() <= FEW;
-        let mut beside = Vec::new();
+        let lists = [histories.len(), audits.len(), changed, jobs.len(), works.len(), finished.len()];
+        let rows = lists.into_iter().chain([timers.len(), disarmed.len(), others.len()]);
+        let are_few = rows.sum::<usize>() <= FEW;
+        // An instance has one activity at a time: the next one's row finds the place empty.
+        let has_next = |instance: Uuid| works.iter().any(|(next, _)| next.instance == instance);
+        let (first, finished): (Vec<_>, Vec<_>) = finished.into_iter().partition(|(_, instance)| has_next(*instance));
+        for (work, _) in first {
+            tx.transaction.execute(&work::finished(tx, work)).await?;
+        }
+        let mut beside = others;
+        beside.extend(finished.into_iter().map(|(work, _)| Statement::Delete(work::finished(tx, work))));
         beside.extend(inserts::<history::Entity, _>(histories).map(Statement::Insert));
         beside.extend(inserts::<audit::Entity, _>(audits).map(Statement::Insert));
         beside.extend(inserts::<audit_seal::Entity, _>(seals).map(Statement::Insert));
@@ -133,6 +154,7 @@ impl Journal {
         for statement in beside {
             match statement {
                 Statement::Insert(insert) => tx.transaction.execute(&insert).await?,
+                Statement::Update(update) => tx.transaction.execute(&update).await?,
                 Statement::Delete(delete) => tx.transaction.execute(&delete).await?,
             };
         }
@@ -151,6 +173,7 @@ async fn together(tx: &Tx, before: Vec<Statement>, last: InsertStatement) -> Res
             part.table_name(format!("written_{number}"));
             match statement {
                 Statement::Insert(insert) => part.query(insert),
+                Statement::Update(update) => part.query(update),
                 Statement::Delete(delete) => part.query(delete),
             };
             with.cte(part);

@@ -1,10 +1,11 @@
 //! Planned activities and their leases.
 
-use sea_orm::sea_query::{Expr, InsertStatement, LockBehavior, LockType, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{DeleteStatement, Expr, ExprTrait, InsertStatement, LockBehavior, LockType, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
-use super::entities::work;
+use super::entities::{instance, work};
+use super::instances::{self, Stored};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::work::Model as WorkRow;
@@ -102,15 +103,28 @@ pub async fn heartbeat(tx: &Tx, owner: &str, held: &[(Uuid, i64)], lease: i64) -
     Ok(kept)
 }
 
-/// Takes a finished activity away; `false` when the epoch is no longer the holder's.
-pub async fn finish(tx: &Tx, id: Uuid, epoch: i64) -> Result<bool, StoreError> {
-    let deleted = work::Entity::delete_many()
+/// Reads and locks the instance of an activity that is done, and has the activity taken away at the end of the transaction; none when the lease is
+/// somebody else's by now: until the transaction ends nobody can claim it.
+pub async fn finish(tx: &Tx, row: &WorkRow) -> Result<Option<Stored>, StoreError> {
+    let of_instance =
+        Expr::col((work::Entity, work::Column::Instance)).equals((instance::Entity, instance::Column::Id));
+    let mut query = instances::locked(tx)
         .filter(work::Column::Tenant.eq(tx.tenant()))
-        .filter(work::Column::Id.eq(id))
-        .filter(work::Column::LeaseEpoch.eq(epoch))
-        .exec(tx.connection())
-        .await?;
-    Ok(deleted.rows_affected == 1)
+        .filter(work::Column::Id.eq(row.id))
+        .filter(work::Column::LeaseEpoch.eq(row.lease_epoch));
+    QueryTrait::query(&mut query).inner_join(work::Entity, of_instance);
+    let stored = instances::read_one(tx, query).await?;
+    if let Some(stored) = &stored {
+        tx.journal.finish_work(row.id, stored.instance.id);
+    }
+    Ok(stored)
+}
+
+/// The statement that takes an activity away.
+pub(super) fn finished(tx: &Tx, id: Uuid) -> DeleteStatement {
+    let mut delete = Query::delete();
+    delete.from_table(work::Entity).and_where(work::Column::Tenant.eq(tx.tenant())).and_where(work::Column::Id.eq(id));
+    delete
 }
 
 /// Takes away what an instance has planned.
