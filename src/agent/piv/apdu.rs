@@ -54,11 +54,13 @@ pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>,
         }
     };
     while status >> 8 == 0x61 {
-        if answer.len() > LONGEST_ANSWER {
-            return Err(CardError::Answer);
-        }
+        let so_far = answer.len();
         let [_, length] = status.to_be_bytes();
         status = exchange(transport, &[0, 0xc0, 0, 0, length], &mut answer)?;
+        // A card that promises more and gives nothing would do so for ever.
+        if answer.len() > LONGEST_ANSWER || answer.len() == so_far {
+            return Err(CardError::Answer);
+        }
     }
     match status {
         0x9000 => Ok(answer),
@@ -76,4 +78,34 @@ fn exchange(transport: &mut dyn Transport, apdu: &[u8], answer: &mut Vec<u8>) ->
     let (data, status) = received.split_last_chunk::<2>().ok_or(CardError::Answer)?;
     answer.extend_from_slice(data);
     Ok(u16::from_be_bytes(*status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says the same each time.
+    struct Always(&'static [u8]);
+
+    impl Transport for Always {
+        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, CardError> {
+            Ok(self.0.to_vec())
+        }
+    }
+
+    #[test]
+    fn a_card_that_always_promises_more_is_given_up() {
+        for answer in [&[0x61, 0x00][..], &[0x61, 0xff], &[0xaa, 0x61, 0x10]] {
+            let sent = send(&mut Always(answer), &Command::new(0xcb, 0x3f, 0xff, &[0x5c]));
+            assert!(matches!(sent, Err(CardError::Answer)), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_status_is_none() {
+        for answer in [&[][..], &[0x90]] {
+            let sent = send(&mut Always(answer), &Command::new(0xcb, 0x3f, 0xff, &[]));
+            assert!(matches!(sent, Err(CardError::Answer)), "{answer:?}");
+        }
+    }
 }
