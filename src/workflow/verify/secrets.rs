@@ -1,7 +1,7 @@
 //! A secret is never shown, asked, said, given to a parent, given to a child or kept as something plain.
 
 use super::Context;
-use crate::definition::{ArgumentValue, Definition, Kind, Run};
+use crate::definition::{ArgumentValue, Definition, Fork, Kind, Path, Run};
 use crate::diagnostic::Report;
 
 const RULE: &str = "secrets";
@@ -32,14 +32,14 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             report.add(state.name.at, RULE, format!("`{name}` is secret and is never said"));
         }
         match &state.kind {
-            Kind::Run(run) => to_child(context, run, report),
-            Kind::Fork(fork) => to_child(context, &fork.run, report),
+            Kind::Run(run) => to_child(context, run, None, report),
+            Kind::Fork(fork) => to_child(context, &fork.run, Some(fork), report),
             _ => {}
         }
     }
 }
 
-fn to_child(context: &Context<'_>, run: &Run, report: &mut Report) {
+fn to_child(context: &Context<'_>, run: &Run, fork: Option<&Fork>, report: &mut Report) {
     let Some(child) = context.workflows.get(&run.workflow.text) else { return };
     for (name, argument) in &run.with {
         let paths = match &argument.value {
@@ -47,7 +47,13 @@ fn to_child(context: &Context<'_>, run: &Run, report: &mut Report) {
             ArgumentValue::Paths(paths) => paths.as_slice(),
             _ => continue,
         };
-        for path in paths.iter().filter(|path| is_secret(context.definition, &path.root) && !is_secret(child, name)) {
+        // An element of a secret list is as secret as the list.
+        let root_of = |path: &Path| match fork {
+            Some(fork) if fork.variable.text == path.root => fork.over.root.clone(),
+            _ => path.root.clone(),
+        };
+        for path in paths.iter().filter(|path| is_secret(context.definition, &root_of(path)) && !is_secret(child, name))
+        {
             report.add(path.at, RULE, format!("`{}` is secret, `{name}` of `{}` is not", path.root, child.name.text));
         }
     }
