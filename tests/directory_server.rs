@@ -18,6 +18,7 @@ fn options(slapd: &Slapd) -> DirectoryOptions {
         bind_dn: ADMIN.to_owned(),
         bind_password_file: slapd.password_file.clone(),
         base: BASE.to_owned(),
+        groups_base: None,
         filter: None,
         attributes: MappingOptions::default(),
         connections: 2,
@@ -112,6 +113,13 @@ async fn members_of_groups_within_groups_are_members() {
         assert_eq!(directory.is_member(&group, &alice).await, Ok(true), "{group}");
         assert_eq!(directory.is_member(&group, &carl).await, Ok(false), "{group}");
     }
+    // `plant` has a group of another part of the tree within it, which has `operators` within it.
+    let plant = format!("cn=plant,ou=groups,{BASE}");
+    assert_eq!(directory.is_member(&plant, &alice).await, Ok(true));
+    assert_eq!(directory.is_member(&plant, &carl).await, Ok(false));
+    let beside = DirectoryOptions { groups_base: Some(format!("ou=groups,{BASE}")), ..options(&slapd) };
+    let beside = Directory::new(&beside).expect("a directory");
+    assert_eq!(beside.is_member(&plant, &alice).await, Ok(false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +145,25 @@ async fn the_next_server_is_asked_when_one_stands_still_or_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_stands_still_in_the_middle_is_waited_for_no_longer_than_its_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slapd = Slapd::start(folder.path()).await;
+    let directory = directory(&slapd, &slapd.ca_file);
+    let alice = found(&directory, "alice", &[]).await;
+    let (group, certificates) = (format!("cn=operators,ou=groups,{BASE}"), [vec![1]]);
+    slapd.stand_still(true);
+    let (person, member, published) = tokio::join!(
+        directory.find("alice", &[]),
+        directory.is_member(&group, &alice),
+        directory.publish(&alice, &certificates)
+    );
+    slapd.stand_still(false);
+    let gave_up = |error: DirectoryError| matches!(error, DirectoryError::Timeout | DirectoryError::Unavailable);
+    assert!(person.is_err_and(gave_up) && member.is_err_and(gave_up) && published.is_err_and(gave_up));
+    assert_eq!(found(&directory, "alice", &[]).await, alice);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_is_asked_over_ldaps() {
     let folder = tempfile::tempdir().expect("a folder");
     let slapd = Slapd::start(folder.path()).await;
@@ -151,6 +178,9 @@ async fn a_directory_is_asked_over_ldaps() {
     // The same server under a name that its certificate does not have.
     let misnamed = slapd.ldaps_url.replace("127.0.0.1", "localhost");
     let misnamed = over(&misnamed, Encryption::Tls, &slapd.ca_file).expect("a directory");
+    assert_eq!(misnamed.find("alice", &[]).await, Err(DirectoryError::Unavailable));
+    let misnamed = slapd.url.replace("127.0.0.1", "localhost");
+    let misnamed = over(&misnamed, Encryption::StartTls, &slapd.ca_file).expect("a directory");
     assert_eq!(misnamed.find("alice", &[]).await, Err(DirectoryError::Unavailable));
     // Names that do not say what is meant are refused before anything is sent.
     for (server, encryption) in [

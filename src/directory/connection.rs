@@ -36,6 +36,8 @@ pub struct DirectoryOptions {
     pub bind_dn: String,
     pub bind_password_file: PathBuf,
     pub base: String,
+    /// Where the groups are that may be within a role's group. Without it: in the whole domain of that group (its `dc` components), or beside it.
+    pub groups_base: Option<String>,
     /// The filter that finds one person; `{login}` is replaced by the escaped login, and by `*` to find everybody.
     pub filter: Option<String>,
     #[serde(default)]

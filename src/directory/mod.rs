@@ -34,6 +34,7 @@ pub struct Directory {
     pool: Pool,
     kind: Kind,
     base: String,
+    groups_base: Option<String>,
     filter: String,
     mapping: Mapping,
 }
@@ -113,6 +114,7 @@ impl Directory {
             pool: Pool::new(options)?,
             kind: options.kind,
             base: options.base.clone(),
+            groups_base: options.groups_base.clone(),
             filter: filter.to_owned(),
             mapping: Mapping::new(options.kind, &options.attributes),
         })
@@ -251,12 +253,12 @@ impl Directory {
 
     /// Whether a person is a member of a group (by `member`, `uniqueMember` or `memberUid`), also by way of groups within it.
     ///
-    /// It goes up from the person: through the groups beside the asked one, which a person has few of, and not down through all members.
+    /// It goes up from the person: through the groups that the person is in, which are few, and not down through all members.
     ///
     /// # Errors
     /// [`DirectoryError`].
     pub async fn is_member(&self, group: &str, person: &Person) -> Result<bool, DirectoryError> {
-        let beside = group.split_once(',').map_or(group, |(_, parent)| parent.trim_start());
+        let within = self.groups_base.as_deref().unwrap_or_else(|| domain(group));
         let mut members = vec![person.dn.clone()];
         let mut login = Some(person.login.as_str());
         let mut seen: HashSet<String> = HashSet::new();
@@ -265,7 +267,7 @@ impl Directory {
             if !self.groups(group, Scope::Base, &filter).await?.is_empty() {
                 return Ok(true);
             }
-            members = self.groups(beside, Scope::Subtree, &filter).await?;
+            members = self.groups(within, Scope::Subtree, &filter).await?;
             members.retain(|dn| seen.insert(dn.to_lowercase()));
             if members.is_empty() {
                 return Ok(false);
@@ -343,6 +345,13 @@ impl Directory {
         }
         Ok(if changed { Published::Changed } else { Published::AsBefore })
     }
+}
+
+/// The domain of a name (RFC 2247): its last components, as far as they are `dc`; of a name without them, what it stands in.
+fn domain(name: &str) -> &str {
+    let is_domain = |part: &str| part.trim_start().get(..3).is_some_and(|kind| kind.eq_ignore_ascii_case("dc="));
+    let parents = || name.match_indices(',').filter_map(|(comma, _)| name.get(comma + 1..)).map(str::trim_start);
+    parents().find(|parent| parent.split(',').all(is_domain)).or_else(|| parents().next()).unwrap_or(name)
 }
 
 impl std::fmt::Debug for Directory {

@@ -114,6 +114,20 @@ cn: night shift
 uniqueMember: cn=operators,ou=groups,dc=example,dc=test
 uniqueMember: cn=everybody,ou=groups,dc=example,dc=test
 
+dn: ou=departments,dc=example,dc=test
+objectClass: organizationalUnit
+ou: departments
+
+dn: cn=production,ou=departments,dc=example,dc=test
+objectClass: groupOfNames
+cn: production
+member: cn=operators,ou=groups,dc=example,dc=test
+
+dn: cn=plant,ou=groups,dc=example,dc=test
+objectClass: groupOfNames
+cn: plant
+member: cn=production,ou=departments,dc=example,dc=test
+
 dn: cn=everybody,ou=groups,dc=example,dc=test
 objectClass: groupOfNames
 cn: everybody
