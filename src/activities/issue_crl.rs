@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_pki::revocation::{self, RevocationReason, Revoked};
+use sealwright_pki::revocation::{self, ListError, RevocationReason, Revoked};
 use sealwright_pki::signer::SignError;
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -91,7 +91,11 @@ impl Activity for IssueCrl {
         .await;
         match signed {
             Ok(Ok(der)) => Ok(Performed::Signed { der, number, this_update: at }),
-            Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),
+            Ok(Err(ListError::Sign(SignError::Offline))) => Ok(Performed::KeyOffline),
+            Ok(Err(ListError::Found(finding))) => {
+                tracing::error!(?finding, "a revocation list was not signed");
+                Err(Failure::Fail { class: "lint" })
+            }
             _ => Err(Failure::Retry { class: "signer" }),
         }
     }

@@ -11,6 +11,7 @@ use x509_cert::serial_number::SerialNumber;
 use crate::authority::{Authority, sign};
 use crate::encoding::{RevokedEntry, ToBeSignedList, moment};
 use crate::extension::{authority_key_identifier, extension};
+use crate::lint::{self, Finding};
 use crate::signer::{SignError, Signer};
 
 /// Why a certificate was revoked (RFC 5280 section 5.3.1).
@@ -64,10 +65,22 @@ pub struct Revoked {
     pub reason: RevocationReason,
 }
 
+/// Why there is no list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    #[error("the list cannot be encoded")]
+    Encoding,
+    /// It would break rules: the key was not touched.
+    #[error("the list breaks the rule `{}`: {}", .0.rule, .0.message)]
+    Found(Finding),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
 /// Makes a signed CRL (DER). `number` must rise with each list of the authority.
 ///
 /// # Errors
-/// [`SignError::Refused`] when it cannot be encoded or the key is not the authority's, else what the signer says.
+/// [`ListError`]; the key is refused when it is not the authority's.
 pub fn list(
     authority: &Authority,
     revoked: &[Revoked],
@@ -75,7 +88,7 @@ pub fn list(
     now: OffsetDateTime,
     validity: Duration,
     signer: &dyn Signer,
-) -> Result<Vec<u8>, SignError> {
+) -> Result<Vec<u8>, ListError> {
     let encode = || -> der::Result<Vec<u8>> {
         let entries = revoked.iter().map(entry).collect::<der::Result<Vec<_>>>()?;
         let extensions = vec![
@@ -94,9 +107,13 @@ pub fn list(
         .to_der()
     };
     if signer.public_key() != authority.public_key() {
-        return Err(SignError::Refused);
+        return Err(SignError::Refused.into());
     }
-    sign(&encode().map_err(|_| SignError::Refused)?, signer)
+    let to_be_signed = encode().map_err(|_| ListError::Encoding)?;
+    match lint::list::lint(authority, signer.algorithm(), &to_be_signed).into_iter().next() {
+        Some(finding) => Err(ListError::Found(finding)),
+        None => Ok(sign(&to_be_signed, signer)?),
+    }
 }
 
 fn entry(revoked: &Revoked) -> der::Result<RevokedEntry> {

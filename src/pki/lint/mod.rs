@@ -10,6 +10,7 @@ mod distribution_point;
 mod extensions;
 mod key;
 mod key_usage;
+pub(crate) mod list;
 mod security_identifier;
 mod serial_number;
 mod subject;

@@ -4,17 +4,19 @@ use der::asn1::{ObjectIdentifier, OctetString};
 use der::oid::AssociatedOid;
 use der::{Any, Decode, Encode};
 use time::Duration;
+use x509_cert::Version;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::Validity;
 
 use super::fixture::{Fixture, NOW, fixture, name, request, request_der};
 use crate::authority::Draft;
-use crate::encoding::{ToBeSigned, moment};
+use crate::encoding::{RevokedEntry, Signed, ToBeSigned, ToBeSignedList, moment};
 use crate::extension::{self, SECURITY_IDENTIFIER};
 use crate::key::KeyAlgorithm;
-use crate::lint::RULES;
+use crate::lint::{self, RULES};
 use crate::profile::{Approval, KeyUsageBit, Profile, ProfileOptions};
+use crate::revocation::{self, ListError, RevocationReason, Revoked};
 use crate::signer::Signer;
 
 fn good(fixture: &Fixture) -> ToBeSigned {
@@ -172,4 +174,67 @@ fn a_usage_that_does_not_fit_the_kind_of_key_is_found() {
         let findings = fixture.authority.admit(&bytes, &profile).expect_err("refused");
         assert!(findings.iter().any(|finding| finding.rule == "key-usage"), "{findings:?}");
     }
+}
+
+/// For every rule of lists a list that breaks it, made from a good one.
+#[test]
+fn a_list_that_breaks_a_rule_is_found_by_it() {
+    let fixture = fixture();
+    let revoked = [1, 2].map(|last| Revoked {
+        serial: vec![0x40, 1, 2, 3, 4, 5, 6, last],
+        at: NOW,
+        reason: RevocationReason::Superseded,
+    });
+    let der = revocation::list(&fixture.authority, &revoked, 7, NOW, Duration::days(1), &fixture.key).expect("a list");
+    let signed = Signed::from_der(&der).expect("our own encoding").to_be_signed.to_der().expect("encoded");
+    let good = ToBeSignedList::from_der(&signed).expect("our own encoding");
+    let findings = |list: &ToBeSignedList| {
+        let bytes = list.to_der().expect("encoded");
+        let found = lint::list::lint(&fixture.authority, fixture.key.algorithm(), &bytes);
+        found.into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(findings(&good), Vec::<&str>::new());
+    type Break = fn(&mut ToBeSignedList);
+    let breaks: [(&str, Break); 12] = [
+        ("list-issuer", |list| list.version = Version::V1),
+        ("list-issuer", |list| list.signature.oid = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5")),
+        ("list-issuer", |list| list.issuer = Any::from_der(&name(&["DC=other"])).expect("a name")),
+        ("list-validity", |list| list.next_update = list.this_update),
+        ("list-extensions", |list| list.extensions = None),
+        ("list-extensions", |list| extensions_of(list).truncate(1)),
+        ("list-extensions", |list| extensions_of(list).iter_mut().for_each(|extension| extension.critical = true)),
+        ("list-extensions", |list| {
+            let number = extensions_of(list)[1].clone();
+            extensions_of(list).push(number);
+        }),
+        ("list-entries", |list| entries_of(list)[0].serial_number = entries_of(list)[1].serial_number.clone()),
+        ("list-entries", |list| {
+            entries_of(list)[0].serial_number = SerialNumber::new(&[0]).expect("a serial number");
+        }),
+        ("list-entries", |list| {
+            let reason = OctetString::new([0x0a, 1, 0]).expect("a string");
+            entries_of(list)[0].extensions.as_mut().expect("a reason")[0].extn_value = reason;
+        }),
+        ("list-entries", |list| entries_of(list)[0].extensions.as_mut().expect("a reason")[0].critical = true),
+    ];
+    for (number, (rule, break_it)) in breaks.into_iter().enumerate() {
+        let mut list = good.clone();
+        break_it(&mut list);
+        assert_eq!(findings(&list), [rule], "break {number}");
+    }
+    for (rule, _) in lint::list::RULES {
+        assert!(breaks.iter().any(|(broken, _)| *broken == rule), "{rule} has no broken list");
+    }
+    // What is found keeps the key from being used.
+    let twice = [revoked[0].clone(), revoked[0].clone()];
+    let found = revocation::list(&fixture.authority, &twice, 7, NOW, Duration::days(1), &fixture.key);
+    assert!(matches!(found, Err(ListError::Found(finding)) if finding.rule == "list-entries"));
+}
+
+fn extensions_of(list: &mut ToBeSignedList) -> &mut Vec<x509_cert::ext::Extension> {
+    list.extensions.as_mut().expect("extensions")
+}
+
+fn entries_of(list: &mut ToBeSignedList) -> &mut Vec<RevokedEntry> {
+    list.revoked_certificates.as_mut().expect("entries")
 }
