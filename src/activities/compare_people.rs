@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rooms;
-use super::prepare_certificate::names_digest;
+use super::prepare_certificate::names_otherwise;
 use crate::audit;
 use crate::clock::milliseconds;
-use crate::directory::{Directory, DirectoryError, Person, Present};
+use crate::directory::{Directory, DirectoryError, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::{Departure, DepartureAction, DepartureKind, Issuance};
@@ -170,15 +170,12 @@ impl ComparePeople {
         }
         // An entry that cannot be read says nothing against its person.
         let person = present.person.as_ref()?;
-        let has_moved = certificates.iter().any(|of| self.names_otherwise(of, person));
+        let mut named = certificates.iter().map(|of| (of.profile.as_str(), of.names_digest.as_str()));
+        let has_moved = named.any(|(profile, digest)| names_otherwise(&self.issuance, profile, digest, person));
         let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
         if has_moved && plan.moved != DepartureAction::Keep {
             return Some((DepartureKind::Moved, plan.moved));
         }
         is_suspended.then_some((DepartureKind::Back, DepartureAction::Reinstate))
-    }
-
-    fn names_otherwise(&self, of: &Held, person: &Person) -> bool {
-        self.issuance.profile(&of.profile).is_some_and(|profile| names_digest(profile, person) != of.names_digest)
     }
 }

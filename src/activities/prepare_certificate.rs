@@ -121,8 +121,13 @@ pub(super) async fn prepare(
     Ok(Ok(Prepared { to_be_signed, draft, names_digest, public_key_digest }))
 }
 
+/// Whether a certificate of a profile would not say of a person today what it said when it was made, by the digest that was kept then.
+pub(super) fn names_otherwise(issuance: &Issuance, profile: &str, kept: &str, person: &Person) -> bool {
+    issuance.profile(profile).is_some_and(|profile| names_digest(profile, person) != kept)
+}
+
 /// What a profile's certificates say of a person, as a digest.
-pub(super) fn names_digest(profile: &Profile, person: &Person) -> String {
+fn names_digest(profile: &Profile, person: &Person) -> String {
     let subject = profile.subject().fill(&person.attributes()).unwrap_or_default();
     let said = json!([sealwright_pki::name::to_text(&subject), alternative_names(profile, person)]);
     random::digest(said.to_string().as_bytes())

@@ -4,20 +4,31 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prepare_certificate::names_otherwise;
 use super::{DIRECTORY_FAILURES, Rooms};
-use crate::directory::Directory;
+use crate::clock::milliseconds;
+use crate::directory::{Directory, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureKind};
-use crate::store::Tx;
+use crate::issuance::{Departure, DepartureKind, Issuance};
+use crate::store::{Store, StoreError, Tx, certificates};
 
 pub struct RecheckDeparture {
     directory: Directory,
+    issuance: Issuance,
+    store: Store,
 }
 
 impl RecheckDeparture {
     pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone() }
+        Self { directory: rooms.directory.clone(), issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+    }
+
+    /// Whether a certificate in use still names somebody otherwise; of an entry that cannot be read nobody knows.
+    async fn has_moved(&self, id: &str, present: &Present, now: i64) -> Result<bool, StoreError> {
+        let Some(person) = &present.person else { return Ok(false) };
+        let rows = certificates::of_person(self.store.read(), id, now).await?;
+        Ok(rows.iter().any(|row| names_otherwise(&self.issuance, &row.profile, &row.names_digest, person)))
     }
 }
 
@@ -48,15 +59,19 @@ impl Activity for RecheckDeparture {
         Ok(Planned::Perform(parameters))
     }
 
-    async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Outcome, Failure> {
+    async fn perform(&self, call: &Call, plan: &Parameters) -> Result<Outcome, Failure> {
         fail_point!("directory.recheck-departure");
-        let found = self.directory.find_by_id(&plan.departure.person).await?;
-        let is_as_found = matches!(
-            (plan.departure.kind, found.map(|present| present.disabled)),
-            (DepartureKind::Gone, None)
-                | (DepartureKind::Disabled, Some(true))
-                | (DepartureKind::Moved | DepartureKind::Back, Some(false))
-        );
+        let id = &plan.departure.person;
+        let found = self.directory.find_by_id(id).await?;
+        let is_as_found = match (plan.departure.kind, &found) {
+            (DepartureKind::Gone, found) => found.is_none(),
+            (_, None) => false,
+            (DepartureKind::Disabled, Some(present)) => present.disabled,
+            (DepartureKind::Back, Some(present)) => !present.disabled,
+            (DepartureKind::Moved, Some(present)) => {
+                !present.disabled && self.has_moved(id, present, milliseconds(call.now)).await?
+            }
+        };
         Ok(if is_as_found { Outcome::AsFound } else { Outcome::Otherwise })
     }
 

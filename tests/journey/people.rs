@@ -7,12 +7,13 @@ use super::directory;
 use crate::on_both_databases;
 use crate::support::client::{Client, answer};
 use crate::support::slapd::{BASE, Slapd};
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, TestWorld, variables};
 
 on_both_databases! {
     who_is_disabled_is_suspended_and_comes_back,
     who_is_gone_is_revoked_but_never_on_a_partial_answer,
     who_is_renamed_keeps_what_is_theirs,
+    who_has_moved_is_settled_as_the_policy_says,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
     names_of_any_kind_are_kept_and_shown_as_they_are,
     a_certificate_has_a_name_as_it_is_or_is_not_made,
@@ -114,6 +115,33 @@ async fn who_is_renamed_keeps_what_is_theirs(database: Database) {
     assert_eq!(crate::support::ended(&mut begun).await["status"], "success");
     assert_eq!(test.audited("certificate-issued").await.len(), 2);
     assert_eq!(test.audited("login-changed").await[0].detail, Some(json!({ "login": "bob", "credentials": 3 })));
+}
+
+async fn who_has_moved_is_settled_as_the_policy_says(database: Database) {
+    let (mut test, slapd, _folder) = directory::start(database).await;
+    directory::personalized(&test).await;
+    let (carl, rita) = operators(&test).await;
+    let mail = |mail: &str| set(&slapd, &format!("replace: mail\nmail: {mail}"));
+    mail("alice.new@example.test");
+    // Where nothing is said, certificates outlive a new address.
+    assert_eq!(compare(&carl).await["state"], "unchanged");
+    let policy = [("SEALWRIGHT__SYNCHRONIZATION__MOVED", "revoke"), ("SEALWRIGHT__SYNCHRONIZATION__AT_MOST", "0")];
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&variables(&policy)).await.expect("restarted");
+    // Here nobody is settled without a CA operator's word; what has changed by then is looked at anew.
+    for (by_then, expected) in [("alice@example.test", "issued"), ("alice.new@example.test", "revoked")] {
+        mail("alice.new@example.test");
+        let started = carl.post("/api/v1/instances", "{\"workflow\":\"synchronize-people\"}").await.1;
+        let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+        let view = carl.until(&path, |view| view["state"] == "many").await;
+        assert_eq!(view["data"]["departures"][0]["kind"], "moved", "{view:#}");
+        mail(by_then);
+        let step = json!({ "step": view["step"] }).to_string();
+        assert_eq!(carl.post(&format!("{path}/actions/go-on"), &step).await.0, 200);
+        let view = carl.until(&path, |view| view["status"] != "running").await;
+        assert_eq!(view["state"], "settled", "{view:#}");
+        assert_eq!(statuses(&rita).await, [expected; 2]);
+    }
 }
 
 async fn a_portal_that_is_killed_while_people_are_settled_goes_on(database: Database) {

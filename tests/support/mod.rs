@@ -216,6 +216,24 @@ impl TestWorld {
         self.folder.path().join(name)
     }
 
+    /// The files of this test, the database's and its journal too, that hold this text.
+    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let (mut folders, mut found) = (vec![self.folder.path().to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                let kind = entry.file_type().expect("a kind");
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    // A database takes files away meanwhile.
+                    let bytes = std::fs::read(entry.path()).unwrap_or_default();
+                    found.extend(String::from_utf8_lossy(&bytes).contains(text).then(|| entry.path()));
+                }
+            }
+        }
+        found
+    }
+
     /// Alice, signed in, with a personalization that waits for her card.
     pub async fn alice(&self) -> Begun {
         journey::begin(&self.world, "alice").await.expect("begun")
@@ -357,7 +375,7 @@ pub async fn start_again(begun: &mut Begun) -> String {
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
-fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+pub fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
     environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
