@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use sealwright_pki::profile::{Approval, ProfileOptions};
 use sealwright_protocol::Secret;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::diagnostic::Diagnostic;
@@ -123,6 +124,22 @@ pub fn stock(options: &CardOptions) -> anyhow::Result<Stock> {
     Ok(Stock { any_blank: options.any_blank, serials: options.stock.clone().into(), factory_so_pin })
 }
 
+/// Whether somebody can say yes where a profile wants that.
+///
+/// # Errors
+/// The profile, when nobody is an RA operator.
+pub fn approvers(configuration: &Configuration) -> anyhow::Result<()> {
+    let asks = |(_, profile): &(&String, &ProfileOptions)| profile.approval == Approval::Ra;
+    match configuration.profiles.iter().find(asks) {
+        Some((name, _)) if !configuration.roles.contains_key("ra-operator") => {
+            anyhow::bail!(
+                "the profile `{name}` wants RA operators to say yes: `[roles.ra-operator]` is to say who they are"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Who is believed when a card attests a key.
 ///
 /// # Errors
@@ -149,6 +166,7 @@ impl Portal {
         let sign_in = HeaderSignIn::new(&options.header, &options.proof, options.peers.clone()).context("sign-in")?;
         let directory = Directory::new(&configuration.directory)?;
         let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
+        approvers(&configuration)?;
         let (issuance, slots) = issuance::load(
             &configuration.authorities,
             &configuration.profiles,

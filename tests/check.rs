@@ -26,6 +26,7 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
     let parts = [
         "configuration",
         "workflows",
+        "approvals",
         "sign-in",
         "sealing key",
         "cards",
@@ -56,4 +57,14 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
         assert!(!good && !said.contains(&format!("{part}: good")), "{name}: {said}");
         assert!(said.lines().any(|line| line.starts_with(&format!("{part}: "))), "{name}: {said}");
     }
+    // Nobody could ever say yes.
+    let path = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let approval = [("SEALWRIGHT__PROFILES__SMARTCARD_AUTHENTICATION__APPROVAL", "ra")];
+    assert!(check(&test, &approval).0);
+    let (before, after) = text.split_once("[roles.ra-operator]").expect("the role");
+    let (_, after) = after.split_once("\n[").expect("the next section");
+    std::fs::write(&path, format!("{before}[{after}")).expect("written");
+    let (good, said) = check(&test, &approval);
+    assert!(!good && said.contains("approvals: the profile `smartcard-authentication` wants RA operators"), "{said}");
 }

@@ -34,6 +34,7 @@ pub async fn run(path: &Path) -> ExitCode {
     let mut good = true;
     for (part, found) in [
         ("workflows", workflows(&configuration)),
+        ("approvals", portal::approvers(&configuration)),
         ("sign-in", sign_in(&configuration)),
         ("sealing key", sealing_key(&configuration)),
         ("cards", cards(&configuration)),
