@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, setrlimit};
 use sealwright::{commands, hsm};
 
 /// Many small pieces of memory are taken and given back by several threads at once, and what a burst took goes back to the system.
@@ -57,6 +58,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // What is in memory are keys and PINs: no file of it is written when the program dies.
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+        eprintln!("sealwright: core dumps cannot be switched off: {error}");
+    }
     let result = match Arguments::parse().command {
         Command::Serve { config } => commands::serve::run(&config).await,
         Command::HsmWorker => return hsm::worker::run(),

@@ -126,6 +126,10 @@ async fn a_token_signs_and_a_module_that_dies_is_started_again(database: Databas
             let text = std::fs::read(format!("/proc/{process}/{file}")).expect("a process");
             assert!(!String::from_utf8_lossy(&text).contains(PIN), "{file} of {process}");
         }
+        // Nor in a file of its memory when it dies.
+        let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).expect("a process");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     }
     kill(Pid::from_raw(workers[0]), Signal::SIGKILL).expect("killed");
     let end = test.agent(&code).converse(&mut begun).await.expect("a conversation");

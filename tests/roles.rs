@@ -13,6 +13,7 @@ on_both_databases! {
     the_matrix_of_roles_is_true,
     the_matrix_of_programs_is_true,
     a_right_is_looked_at_also_when_the_action_is_possible,
+    a_role_that_was_left_gives_no_rights,
 }
 
 /// A line of the matrix: a request, and the status that each column gets.
@@ -66,13 +67,31 @@ async fn a_right_is_looked_at_also_when_the_action_is_possible(database: Databas
     let path = format!("/api/v1/instances/{}", begun.instance);
     let view = alice.until(&path, |view| view["state"] == "insert-card").await;
     let (cancel, step) = (format!("{path}/actions/cancel"), serde_json::json!({ "step": view["step"] }).to_string());
+    let (page, form) = (format!("/instances/{}/act", begun.instance), format!("step={}&action=cancel", view["step"]));
     for (login, role, expected) in [("bob", "user", 404), ("rita", "ra-operator", 403), ("carl", "auditor", 403)] {
         let other = Client::sign_in(&test, login, role).await;
         assert_eq!(other.post(&cancel, &step).await.0, expected, "{login} as {role}");
+        assert_eq!(other.submit(&page, &form).await, expected, "{login} as {role}");
+        for verb in ["claim", "release", "resume", "stop"] {
+            let status = other.post(&format!("{path}/actions/{verb}"), &step).await.0;
+            assert!((403..=409).contains(&status), "{verb} by {login} as {role}: {status}");
+        }
         assert_eq!(alice.get(&path).await.1["status"], "running", "{login} as {role}");
     }
     assert_eq!(alice.post(&cancel, &step).await.0, 200);
     assert_ne!(alice.get(&path).await.1["status"], "running");
+}
+
+/// Who goes on in another role has the rights of that one alone, in the same session.
+async fn a_role_that_was_left_gives_no_rights(database: Database) {
+    let test = TestWorld::start(database).await;
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    let start = async || carl.post("/api/v1/instances", "{\"workflow\":\"issue-crl\"}").await.0;
+    for (role, expected) in [("auditor", 403), ("ca-operator", 201), ("user", 403)] {
+        carl.pick(role).await;
+        assert_eq!(start().await, expected, "{role}");
+        assert_eq!(carl.get("/api/v1/session").await.1["role"], role);
+    }
 }
 
 /// Programs have the rights of their role at the agents' address, by their token alone.

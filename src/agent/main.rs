@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, setrlimit};
 
 /// The card in the reader, on behalf of its person.
 #[derive(Parser)]
@@ -84,6 +85,10 @@ impl Error {
 }
 
 fn main() -> ExitCode {
+    // What is in memory are PINs and a card's secrets: no file of it is written when the program dies.
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+        eprintln!("sealwright-agent: core dumps cannot be switched off: {error}");
+    }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)

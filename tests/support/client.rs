@@ -27,12 +27,21 @@ impl Client {
         assert_eq!((session["login"].as_str(), session["role"].as_str()), (Some(login), None));
         client.cookie = cookie.split(';').next().expect("a pair").to_owned();
         client.csrf = session["csrf"].as_str().expect("a token").to_owned();
-        let form = format!("csrf={}&role={role}&to=/", client.csrf);
-        let chosen = client.request(Method::POST, "/role").body(form);
-        let chosen =
-            chosen.header("content-type", "application/x-www-form-urlencoded").send().await.expect("an answer");
-        assert_eq!(chosen.status(), 303);
+        client.pick(role).await;
         client
+    }
+
+    /// Goes on in another role.
+    pub async fn pick(&self, role: &str) {
+        let fields = format!("role={role}&to=/");
+        assert_eq!(self.submit("/role", &fields).await, 303);
+    }
+
+    /// Sends a form of a page; gives the status.
+    pub async fn submit(&self, path: &str, fields: &str) -> u16 {
+        let form = self.request(Method::POST, path).body(format!("csrf={}&{fields}", self.csrf));
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
+        form.send().await.expect("an answer").status().as_u16()
     }
 
     /// The token of the session, for what changes something.
