@@ -82,6 +82,8 @@ fn exchange(transport: &mut dyn Transport, apdu: &[u8], answer: &mut Vec<u8>) ->
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Says the same each time.
@@ -98,6 +100,41 @@ mod tests {
         for answer in [&[0x61, 0x00][..], &[0x61, 0xff], &[0xaa, 0x61, 0x10]] {
             let sent = send(&mut Always(answer), &Command::new(0xcb, 0x3f, 0xff, &[0x5c]));
             assert!(matches!(sent, Err(CardError::Answer)), "{answer:?}");
+        }
+    }
+
+    /// Says one after another, and counts how often it was asked.
+    struct Script {
+        answers: std::vec::IntoIter<Vec<u8>>,
+        asked: usize,
+    }
+
+    impl Transport for Script {
+        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError> {
+            assert!((4..=261).contains(&command.len()), "{command:02x?}");
+            self.asked += 1;
+            self.answers.next().ok_or(CardError::Gone)
+        }
+    }
+
+    /// A status, mostly one that asks for more, after some data or none.
+    fn answers() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let status = prop_oneof![Just([0x61, 0x00]), Just([0x61, 0x20]), Just([0x90, 0x00]), any::<[u8; 2]>()];
+        let answer = (prop::collection::vec(any::<u8>(), 0..260), status);
+        prop::collection::vec(answer.prop_map(|(data, status)| [data, status.to_vec()].concat()), 0..120)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_card_answers_comes_to_an_end(answers in answers(), sent in prop::collection::vec(any::<u8>(), 0..1000)) {
+            let (parts, given) = (sent.len().div_ceil(255).max(1), answers.iter().map(Vec::len).sum::<usize>());
+            let mut script = Script { answers: answers.into_iter(), asked: 0 };
+            let answer = send(&mut script, &Command::new(0xcb, 0x3f, 0xff, &sent));
+            if let Ok(answer) = answer {
+                prop_assert!(answer.len() <= LONGEST_ANSWER + 260 && answer.len() < given);
+            }
+            // Each further part brings something, or is the last one.
+            prop_assert!(script.asked <= parts + LONGEST_ANSWER + 1);
         }
     }
 
