@@ -1,6 +1,7 @@
 //! The matrix of SECURITY.md: every page and verb for every role, cell by cell.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 
 use reqwest::Method;
 
@@ -14,6 +15,7 @@ on_both_databases! {
     the_matrix_of_programs_is_true,
     a_right_is_looked_at_also_when_the_action_is_possible,
     a_role_that_was_left_gives_no_rights,
+    a_program_says_who_has_a_role,
 }
 
 /// A line of the matrix: a request, and the status that each column gets.
@@ -91,6 +93,30 @@ async fn a_role_that_was_left_gives_no_rights(database: Database) {
         carl.pick(role).await;
         assert_eq!(start().await, expected, "{role}");
         assert_eq!(carl.get("/api/v1/session").await.1["role"], role);
+    }
+}
+
+/// The original's way: a program of the operator's own says who has a role, by its exit status.
+async fn a_program_says_who_has_a_role(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    test.world.kill_portal().await.expect("killed");
+    let program = test.path("auditors");
+    let script = "#!/bin/sh\n[ $# = 1 ] || exit 2\ncase $1 in\nrita) exit 0 ;;\nbob) exec sleep 600 ;;\nesac\nexit 1\n";
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    let path = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let (before, after) = text.split_once("[roles.auditor]\n").expect("the role");
+    let (_, after) = after.split_once("\n\n").expect("the next section");
+    let section = format!("handler = \"command\"\nprogram = \"{}\"", program.display());
+    std::fs::write(&path, format!("{before}[roles.auditor]\n{section}\n\n{after}")).expect("written");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    // carl was an auditor by his group, which nobody asks any more; of bob nothing is said in time.
+    for (login, expected) in [("rita", 303), ("carl", 403), ("bob", 503), ("rita", 303)] {
+        let person = Client::sign_in(&test, login, "user").await;
+        assert_eq!(person.submit("/role", "role=auditor&to=/").await, expected, "{login}");
+        let role = if expected == 303 { "auditor" } else { "user" };
+        assert_eq!(person.get("/api/v1/session").await.1["role"], role, "{login}");
     }
 }
 

@@ -241,6 +241,12 @@ async fn a_certificate_has_a_name_as_it_is_or_is_not_made(database: Database) {
         let names: Vec<_> = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok()).collect();
         assert_eq!(names, [name.as_str()], "{slot}");
     }
+    let intended = test.audited("certificate-intended").await;
+    assert_eq!(intended.len(), 2);
+    for row in intended {
+        let subject = row.detail.expect("a detail")["subject"].as_str().expect("a subject").to_owned();
+        assert_eq!(common_name(&subject), name, "{subject}");
+    }
     let entry = format!("uid=bob,ou=people,{BASE}");
     let login = "userPrincipalName: bob@corp.example.test\nmail: bob@example.test\nemployeeNumber: 18";
     let classes = "objectClass: inetOrgPerson\nobjectClass: activeDirectoryPerson";
@@ -256,5 +262,28 @@ async fn a_certificate_has_a_name_as_it_is_or_is_not_made(database: Database) {
     assert_eq!(refused.len(), 2);
     for row in refused {
         assert_eq!(row.detail, Some(json!({ "why": "profile" })));
+    }
+}
+
+/// The common name that a name begins with (RFC 4514 section 2.4), as it was before it was escaped.
+fn common_name(subject: &str) -> String {
+    let (mut rest, mut bytes) = (subject.strip_prefix("CN=").expect("a common name").as_bytes(), Vec::new());
+    loop {
+        rest = match rest {
+            [b'\\', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let pair = String::from_utf8_lossy(&[*high, *low]).into_owned();
+                bytes.push(u8::from_str_radix(&pair, 16).expect("a byte"));
+                after
+            }
+            [b'\\', escaped, after @ ..] => {
+                bytes.push(*escaped);
+                after
+            }
+            [] | [b',' | b'+', ..] => return String::from_utf8(bytes).expect("text"),
+            [plain, after @ ..] => {
+                bytes.push(*plain);
+                after
+            }
+        }
     }
 }

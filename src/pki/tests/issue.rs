@@ -72,6 +72,11 @@ fn requests_are_refused_for_what_is_wrong_with_them() {
     assert_eq!(Request::read(&trailing), Err(RequestError::Unreadable));
     let ed25519 = request_der(&rcgen::PKCS_ED25519);
     assert_eq!(Request::read(&ed25519), Err(RequestError::SignatureAlgorithm));
+    // Made by OpenSSL, each with a good signature.
+    for broken in [&include_bytes!("ecdsa-sha1.der")[..], include_bytes!("rsa-sha1.der"), include_bytes!("rsa-md5.der")]
+    {
+        assert_eq!(Request::read(broken), Err(RequestError::SignatureAlgorithm));
+    }
     let weak = include_bytes!("rsa-1024.der");
     assert_eq!(Request::read(weak), Err(RequestError::Key(WeakKey::RsaLength)));
 }
