@@ -15,6 +15,7 @@ use crate::support::{Database, TestWorld, later, new_code, shows, until_it_stand
 
 on_both_databases! {
     a_wrong_code_and_a_used_one_are_refused,
+    the_link_of_the_page_is_enough,
     a_code_is_good_for_ten_minutes,
     a_confirmation_is_for_the_pairing_that_the_page_has_shown,
     somebody_elses_agent_gets_nothing_with_a_stolen_code,
@@ -37,6 +38,24 @@ async fn refused(mut agent: Agent) -> String {
     let ended = agent.end().await.expect("an end");
     assert!(!ended.success());
     ended.said
+}
+
+/// What the desktop does with the page's button: it calls the agent with the link, as the package's entry says.
+async fn the_link_of_the_page_is_enough(database: Database) {
+    let entry = include_str!("../../deploy/sealwright-agent.desktop");
+    assert!(entry.contains("\nExec=sealwright-agent connect %u\n"), "{entry}");
+    assert!(entry.contains("\nMimeType=x-scheme-handler/sealwright;\n"), "{entry}");
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    journey::offer(&mut begun).await.expect("a code");
+    let page = begun.browser.get(&format!("/instances/{}", begun.instance)).await.expect("the page");
+    let (_, link) = page.split_once("href=\"sealwright://").expect("a link");
+    let (link, _) = link.split_once('"').expect("its end");
+    // The portal's address is in the link: another one leads nowhere.
+    test.world.agent_url = "http://127.0.0.1:1".to_owned();
+    let end = test.agent(&format!("sealwright://{link}")).converse(&mut begun).await.expect("a conversation");
+    assert!(end.success(), "{}", end.said);
+    assert_personalized(&test, &mut begun).await;
 }
 
 async fn a_wrong_code_and_a_used_one_are_refused(database: Database) {
