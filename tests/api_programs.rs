@@ -103,34 +103,28 @@ async fn a_request_that_is_sent_twice_is_carried_out_once(database: Database) {
 async fn no_generated_request_is_an_error_of_the_server(database: Database) {
     let test = TestWorld::start(database).await;
     let token = account(&test, &["add", "schemathesis", "--role", "ca-operator"]);
+    // A program has no session.
+    let bearer = [format!("Authorization: Bearer {token}")];
+    generated(&test, &test.world.agent_url, &bearer, &["--exclude-path", "/api/v1/session"]);
+    // The same API, as somebody's browser uses it.
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    generated(&test, &format!("http://{}", test.world.pages), &carl.headers(), &[]);
+    assert!(!test.log().contains("\"status\":500"));
+}
+
+/// Sends what schemathesis thinks of for the description at `base`, which must find nothing wrong with the answers.
+fn generated(test: &TestWorld, base: &str, headers: &[String], further: &[&str]) {
     let tool = format!("{}/var/tools/schemathesis/bin/schemathesis", env!("CARGO_MANIFEST_DIR"));
-    let url = format!("{}/api/v1/openapi.json", test.world.agent_url);
-    let header = format!("Authorization: Bearer {token}");
+    let url = format!("{base}/api/v1/openapi.json");
     // What it remembers stays in the test's folder.
     let folder = test.path("").display().to_string();
-    let said = run(
-        "env",
-        &[
-            "-C",
-            &folder,
-            &tool,
-            "run",
-            &url,
-            "--header",
-            &header,
-            "--checks",
-            "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance",
-            "--exclude-path",
-            "/api/v1/session",
-            "--max-examples",
-            "40",
-            "--seed",
-            "7",
-            "--generation-database",
-            "none",
-        ],
-        &[],
-    );
+    let mut arguments = vec!["-C", &folder, &tool, "run", &url, "--max-examples", "40", "--seed", "7"];
+    arguments.extend(["--generation-database", "none", "--checks"]);
+    arguments.push("not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance");
+    for header in headers {
+        arguments.extend(["--header", header]);
+    }
+    arguments.extend(further);
+    let said = run("env", &arguments, &[]);
     assert!(said.contains("No issues found") || said.contains("passed"), "{said}");
-    assert!(!test.log().contains("\"status\":500"));
 }

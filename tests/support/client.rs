@@ -57,6 +57,16 @@ impl Client {
             .header("Cookie", &self.cookie)
     }
 
+    /// What another program sends to be this client.
+    pub fn headers(&self) -> [String; 4] {
+        [
+            format!("X-Remote-User: {}", self.login),
+            format!("X-Sealwright-Proxy: {}", self.secret),
+            format!("Cookie: {}", self.cookie),
+            format!("X-CSRF-Token: {}", self.csrf),
+        ]
+    }
+
     pub async fn get(&self, path: &str) -> (u16, Value) {
         answer(self.request(Method::GET, path)).await
     }
