@@ -149,6 +149,25 @@ async fn agent_killed_at(database: Database, point: &str) {
     assert_personalized(&test, &mut begun).await;
 }
 
+/// The same, but the person goes on at another computer: another agent, which remembers nothing, another browser, another code.
+async fn agent_replaced_at(database: Database, point: &str) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", point)];
+    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await.expect("an end");
+    assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{point} was never reached");
+    let state = test.world.folder.join("agent-state");
+    if state.exists() {
+        std::fs::remove_dir_all(&state).expect("removed");
+    }
+    sign_in_again(&test, &mut begun).await;
+    let code = new_code(&mut begun).await.expect("a code");
+    let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(ended.success(), "{point}: the other agent did not finish: {}", ended.said);
+    assert_personalized(&test, &mut begun).await;
+}
+
 /// Pulls the card while the agent stands still at a fail point, puts it back, and expects the same end.
 async fn card_pulled_at(database: Database, point: &str) {
     let mut test = TestWorld::start(database).await;
@@ -178,6 +197,7 @@ macro_rules! agent_fail_points {
         /// The points of the agent.
         const AGENT_POINTS: &[&str] = &[$($point),*];
         for_each_on_both_databases!(agent_killed, agent_killed_at, $($name: $point),*);
+        for_each_on_both_databases!(agent_replaced, agent_replaced_at, $($name: $point),*);
         for_each_on_both_databases!(card_pulled, card_pulled_at, $($name: $point),*);
     };
 }
