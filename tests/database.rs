@@ -57,12 +57,21 @@ fn session(tenant: &str, id: &str) -> SessionRow {
 
 async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database) {
     let (store, folder, postgres) = open(database).await;
+    let put = store
+        .write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session(tx.tenant(), "before")).await });
+    put.await.expect("put");
     drop(store);
     let url = match &postgres {
         Some(postgres) => postgres.url.clone(),
         None => format!("sqlite:{}/test.db", folder.path().display()),
     };
     let connection = sea_orm::Database::connect(&url).await.expect("a connection");
+    // The last change goes and comes, and what it does not touch stays as it was.
+    Migrator::down(&connection, Some(1)).await.expect("one down");
+    Migrator::up(&connection, None).await.expect("one up");
+    let store = Store::open(&url, "default").await.expect("opened");
+    assert!(sessions::find(store.read(), "before").await.expect("read").is_some());
+    drop(store);
     Migrator::down(&connection, None).await.expect("down");
     Migrator::up(&connection, None).await.expect("up again");
     let store = Store::open(&url, "default").await.expect("opened");

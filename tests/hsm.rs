@@ -15,6 +15,7 @@ use crate::support::{Database, TestWorld, ended, shows};
 on_both_databases! {
     a_token_signs_and_a_module_that_dies_is_started_again,
     a_key_that_is_away_is_waited_for,
+    a_token_that_was_initialized_anew_is_waited_for,
     a_wrong_pin_is_tried_once,
 }
 
@@ -154,6 +155,25 @@ async fn a_key_that_is_away_is_waited_for(database: Database) {
     // Others go on meanwhile, and so does this one by itself when the token is back.
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
     journey::offer(&mut bob).await.expect("a code");
+    softhsm.insert();
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// An empty token of the same name and PIN stands where the right one was: no other key signs, and nothing is lost.
+async fn a_token_that_was_initialized_anew_is_waited_for(database: Database) {
+    let (test, softhsm, _folder) = start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    softhsm.remove();
+    softhsm.initialize();
+    for worker in softhsm.workers() {
+        kill(Pid::from_raw(worker), Signal::SIGKILL).expect("killed");
+    }
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, "Waiting for the certification authority's key").await.expect("said");
+    shows(&mut begun, "Waiting for the certification authority").await;
     softhsm.insert();
     while agent.line().await.expect("a line").is_some() {}
     assert!(agent.end().await.expect("an end").success());

@@ -35,8 +35,13 @@ impl SoftHsm {
         std::fs::set_permissions(folder.join("worker"), executable).expect("permissions");
         let softhsm = Self { folder };
         softhsm.put_pin(PIN);
-        softhsm.run("softhsm2-util", &["--init-token", "--free", "--label", TOKEN, "--so-pin", SO_PIN, "--pin", PIN]);
+        softhsm.initialize();
         softhsm
+    }
+
+    /// Makes an empty token with the name and the PIN of the configured one.
+    pub fn initialize(&self) {
+        self.run("softhsm2-util", &["--init-token", "--free", "--label", TOKEN, "--so-pin", SO_PIN, "--pin", PIN]);
     }
 
     /// What the configuration says of a key in this token.
