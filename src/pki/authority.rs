@@ -14,6 +14,7 @@ use x509_parser::prelude::FromDer;
 
 use crate::encoding::{Parsed, Signed, ToBeSigned, moment};
 use crate::extension::{self, ExtensionError, key_identifier};
+use crate::key;
 use crate::lint::{self, Finding, Subject};
 use crate::name::NameError;
 use crate::profile::Profile;
@@ -31,6 +32,7 @@ pub struct Authority {
     subject: Vec<u8>,
     key_identifier: Vec<u8>,
     public_key: Vec<u8>,
+    algorithm: Option<SignatureAlgorithm>,
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
     crl_url: String,
@@ -115,6 +117,7 @@ impl Authority {
             certificate: certificate.to_vec(),
             subject: parsed.subject().as_raw().to_vec(),
             key_identifier: key_identifier(bits.subject_public_key.raw_bytes()),
+            algorithm: key::examine(&public_key).ok().map(SignatureAlgorithm::for_key),
             public_key,
             not_before: time(parsed.validity().not_before.timestamp())?,
             not_after: time(parsed.validity().not_after.timestamp())?,
@@ -135,6 +138,11 @@ impl Authority {
     /// SubjectPublicKeyInfo, DER.
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
+    }
+
+    /// What its key signs by; none for a key that does not sign here, such as that of a root which is only published.
+    pub(crate) fn algorithm(&self) -> Option<SignatureAlgorithm> {
+        self.algorithm
     }
 
     pub(crate) fn subject(&self) -> &[u8] {

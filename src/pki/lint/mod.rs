@@ -13,6 +13,7 @@ mod key_usage;
 pub(crate) mod list;
 mod security_identifier;
 mod serial_number;
+mod signature_algorithm;
 mod subject;
 mod validity;
 
@@ -52,8 +53,9 @@ type Rule = fn(&Certificate<'_>) -> Result<(), String>;
 pub struct RuleFunction(Rule);
 
 /// Every rule and its name.
-pub const RULES: [(&str, RuleFunction); 11] = [
+pub const RULES: [(&str, RuleFunction); 12] = [
     ("serial-number", RuleFunction(serial_number::check)),
+    ("signature-algorithm", RuleFunction(signature_algorithm::check)),
     ("validity", RuleFunction(validity::check)),
     ("subject", RuleFunction(subject::check)),
     ("key", RuleFunction(key::check)),

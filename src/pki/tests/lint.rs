@@ -83,7 +83,77 @@ fn breaks(rule: &str, certificate: &mut ToBeSigned, fixture: &Fixture) {
             let mut others = extension::locations("https://secure.example.test/a.crl", "http://x").expect("extensions");
             add(certificate, others.remove(0));
         }
+        "signature-algorithm" => {
+            certificate.signature.oid = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+        }
         other => panic!("the rule `{other}` has no broken certificate"),
+    }
+}
+
+/// What a rule is about besides, one condition each.
+#[test]
+fn every_condition_has_a_certificate_that_breaks_it() {
+    type Break = fn(&mut ToBeSigned, &Fixture);
+    let breaks: [(&str, &str, Break); 17] = [
+        ("serial-number", "zero", |certificate, _| {
+            certificate.serial_number = SerialNumber::new(&[0]).expect("a serial number");
+        }),
+        ("validity", "backwards", |certificate, _| {
+            let (from, to) = (certificate.validity.not_before, certificate.validity.not_after);
+            certificate.validity = Validity::new(to, from);
+        }),
+        ("validity", "before the issuer", |certificate, _| {
+            let (from, to) = (NOW - Duration::days(60), NOW + Duration::days(60));
+            certificate.validity = Validity::new(moment(from).expect("a time"), moment(to).expect("a time"));
+        }),
+        ("validity", "after the issuer", |certificate, _| {
+            let (from, to) = (NOW + Duration::days(3600), NOW + Duration::days(3660));
+            certificate.validity = Validity::new(moment(from).expect("a time"), moment(to).expect("a time"));
+        }),
+        ("subject", "another issuer", |certificate, _| {
+            certificate.issuer = Any::from_der(&name(&["CN=Other"])).expect("a name");
+        }),
+        ("subject", "the issuer itself", |certificate, _| certificate.subject = certificate.issuer.clone()),
+        ("subject", "65 characters", |certificate, _| {
+            // 64 characters, and one more by hand: the library makes no longer ones.
+            let mut long = name(&[&format!("CN={}", "x".repeat(64))]);
+            long.push(b'x');
+            [1, 3, 5, 12].into_iter().for_each(|length| long[length] += 1);
+            certificate.subject = Any::from_der(&long).expect("a name");
+        }),
+        ("extensions", "version 1", |certificate, _| certificate.version = Version::V1),
+        ("extensions", "unknown and critical", |certificate, _| {
+            let value = OctetString::new([5, 0]).expect("a string");
+            let extn_id = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.1.1");
+            add(certificate, x509_cert::ext::Extension { extn_id, critical: true, extn_value: value });
+        }),
+        ("key-usage", "none", |certificate, _| without(certificate, "2.5.29.15")),
+        ("key-usage", "not critical", |certificate, _| {
+            for extension in certificate.extensions.iter_mut().flatten() {
+                extension.critical &= extension.extn_id.to_string() != "2.5.29.15";
+            }
+        }),
+        ("key-usage", "an authority's", |certificate, _| {
+            let authoritys = extension::authority(None).expect("extensions");
+            without(certificate, "2.5.29.15");
+            let usage = authoritys.into_iter().find(|extension| extension.extn_id.to_string() == "2.5.29.15");
+            add(certificate, usage.expect("a key usage"));
+        }),
+        ("authority-key-identifier", "none", |certificate, _| without(certificate, "2.5.29.35")),
+        ("authority-key-identifier", "no own", |certificate, _| without(certificate, "2.5.29.14")),
+        ("security-identifier", "none", |certificate, _| without(certificate, &SECURITY_IDENTIFIER.to_string())),
+        ("distribution-point", "none", |certificate, _| without(certificate, "2.5.29.31")),
+        ("signature-algorithm", "SHA-1", |certificate, _| {
+            certificate.signature.oid = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
+        }),
+    ];
+    let fixture = fixture();
+    for (rule, what, break_it) in breaks {
+        let mut certificate = good(&fixture);
+        break_it(&mut certificate, &fixture);
+        let bytes = certificate.to_der().expect("encoded");
+        let findings = fixture.authority.admit(&bytes, &fixture.authentication).expect_err(what);
+        assert!(findings.iter().any(|finding| finding.rule == rule), "{rule}, {what}: {findings:?}");
     }
 }
 

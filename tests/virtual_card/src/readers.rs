@@ -25,10 +25,11 @@ pub fn run(directory: &Path, count: u16) -> io::Result<()> {
     for folder in [&socket_folder, &readers_folder, &no_readers] {
         fs::create_dir_all(folder)?;
     }
-    let mut ports = Vec::new();
+    let (mut ports, mut locks) = (Vec::new(), Vec::new());
     let mut configuration = String::new();
     for pair in 0..count.div_ceil(2) {
-        let port = free_pair()?;
+        let (port, taken) = free_pair()?;
+        locks.push(taken);
         let driver = directory.join(format!("driver-{pair}.so"));
         fs::copy(DRIVER, &driver)
             .map_err(|error| io::Error::other(format!("{DRIVER} (Debian package vsmartcard-vpcd): {error}")))?;
@@ -113,14 +114,24 @@ fn is_listened_on(port: u16) -> io::Result<bool> {
     }))
 }
 
-/// Two neighbouring free ports, from below those that connections out of this machine take: a driver binds them only later.
-fn free_pair() -> io::Result<u16> {
+/// Two neighbouring free ports, from below those that connections out of this machine take. A driver binds them only later: until their locks are dropped,
+/// nobody else who looks for ports takes them.
+fn free_pair() -> io::Result<(u16, [fs::File; 2])> {
     let mut random = ChaCha8Rng::from_entropy();
     for _ in 0..1000 {
         let port = 10_000 + u16::try_from(random.next_u32() % 20_000).unwrap_or_default();
+        let (Some(first), Some(second)) = (lock(port)?, lock(port + 1)?) else { continue };
         if TcpListener::bind(("0.0.0.0", port)).is_ok() && TcpListener::bind(("0.0.0.0", port + 1)).is_ok() {
-            return Ok(port);
+            return Ok((port, [first, second]));
         }
     }
     Err(io::Error::other("no two neighbouring ports are free"))
+}
+
+/// The lock that everybody takes who starts servers here (`commands/demo/ports.rs`); none when somebody has it.
+fn lock(port: u16) -> io::Result<Option<fs::File>> {
+    let folder = std::env::temp_dir().join("sealwright-ports");
+    fs::create_dir_all(&folder)?;
+    let file = fs::File::create(folder.join(port.to_string()))?;
+    Ok(file.try_lock().is_ok().then_some(file))
 }
