@@ -308,8 +308,11 @@ async fn clock_jumps_by(database: Database, offset: &str) {
     let issued = page.matches(">issued<").count();
     match view["status"].as_str() {
         Some("success") => assert_eq!(issued, 2, "{page}"),
-        // The agent was killed before it had written any: what nobody has on a card is withdrawn.
-        Some("failure" | "cancelled") => assert_eq!(issued, 0, "{offset}: {view:#}\n{page}"),
+        // What did not get onto its card is withdrawn; the other slot may have been finished.
+        Some("failure" | "cancelled") => {
+            let proved = test.audited("key-proved").await.len();
+            assert!(issued == proved && proved < 2, "{offset}: {view:#}\n{page}");
+        }
         _ => panic!("{offset}: {view:#}"),
     }
     // A list that is signed now has a greater number, whatever the clock says.
