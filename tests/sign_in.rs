@@ -190,9 +190,10 @@ async fn a_cookie_is_good_for_whom_it_was_given_to(database: Database) {
     let (body, signature) = cookie.rsplit_once('.').expect("a signature");
     let (random, time) = body.rsplit_once('.').expect("a time");
     let later_time = time.parse::<i64>().expect("a number") + 1;
+    let other = if random.starts_with('A') { 'B' } else { 'A' };
     let changed = [
         format!("{random}.{later_time}.{signature}"),
-        format!("A{}.{time}.{signature}", &random[1..]),
+        format!("{other}{}.{time}.{signature}", &random[1..]),
         format!("{body}."),
         body.to_owned(),
         "A".repeat(43),
