@@ -4,7 +4,8 @@ use askama::Template;
 use sealwright_workflow::definition::{Action, Kind};
 use sealwright_workflow::instance::{Status, Waiting};
 use sealwright_workflow::render::{self, Diagram};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
@@ -86,6 +87,9 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
     let way: Vec<String> = past::history(view, instance.id).iter().map(|row| row.state.clone()).collect();
     let headline = match (&instance.say, &instance.waiting) {
         (Some(say), _) => say.clone(),
+        (None, Waiting::Operator { .. }) if view.operations.contains(&Operation::Resume) => {
+            "This cannot go on by itself. It waits for you, or another operator.".to_owned()
+        }
         (None, Waiting::Operator { .. }) => {
             "This cannot go on by itself. It is on the operators' list; you need not do anything.".to_owned()
         }
@@ -212,11 +216,7 @@ fn repairs(visitor: &Visitor, view: &View) -> Vec<Operation> {
 /// Data that is shown, as names and values.
 fn panel(name: &str, value: &Value) -> Option<(String, Vec<(String, String)>)> {
     let values: Vec<(String, String)> = match value {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(field, _)| !matches!(field.as_str(), "id" | "dn" | "owner" | "has_factory_secrets"))
-            .filter_map(|(field, value)| Some((words(field), plain(value)?)))
-            .collect(),
+        Value::Object(fields) => named(fields).collect(),
         Value::Array(elements) if elements.is_empty() => vec![(String::new(), "None".to_owned())],
         Value::Array(elements) => elements.iter().filter_map(|value| Some((String::new(), plain(value)?))).collect(),
         other => vec![(String::new(), plain(other)?)],
@@ -224,13 +224,24 @@ fn panel(name: &str, value: &Value) -> Option<(String, Vec<(String, String)>)> {
     (!values.is_empty()).then(|| (words(name), values))
 }
 
+/// The fields of a record that say something to people, with their names.
+fn named(fields: &Map<String, Value>) -> impl Iterator<Item = (String, String)> {
+    let is_said = |field: &str, value: &Value| {
+        // A serial number has as many digits, and no hyphens.
+        let is_id = value.as_str().is_some_and(|text| text.contains('-') && Uuid::try_parse(text).is_ok());
+        !is_id && !matches!(field, "id" | "dn" | "owner" | "has_factory_secrets")
+    };
+    let said = fields.iter().filter(move |(field, value)| is_said(field, value));
+    said.filter_map(|(field, value)| Some((words(field), plain(value)?)))
+}
+
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         Value::Object(fields) => {
-            let parts: Vec<String> = fields.values().filter_map(plain).collect();
-            Some(parts.join(": "))
+            let parts: Vec<String> = named(fields).map(|(name, value)| format!("{name}: {value}")).collect();
+            Some(parts.join(" · "))
         }
         Value::Array(elements) => {
             let parts: Vec<String> = elements.iter().filter_map(plain).collect();
