@@ -53,6 +53,11 @@ fn is_for(tenant: &str, agent: Holder) -> Condition {
         .add(Expr::exists(agent.holds(tenant)))
 }
 
+/// A job, beside the instance that queued it.
+fn of_instance() -> Expr {
+    Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id))
+}
+
 /// Finds a job while an agent is to do it.
 pub(super) fn queued(tenant: &str, id: Uuid, agent: Holder) -> SelectStatement {
     let mut select = Query::select();
@@ -89,8 +94,7 @@ pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>
         // Joined, a database that has not counted its cards yet would read all of them.
         .column_as(Expr::SubQuery(None, Box::new(serial.into())), SERIAL)
         .filter(instance::Column::EndedAt.is_null().or(instance::Column::Id.eq(agent.root)));
-    let of_instance = Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id));
-    QueryTrait::query(&mut query).left_join(job::Entity, is_for(access.tenant(), agent).add(of_instance));
+    QueryTrait::query(&mut query).left_join(job::Entity, is_for(access.tenant(), agent).add(of_instance()));
     let rows = query.into_model::<Part>().all(access.connection()).await?;
     let (mut tree, mut queued) = (Vec::<Listed>::new(), Vec::new());
     for Part { listed, job } in rows {
@@ -139,14 +143,13 @@ pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<
 /// Reads and locks the instance of a queued job that an agent has done, and has the job ended at the end of the transaction; none when it is not queued
 /// any more, or another agent has taken over. Until the transaction ends no other one can: it would be handed what is done.
 pub async fn finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<Stored>, StoreError> {
-    let of_instance = Expr::col((job::Entity, job::Column::Instance)).equals((instance::Entity, instance::Column::Id));
     let mut holds = agent.holds(tx.tenant());
     let mut query = instances::locked(tx)
         .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Id.eq(id))
         .filter(job::Column::State.eq("queued"))
         .filter(Expr::exists(holds.lock(LockType::Share).to_owned()));
-    QueryTrait::query(&mut query).inner_join(job::Entity, of_instance);
+    QueryTrait::query(&mut query).inner_join(job::Entity, of_instance());
     let stored = instances::read_one(tx, query).await?;
     if stored.is_some() {
         let done = job::Entity::update_many()

@@ -132,14 +132,20 @@ portal_fail_points! {
     after_a_late_commit: "store.write.after:15",
 }
 
+/// Ends an agent at a fail point; gives its code.
+async fn kill_agent(test: &TestWorld, begun: &mut Begun, point: &str) -> String {
+    let code = journey::offer(begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", point)];
+    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(begun).await.expect("an end");
+    assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{point} was never reached");
+    code
+}
+
 /// Ends the agent at a fail point, starts it again with the same code, and expects the same end.
 async fn agent_killed_at(database: Database, point: &str) {
     let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
-    let code = journey::offer(&mut begun).await.expect("a code");
-    let killed = [("SEALWRIGHT_FAIL_POINT", point)];
-    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await.expect("an end");
-    assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{point} was never reached");
+    let code = kill_agent(&test, &mut begun, point).await;
     let mut ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     if point == "agent.confirm" && !ended.success() {
         // The agent may end before or after the portal has taken its nonce. After it the code is spent: the page gives a new one.
@@ -154,10 +160,7 @@ async fn agent_killed_at(database: Database, point: &str) {
 async fn agent_replaced_at(database: Database, point: &str) {
     let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
-    let code = journey::offer(&mut begun).await.expect("a code");
-    let killed = [("SEALWRIGHT_FAIL_POINT", point)];
-    let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await.expect("an end");
-    assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{point} was never reached");
+    kill_agent(&test, &mut begun, point).await;
     let state = test.world.folder.join("agent-state");
     if state.exists() {
         std::fs::remove_dir_all(&state).expect("removed");

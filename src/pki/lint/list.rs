@@ -6,7 +6,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Version};
 use x509_parser::revocation_list::TbsCertList;
 
-use super::{Finding, ensure};
+use super::{Finding, ensure, is_serial};
 use crate::authority::Authority;
 use crate::signer::SignatureAlgorithm;
 
@@ -71,8 +71,7 @@ fn entries(list: &List<'_>) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for entry in &list.parsed.revoked_certificates {
         let serial = entry.raw_serial();
-        let positive = serial.first().is_some_and(|first| first & 0x80 == 0) && serial.iter().any(|&byte| byte != 0);
-        ensure(positive && serial.len() <= 20, "a serial number is not positive, or longer than 20 octets")?;
+        ensure(is_serial(serial), "a serial number is not positive, or longer than 20 octets")?;
         ensure(seen.insert(serial), "a serial number is there twice")?;
         ensure(entry.extensions().iter().all(|extension| !extension.critical), "an extension of an entry is critical")?;
         ensure(entry.reason_code().is_none_or(|(_, code)| code.0 != 0), "a reason says `unspecified`")?;

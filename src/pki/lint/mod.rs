@@ -1,7 +1,7 @@
 //! Rules that to-be-signed bytes keep before a key is touched: one file each, one line in [`RULES`].
 //!
 //! To add a rule: write `lint/<rule>.rs` with its citation and `pub fn check(&Certificate) -> Result<(), String>`, name it in
-//! [`RULES`], and add a broken certificate for it in `tests/lint.rs`; a test fails when a rule has none.
+//! [`RULES`], and add a broken certificate for it in `tests/lint.rs`; a test fails when a rule has none. What revocation lists keep is in `list.rs`.
 
 mod alternative_name;
 mod authority_key_identifier;
@@ -79,6 +79,13 @@ pub(crate) fn lint(subject: &Subject<'_>) -> Vec<Finding> {
         .iter()
         .filter_map(|(rule, RuleFunction(check))| check(&certificate).err().map(|message| Finding { rule, message }))
         .collect()
+}
+
+/// RFC 5280 section 4.1.2.2: whether the octets of a serial number are a positive one of at most 20.
+fn is_serial(octets: &[u8]) -> bool {
+    octets.first().is_some_and(|first| first & 0x80 == 0)
+        && octets.iter().any(|&octet| octet != 0)
+        && octets.len() <= 20
 }
 
 /// The rule holds, or the message says why not.
