@@ -133,10 +133,10 @@ async fn the_next_server_is_asked_when_one_stands_still_or_is_gone() {
     let directory =
         Directory::new(&DirectoryOptions { servers, ca_file: Some(both), ..options(&slapd) }).expect("a directory");
     // It takes connections and says nothing.
-    slapd.stand_still(true);
+    slapd.stand_still().await;
     assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
     other.stop();
-    slapd.stand_still(false);
+    slapd.go_on();
     assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
     slapd.stop();
     assert_eq!(directory.find("alice", &[]).await, Err(DirectoryError::Unavailable));
@@ -151,13 +151,13 @@ async fn one_that_stands_still_in_the_middle_is_waited_for_no_longer_than_its_li
     let directory = directory(&slapd, &slapd.ca_file);
     let alice = found(&directory, "alice", &[]).await;
     let (group, certificates) = (format!("cn=operators,ou=groups,{BASE}"), [vec![1]]);
-    slapd.stand_still(true);
+    slapd.stand_still().await;
     let (person, member, published) = tokio::join!(
         directory.find("alice", &[]),
         directory.is_member(&group, &alice),
         directory.publish(&alice, &certificates)
     );
-    slapd.stand_still(false);
+    slapd.go_on();
     assert_eq!(person, Err(DirectoryError::Timeout));
     assert_eq!(member, Err(DirectoryError::Timeout));
     assert_eq!(published, Err(DirectoryError::Timeout));

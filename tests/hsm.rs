@@ -10,7 +10,7 @@ use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey}
 use crate::journey::assert_personalized;
 use crate::on_both_databases;
 use crate::support::softhsm::{PIN, SoftHsm};
-use crate::support::{Database, TestWorld, ended, shows};
+use crate::support::{Database, TestWorld, ended, shows, stop};
 
 on_both_databases! {
     a_token_signs_and_a_module_that_dies_is_started_again,
@@ -122,7 +122,7 @@ async fn a_token_signs_and_a_module_that_dies_is_started_again(database: Databas
     let workers = softhsm.workers();
     assert_eq!(workers.len(), 1, "the module is not loaded once");
     // No PIN where others can read it.
-    for process in [workers[0], test.world.portal_id().cast_signed()] {
+    for process in [workers[0], test.world.portal_id()] {
         for file in ["cmdline", "environ"] {
             let text = std::fs::read(format!("/proc/{process}/{file}")).expect("a process");
             assert!(!String::from_utf8_lossy(&text).contains(PIN), "{file} of {process}");
@@ -132,7 +132,7 @@ async fn a_token_signs_and_a_module_that_dies_is_started_again(database: Databas
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
         assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     }
-    kill(Pid::from_raw(workers[0]), Signal::SIGKILL).expect("killed");
+    kill(Pid::from_raw(workers[0].cast_signed()), Signal::SIGKILL).expect("killed");
     let end = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(end.success(), "{}", end.said);
     assert_personalized(&test, &mut begun).await;
@@ -146,7 +146,7 @@ async fn a_key_that_is_away_is_waited_for(database: Database) {
     let code = journey::offer(&mut begun).await.expect("a code");
     // The module hangs: its process stands still.
     for worker in softhsm.workers() {
-        kill(Pid::from_raw(worker), Signal::SIGSTOP).expect("stopped");
+        stop(worker).await;
     }
     softhsm.remove();
     let mut agent = test.agent(&code);
@@ -169,7 +169,7 @@ async fn a_token_that_was_initialized_anew_is_waited_for(database: Database) {
     softhsm.remove();
     softhsm.initialize();
     for worker in softhsm.workers() {
-        kill(Pid::from_raw(worker), Signal::SIGKILL).expect("killed");
+        kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("killed");
     }
     let mut agent = test.agent(&code);
     agent.until(&mut begun, "Waiting for the certification authority's key").await.expect("said");

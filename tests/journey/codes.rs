@@ -11,7 +11,7 @@ use sealwright_protocol::{Bytes, FromAgent};
 use super::assert_personalized;
 use crate::on_both_databases;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, later, new_code, shows, until_it_stands_still};
+use crate::support::{Database, TestWorld, go_on, later, new_code, shows, until_it_stands_still};
 
 on_both_databases! {
     a_wrong_code_and_a_used_one_are_refused,
@@ -218,7 +218,7 @@ async fn of_two_agents_with_one_card_the_later_one_goes_on(database: Database) {
     let code = new_code(&mut begun).await.expect("a code");
     let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(done.success(), "{}", done.said);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.cast_signed()), Signal::SIGCONT).expect("let go on");
+    go_on(process);
     while first.line().await.expect("a line").is_some() {}
     assert!(!first.end().await.expect("an end").success(), "the first agent went on");
     assert_personalized(&test, &mut begun).await;

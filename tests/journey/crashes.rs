@@ -5,8 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use sealwright::commands::demo::journey::{self, Agent, Begun, Ended};
 use sealwright_protocol::{FromAgent, KeyProof, Report};
 use serde_json::Value;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::assert_personalized;
 use crate::support::client::Client;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, ended, lint_lists, new_code, stands_still};
+use crate::support::{Database, TestWorld, ended, go_on, lint_lists, new_code, stands_still};
 
 /// Nothing takes longer, whatever is killed.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -118,8 +117,9 @@ macro_rules! portal_fail_points {
 
 portal_fail_points! {
     looking_up_the_person: "directory.find-person",
-    before_performing: "engine.perform.before:2",
-    after_performing: "engine.perform.after:2",
+    // The first two are the clock's: a revocation list, and the comparison with the directory.
+    before_performing: "engine.perform.before:3",
+    after_performing: "engine.perform.after:3",
     taking_a_report: "engine.report",
     before_signing: "pki.sign.before",
     after_signing: "pki.sign.after",
@@ -127,9 +127,9 @@ portal_fail_points! {
     reading_an_inbox: "engine.inbox",
     pairing: "cards.pairing",
     confirming_a_pairing: "cards.pairing:3",
-    before_a_write: "store.write.before:12",
-    a_late_commit: "store.commit:12",
-    after_a_late_commit: "store.write.after:15",
+    before_a_write: "store.write.before:20",
+    a_late_commit: "store.commit:20",
+    after_a_late_commit: "store.write.after:20",
 }
 
 /// Ends an agent at a fail point; gives its code.
@@ -185,7 +185,7 @@ async fn card_pulled_at(database: Database, point: &str) {
         if !pulled && stands_still(process) {
             test.world.remove(0).await.expect("removed");
             test.world.insert(0).expect("inserted");
-            kill(Pid::from_raw(process.cast_signed()), Signal::SIGCONT).expect("let go on");
+            go_on(process);
             pulled = true;
         }
     })

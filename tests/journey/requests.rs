@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use sealwright::commands::demo::journey::{self, Agent};
 use sealwright_protocol::{Bytes, FromAgent, FromPortal, KeyRequest, ManagementKey, RelayRefusal, Report};
 use serde_json::{Value, json};
@@ -11,7 +9,7 @@ use serde_json::{Value, json};
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, new_code, run, until_it_stands_still, view};
+use crate::support::{Database, TestWorld, go_on, new_code, run, until_it_stands_still, view};
 
 on_both_databases! {
     a_request_with_a_bad_signature_is_refused,
@@ -205,7 +203,7 @@ async fn a_report_and_a_question_for_somebody_elses_job_count_for_nothing(databa
     let withdrawn = |told: &&FromPortal| matches!(told, FromPortal::Withdraw { job: of } if *of == job);
     assert_eq!(told.iter().filter(withdrawn).count(), 2, "{told:?}");
     assert_eq!(view(&mut begun).await["step"], before["step"]);
-    kill(Pid::from_raw(process.cast_signed()), Signal::SIGCONT).expect("let go on");
+    go_on(process);
     while agent.line().await.expect("a line").is_some() {}
     assert!(agent.end().await.expect("an end").success());
     assert_personalized(&test, &mut begun).await;

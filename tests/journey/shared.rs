@@ -1,12 +1,10 @@
 //! Cards and readers that others use too: a program that keeps the card, one that resets it, a service that is restarted.
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use sealwright::commands::demo::journey::{self, Agent, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
-use crate::support::{Database, PIN, TestWorld, start_again, view};
+use crate::support::{Database, PIN, TestWorld, go_on, start_again, stop, view};
 
 on_both_databases! {
     a_card_that_another_program_keeps_is_waited_for,
@@ -106,12 +104,12 @@ async fn a_card_that_nobody_lets_go_of_is_given_up(database: Database) {
         let mut agent = test.agent(&code);
         until(&mut agent, &mut begun, "Please put the card into the reader.").await;
         // The other program is there before the agent has seen the card.
-        let process = Pid::from_raw(agent.id().expect("a process").cast_signed());
-        kill(process, Signal::SIGSTOP).expect("stopped");
+        let process = agent.id().expect("a process");
+        stop(process).await;
         test.world.insert(0).expect("inserted");
         test.world.wait_for_cards().await.expect("noticed");
         let holder = test.world.hold_card(0, how).await.expect("held");
-        kill(process, Signal::SIGCONT).expect("let go on");
+        go_on(process);
         until(&mut agent, &mut begun, "uses the card in").await;
         let step = view(&mut begun).await["step"].to_string();
         let csrf = begun.csrf.clone();

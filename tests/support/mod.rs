@@ -12,6 +12,8 @@ pub mod wire;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sealwright::commands::demo::evidence;
 use sealwright::commands::demo::journey::{self, Agent, Begun};
 use sealwright::commands::demo::world::{ForeignDirectory, Programs, World, WorldOptions};
@@ -379,10 +381,14 @@ pub fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
     environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Whether a process is stopped by a signal (proc(5), the third field of `stat`).
+/// Whether a process is stopped by a signal: each of its threads (proc(5), the third field of `stat`).
 pub fn stands_still(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        // One that has ended meanwhile does nothing either.
+        let stat = std::fs::read_to_string(thread.path().join("stat"));
+        stat.map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    })
 }
 
 /// Waits until a process is stopped by a signal.
@@ -394,6 +400,17 @@ pub async fn until_it_stands_still(process: u32) {
         tokio::time::sleep(PAUSE).await;
     }
     panic!("the process did not stop within a minute");
+}
+
+/// Stops a process, and waits until it has: the signal is only sent when `kill` returns.
+pub async fn stop(process: u32) {
+    kill(Pid::from_raw(process.cast_signed()), Signal::SIGSTOP).expect("stopped");
+    until_it_stands_still(process).await;
+}
+
+/// Lets a process go on.
+pub fn go_on(process: u32) {
+    kill(Pid::from_raw(process.cast_signed()), Signal::SIGCONT).expect("let go on");
 }
 
 /// A shared library of Debian's packages, wherever this kind of machine has it.

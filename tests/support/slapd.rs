@@ -205,11 +205,12 @@ overlay ppolicy
     }
 
     /// The server stands still and answers nothing, until it goes on.
-    pub fn stand_still(&self, still: bool) {
-        let server = self.server.as_ref().expect("a server").id();
-        let signal = if still { nix::sys::signal::Signal::SIGSTOP } else { nix::sys::signal::Signal::SIGCONT };
-        let server = nix::unistd::Pid::from_raw(i32::try_from(server).expect("a process"));
-        nix::sys::signal::kill(server, signal).expect("signalled");
+    pub async fn stand_still(&self) {
+        super::stop(self.server.as_ref().expect("a server").id()).await;
+    }
+
+    pub fn go_on(&self) {
+        super::go_on(self.server.as_ref().expect("a server").id());
     }
 
     /// Changes entries as an administrator does, by LDIF.

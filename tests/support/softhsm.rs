@@ -94,10 +94,10 @@ impl SoftHsm {
     }
 
     /// The processes that have the module loaded, by what they were started with.
-    pub fn workers(&self) -> Vec<i32> {
+    pub fn workers(&self) -> Vec<u32> {
         let marker = format!("SOFTHSM2_CONF={}", self.folder.join("softhsm2.conf").display());
         let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
-            let id: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let read = |file: &str| std::fs::read(format!("/proc/{id}/{file}")).ok();
             let is_worker = String::from_utf8_lossy(&read("cmdline")?).contains("hsm-worker");
             (is_worker && String::from_utf8_lossy(&read("environ")?).contains(&marker)).then_some(id)
