@@ -1,39 +1,15 @@
 //! What jobs ask of a card, whatever it is spoken to with. Two drivers do it: [`crate::piv`] by the card's own commands over PC/SC,
 //! [`crate::token`] through the vendor's PKCS#11 module.
 
+mod error;
+
 use sealwright_protocol::{Attestation, CardFacts, FactorySecrets, KeyAlgorithm, Slot};
 use zeroize::Zeroizing;
 
 use crate::pin::Pin;
 use crate::worker::Relay;
 
-/// What a card answers instead of what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CardError {
-    /// The card was pulled, reset or taken: the job begins again when it is back.
-    #[error("the card is gone")]
-    Gone,
-    #[error("the card answers {0:04x}")]
-    Status(u16),
-    /// A PIN, PUK or the security officer's PIN was wrong.
-    #[error("wrong, {0:?} tries left")]
-    Wrong(Option<u8>),
-    #[error("blocked")]
-    Blocked,
-    /// The management key is neither the factory's nor the card's own.
-    #[error("the management key is another one")]
-    ManagementKey,
-    #[error("there is no such object")]
-    NotFound,
-    #[error("the card's answer cannot be read")]
-    Answer,
-    /// The card is of another kind than what it is asked for, or its module cannot do it.
-    #[error("the card cannot do this")]
-    Unsupported,
-    /// Its PIN is typed at the reader, and cannot be given for one job after another.
-    #[error("the PIN is typed at the reader")]
-    PinPad,
-}
+pub use error::CardError;
 
 /// Whose secret allows a card to make keys and to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
