@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
 use reqwest::Method;
+use sealwright::commands::demo::ports::free_address;
 
 use crate::api_programs::account;
 use crate::on_both_databases;
@@ -13,6 +14,7 @@ use crate::support::{Database, TestWorld};
 on_both_databases! {
     the_matrix_of_roles_is_true,
     the_matrix_of_programs_is_true,
+    the_matrix_of_surfaces_is_true,
     a_right_is_looked_at_also_when_the_action_is_possible,
     a_role_that_was_left_gives_no_rights,
     a_program_says_who_has_a_role,
@@ -185,27 +187,83 @@ async fn the_matrix_of_roles_is_true(database: Database) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(!test.audited("csrf-refused").await.is_empty(), "forms without the session's token are not recorded");
-    // Every route is in the matrix.
-    let sources = [include_str!("../src/web/mod.rs"), include_str!("../src/api/v1/mod.rs")];
+}
+
+/// What each address answers to somebody who has not signed in. A header of the sign-in without the proxy's proof changes nothing at the
+/// pages' address, and is refused at the others.
+async fn the_matrix_of_surfaces_is_true(database: Database) {
+    let operations = free_address().expect("an address").to_string();
+    let variables = [("SEALWRIGHT__SERVER__OPERATIONS", operations.as_str())];
+    let test = TestWorld::start_with(database, &variables, "any-blank = true").await;
+    let (pages, operations) = (format!("http://{}", test.world.pages), format!("http://{operations}"));
+    let surfaces = [&pages, &test.world.agent_url, &test.world.public_url, &operations];
+    let client = reqwest::Client::new();
+    let mut wrong = Vec::new();
+    for Line { method, path, cells } in &matrix("request at an address", surfaces.len()) {
+        let ask = async |signed: bool| {
+            let mut found = Vec::new();
+            for base in surfaces {
+                let request = client.request(method.clone(), format!("{base}{path}"));
+                let mut request = if *method == Method::POST { with_body(request, path, "none") } else { request };
+                if signed {
+                    request = request.header("X-Remote-User", "carl");
+                }
+                found.push(request.send().await.expect("an answer").status().as_u16());
+            }
+            found
+        };
+        let (found, signed) = (ask(false).await, ask(true).await);
+        if found != *cells || signed[0] != cells[0] || signed[1..] != [403; 3] {
+            wrong.push(format!("{method} {path}: found {found:?} and {signed:?}, the matrix says {cells:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a path of a matrix is one of a route; a part of the route in braces is any.
+fn is_of_route(path: &str, route: &str) -> bool {
+    let (path, route): (Vec<_>, Vec<_>) = (path.split('/').collect(), route.split('/').collect());
+    let fits = |(part, wanted): (&&str, &&str)| match (wanted.find('{'), wanted.find('}')) {
+        (Some(from), Some(to)) => part.starts_with(&wanted[..from]) && part.ends_with(&wanted[to + 1..]),
+        _ => part == wanted,
+    };
+    path.len() == route.len() && path.iter().zip(&route).all(fits)
+}
+
+#[test]
+fn every_route_is_in_the_matrix() {
+    let roles = || matrix("request", COLUMNS.len() + 1);
+    let programs = || matrix("request of a program", COLUMNS.len());
+    let surfaces = || matrix("request at an address", 4);
+    let files = [
+        (include_str!("../src/web/mod.rs"), "", roles()),
+        (include_str!("../src/api/v1/mod.rs"), "/api/v1", roles()),
+        (include_str!("../src/api/v1/mod.rs"), "/api/v1", programs()),
+        (include_str!("../src/api/agent.rs"), "", surfaces()),
+        (include_str!("../src/api/public.rs"), "", surfaces()),
+        (include_str!("../src/api/operations.rs"), "", surfaces()),
+    ];
     let mut missing = Vec::new();
-    for source in sources {
-        for route in source.split(".route(\"").skip(1) {
+    for (source, prefix, matrix) in files {
+        let source = source.replace("sealwright_protocol::PATH", &format!("\"{}\"", sealwright_protocol::PATH));
+        let routes: Vec<_> = source.split("route(\"").skip(1).collect();
+        assert!(!routes.is_empty());
+        for route in routes {
             let (path, rest) = route.split_once('"').expect("a path");
-            let method = if rest.contains("web::post()") && rest.find("web::post()") < rest.find(')').map(|at| at + 20)
-            {
-                "POST"
-            } else {
-                "GET"
-            };
-            let path = path.replace("{id}", "{instance}");
-            let known = matrix.iter().any(|line| {
-                let known: Vec<&str> = line.path.trim_start_matches("/api/v1").split('/').collect();
-                let wanted: Vec<&str> = path.split('/').collect();
-                let is_same = |(wanted, known): (&&str, &&str)| wanted == known || wanted.starts_with('{');
-                line.method.as_str() == method && known.len() == wanted.len() && wanted.iter().zip(&known).all(is_same)
-            });
-            if !known {
+            let handler = rest.split_once("to(").expect("a handler").0;
+            let method = if handler.contains("post()") { Method::POST } else { Method::GET };
+            let path = format!("{prefix}{path}");
+            if !matrix.iter().any(|line| line.method == method && is_of_route(&line.path, &path)) {
                 missing.push(format!("{method} {path}"));
+            }
+        }
+    }
+    // Each verb of an instance is a route too.
+    for verb in ["stop", "cancel", "approve", "reject", "ask-back", "answer", "claim", "release", "resume"] {
+        let path = format!("/api/v1/instances/{{instance}}/actions/{verb}");
+        for matrix in [roles(), programs()] {
+            if !matrix.iter().any(|line| line.path == path) {
+                missing.push(path.clone());
             }
         }
     }
