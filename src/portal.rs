@@ -87,6 +87,7 @@ pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types:
     for about in ["gone", "disabled", "moved"] {
         catalog.add_policy(&format!("synchronization.{about}"), Type::Named("departure-action".to_owned()));
     }
+    catalog.add_policy("synchronization.unpublish", Type::Bool);
     catalog.add_policy("synchronization.at_most", Type::Integer);
     Ok(())
 }
@@ -209,6 +210,7 @@ impl Portal {
             ("synchronization.gone".to_owned(), serde_json::to_value(synchronization.gone)?),
             ("synchronization.disabled".to_owned(), serde_json::to_value(synchronization.disabled)?),
             ("synchronization.moved".to_owned(), serde_json::to_value(synchronization.moved)?),
+            ("synchronization.unpublish".to_owned(), synchronization.unpublish.into()),
             ("synchronization.at_most".to_owned(), synchronization.at_most.into()),
         ]);
         let node = random::id().to_string();

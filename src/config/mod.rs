@@ -107,6 +107,8 @@ pub struct SynchronizationOptions {
     pub disabled: DepartureAction,
     /// A certificate names the person otherwise than the directory does.
     pub moved: DepartureAction,
+    /// Whether certificates that are suspended are taken out of the directory until they are reinstated. Revoked ones always are.
+    pub unpublish: bool,
     /// Of more people than this at once, a CA operator is asked first.
     pub at_most: u32,
 }
@@ -117,6 +119,7 @@ impl Default for SynchronizationOptions {
             gone: DepartureAction::Revoke,
             disabled: DepartureAction::Suspend,
             moved: DepartureAction::Keep,
+            unpublish: true,
             at_most: 20,
         }
     }

@@ -7,13 +7,14 @@ use super::directory;
 use crate::on_both_databases;
 use crate::support::client::{Client, answer};
 use crate::support::slapd::{BASE, Slapd};
-use crate::support::{Database, TestWorld, variables};
+use crate::support::{Database, TestWorld, later, variables};
 
 on_both_databases! {
     who_is_disabled_is_suspended_and_comes_back,
     who_is_gone_is_revoked_but_never_on_a_partial_answer,
     who_is_renamed_keeps_what_is_theirs,
     who_has_moved_is_settled_as_the_policy_says,
+    people_are_compared_by_the_clock,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
     names_of_any_kind_are_kept_and_shown_as_they_are,
     a_certificate_has_a_name_as_it_is_or_is_not_made,
@@ -142,6 +143,25 @@ async fn who_has_moved_is_settled_as_the_policy_says(database: Database) {
         assert_eq!(view["state"], "settled", "{view:#}");
         assert_eq!(statuses(&rita).await, [expected; 2]);
     }
+}
+
+/// Nobody asks for it; and what is suspended stays published where the policy says so.
+async fn people_are_compared_by_the_clock(database: Database) {
+    let (mut test, slapd, _folder) = directory::start(database).await;
+    directory::personalized(&test).await;
+    test.world.kill_portal().await.expect("killed");
+    set(&slapd, "add: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z");
+    let policy = ("SEALWRIGHT__SYNCHRONIZATION__UNPUBLISH".to_owned(), "false".to_owned());
+    let environment = [later("+61m"), vec![policy]].concat();
+    test.world.restart_portal(&environment).await.expect("restarted");
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    let settled = |list: &Value| {
+        let found = list["instances"].as_array().expect("a list");
+        found.iter().any(|of| of["workflow"] == "synchronize-people" && of["state"] == "settled")
+    };
+    carl.until("/api/v1/instances", settled).await;
+    assert_eq!((statuses(&carl).await, published(&slapd)), (vec!["suspended".to_owned(); 2], 2));
+    assert!(test.audited("certificates-unpublished").await.is_empty());
 }
 
 async fn a_portal_that_is_killed_while_people_are_settled_goes_on(database: Database) {
