@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sealwright::commands::demo::journey;
-use sealwright::hsm::{self, HsmKey};
+use sealwright::hsm::{self, HsmError, HsmKey, HsmOptions};
 use sealwright_pki::key::KeyAlgorithm;
 use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
 
@@ -192,8 +192,13 @@ async fn a_wrong_pin_is_tried_once(database: Database) {
     // It is asked again whether the key is online; the PIN was tried once.
     logged(&test, "has refused this PIN, and it is not tried again", 3).await;
     assert_eq!(test.log().matches("the token refuses the PIN").count(), 1);
-    // A new process does not know what the old one has tried, and spends no try of a token that counts.
+    // A new process knows that, also of a token that does not tell that it counts.
     test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    logged(&test, "has refused this PIN, and it is not tried again", 6).await;
+    // One that nobody has told of it spends no try of a token that counts.
+    test.world.kill_portal().await.expect("killed");
+    std::fs::remove_file(softhsm.refused_pin_file()).expect("removed");
     test.world.restart_portal(&[]).await.expect("restarted");
     logged(&test, "the token counts wrong PINs", 2).await;
     assert_eq!(test.log().matches("the token refuses the PIN").count(), 1);
@@ -205,6 +210,22 @@ async fn a_wrong_pin_is_tried_once(database: Database) {
     assert!(agent.end().await.expect("an end").success());
     assert_eq!(ended(&mut begun).await["status"], "success");
     assert_eq!(test.log().matches("the token refuses the PIN").count(), 2);
+    assert_eq!(std::fs::read_to_string(softhsm.refused_pin_file()).expect("a file"), "");
+}
+
+/// Without a place to write a refusal down, no PIN is tried.
+#[test]
+fn a_key_without_a_place_for_refusals_is_not_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let softhsm = SoftHsm::start(folder.path());
+    let options = softhsm.options("key");
+    let public_key = hsm::generate(&options, KeyAlgorithm::P256).expect("a key");
+    let nowhere = Some(folder.path().join("nowhere/refused"));
+    let options = HsmOptions { refused_pin_file: nowhere.clone(), ..options };
+    for refused in [HsmKey::new(&options, &public_key).map(drop), hsm::generate(&options, KeyAlgorithm::P256).map(drop)]
+    {
+        assert!(matches!(refused, Err(HsmError::RefusedPinFile(file)) if Some(&file) == nowhere.as_ref()));
+    }
 }
 
 /// Waits until the portal has logged something so many times.

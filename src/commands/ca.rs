@@ -68,9 +68,14 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             let passphrase = passphrase(&passphrase_file)?;
             anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");
             let hsm = match (hsm_module, hsm_token, hsm_pin_file) {
-                (Some(module), Some(token), Some(pin_file)) => {
-                    Some(HsmOptions { module, token, key: ISSUING.to_owned(), pin_file, worker: None })
-                }
+                (Some(module), Some(token), Some(pin_file)) => Some(HsmOptions {
+                    module,
+                    token,
+                    key: ISSUING.to_owned(),
+                    pin_file,
+                    refused_pin_file: None,
+                    worker: None,
+                }),
                 _ => None,
             };
             init(&directory, passphrase.as_bytes(), &name, &public_url, hsm.as_ref())?;

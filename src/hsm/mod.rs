@@ -5,6 +5,7 @@
 
 mod process;
 mod protocol;
+mod refusal;
 pub mod worker;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use process::Worker;
 use protocol::{Answer, Request};
+use refusal::Refusal;
 
 /// A key that could not be reached is left alone for so long: a module that hangs costs its time limit each time.
 const REST: Duration = Duration::from_secs(1);
@@ -33,6 +35,9 @@ pub struct HsmOptions {
     /// The key's label (`CKA_LABEL`).
     pub key: String,
     pub pin_file: PathBuf,
+    /// Where it is written down that the token has refused the PIN, so that no restart tries it again: beside the PIN file, with `.refused` added
+    /// to its name, when nothing is said. The portal writes there.
+    pub refused_pin_file: Option<PathBuf>,
     /// The program that runs the module, called with the word `hsm-worker`: a wrapper that shuts it in, or sets what the module reads from its
     /// environment. This very program when nothing is said.
     pub worker: Option<PathBuf>,
@@ -45,6 +50,8 @@ pub enum HsmError {
     PublicKey,
     #[error("the module's path must be absolute")]
     Module,
+    #[error("{0} cannot be written, and a restart would try a refused PIN again: say `refused-pin-file`")]
+    RefusedPinFile(PathBuf),
     #[error("the key is offline: {0}")]
     Offline(String),
     #[error("the module refuses: {0}")]
@@ -56,6 +63,7 @@ pub struct HsmKey {
     options: HsmOptions,
     public_key: Vec<u8>,
     algorithm: SignatureAlgorithm,
+    refusal: Refusal,
     state: Mutex<State>,
 }
 
@@ -64,8 +72,8 @@ struct State {
     worker: Option<Worker>,
     /// Not asked again before.
     rests_until: Option<Instant>,
-    /// The PIN, as a digest, that the token has refused: it is not tried a second time.
-    refused_pin: Option<Vec<u8>>,
+    /// A PIN was refused, and it is written nowhere.
+    spent: bool,
 }
 
 impl HsmKey {
@@ -76,7 +84,8 @@ impl HsmKey {
             return Err(HsmError::Module);
         }
         let algorithm = SignatureAlgorithm::for_key(key::examine(public_key).map_err(|_| HsmError::PublicKey)?);
-        Ok(Self { options: options.clone(), public_key: public_key.to_vec(), algorithm, state: Mutex::default() })
+        let (refusal, state) = (Refusal::new(options)?, Mutex::default());
+        Ok(Self { options: options.clone(), public_key: public_key.to_vec(), algorithm, refusal, state })
     }
 
     fn ask(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
@@ -96,12 +105,16 @@ impl HsmKey {
                 tracing::error!(token = self.options.token, key = self.options.key, why, "the module refuses to sign");
                 Err(SignError::Refused)
             }
-            Ok(Answer::PinRefused { pin_digest }) => {
+            Ok(Answer::PinRefused { stamp }) => {
                 tracing::error!(
                     token = self.options.token,
                     "the token refuses the PIN: it is not tried again before the PIN file changes"
                 );
-                state.refused_pin = BASE64.decode(pin_digest.as_bytes()).ok();
+                if let Err(error) = self.refusal.note(&stamp) {
+                    tracing::error!(token = self.options.token, %error, "that the PIN was refused could not be written down");
+                    // Nothing is tried any more before a restart: nobody would know how often.
+                    state.spent = true;
+                }
                 self.rest(&mut state);
                 Err(SignError::Offline)
             }
@@ -120,16 +133,20 @@ impl HsmKey {
 
     fn exchange(&self, state: &mut State, request: &Request) -> Result<Answer, String> {
         if state.worker.is_none() {
+            let refused_pin = self.refusal.read().map_err(|error| error.to_string())?;
+            if state.spent {
+                return Err("the token has refused the PIN".to_owned());
+            }
             let mut worker = Worker::start(self.options.worker.as_deref()).map_err(|error| error.to_string())?;
-            let refused_pin = state.refused_pin.as_ref().map(|digest| BASE64.encode(digest));
-            let open = Request::Open {
-                options: self.options.clone(),
-                public_key: Some(BASE64.encode(&self.public_key)),
-                refused_pin,
-            };
+            let was_refused = refused_pin.is_some();
+            let public_key = Some(BASE64.encode(&self.public_key));
+            let open = Request::Open { options: self.options.clone(), public_key, refused_pin };
             match worker.exchange(&open)? {
                 Answer::Opened => state.worker = Some(worker),
                 other => return Ok(other),
+            }
+            if was_refused {
+                self.refusal.forget().map_err(|error| error.to_string())?;
             }
         }
         state.worker.as_mut().ok_or("no worker")?.exchange(request)
@@ -167,16 +184,21 @@ pub fn generate(options: &HsmOptions, algorithm: KeyAlgorithm) -> Result<Vec<u8>
     if !options.module.is_absolute() {
         return Err(HsmError::Module);
     }
+    let refusal = Refusal::new(options)?;
+    let refused_pin = refusal.read().map_err(|error| HsmError::Offline(error.to_string()))?;
     let started = Worker::start(options.worker.as_deref());
     let mut worker = started.map_err(|error| HsmError::Offline(error.to_string()))?;
-    let open = Request::Open { options: options.clone(), public_key: None, refused_pin: None };
+    let open = Request::Open { options: options.clone(), public_key: None, refused_pin };
     for request in [open, Request::Generate { algorithm }] {
         match worker.exchange(&request).map_err(HsmError::Offline)? {
             Answer::Opened => {}
             Answer::Generated { public_key } => {
                 return BASE64.decode(public_key.as_bytes()).map_err(|error| HsmError::Refused(error.to_string()));
             }
-            Answer::PinRefused { .. } => return Err(HsmError::Refused("the PIN is wrong".to_owned())),
+            Answer::PinRefused { stamp } => {
+                refusal.note(&stamp).map_err(|error| HsmError::Offline(error.to_string()))?;
+                return Err(HsmError::Refused("the PIN is wrong".to_owned()));
+            }
             Answer::Offline { why } => return Err(HsmError::Offline(why)),
             Answer::Refused { why } => return Err(HsmError::Refused(why)),
             Answer::Signed { .. } => return Err(HsmError::Refused("an answer to another question".to_owned())),

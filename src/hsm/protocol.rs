@@ -16,6 +16,7 @@ pub enum Request {
     Open {
         options: HsmOptions,
         public_key: Option<String>,
+        /// The state of the PIN file that the token has refused.
         refused_pin: Option<String>,
     },
     Sign {
@@ -46,7 +47,8 @@ pub enum Answer {
         why: String,
     },
     PinRefused {
-        pin_digest: String,
+        /// The state of the PIN file.
+        stamp: String,
     },
 }
 

@@ -17,8 +17,8 @@ use sealwright_pki::key::{KeyAlgorithm, RsaPublicKey};
 use x509_cert::spki::{AlgorithmIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
-use super::HsmOptions;
 use super::protocol::{Algorithm, Answer, LONGEST, Request};
+use super::{HsmOptions, refusal};
 
 pub use super::process::COMMAND;
 
@@ -63,7 +63,7 @@ struct Token {
 enum Failed {
     Offline(String),
     Refused(String),
-    Pin { digest: Vec<u8> },
+    Pin { stamp: String },
 }
 
 impl From<Error> for Failed {
@@ -77,7 +77,7 @@ impl From<Failed> for Answer {
         match failed {
             Failed::Offline(why) => Self::Offline { why },
             Failed::Refused(why) => Self::Refused { why },
-            Failed::Pin { digest } => Self::PinRefused { pin_digest: BASE64.encode(&digest) },
+            Failed::Pin { stamp } => Self::PinRefused { stamp },
         }
     }
 }
@@ -110,11 +110,8 @@ fn answer(token: &mut Option<Token>, request: Request) -> Answer {
 }
 
 fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str>) -> Result<Token, Failed> {
-    let pin = std::fs::read_to_string(&options.pin_file).map_err(|error| Failed::Offline(error.to_string()))?;
-    let pin = Zeroizing::new(pin);
-    let pin = pin.trim_end_matches(['\r', '\n']);
-    let pin_digest = digest::digest(&SHA256, pin.as_bytes()).as_ref().to_vec();
-    if refused_pin.is_some_and(|refused| refused == BASE64.encode(&pin_digest)) {
+    let (pin, stamp) = read_pin(options).map_err(|error| Failed::Offline(error.to_string()))?;
+    if refused_pin.is_some_and(|refused| refused == stamp) {
         return Err(Failed::Offline("the token has refused this PIN, and it is not tried again".to_owned()));
     }
     let module = Pkcs11::new(&options.module)?;
@@ -138,7 +135,7 @@ fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str
         ));
     }
     let session = module.open_rw_session(slot)?;
-    match session.login(UserType::User, Some(&AuthPin::from(pin))) {
+    match session.login(UserType::User, Some(&AuthPin::from(pin.trim_end_matches(['\r', '\n'])))) {
         Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
         Err(Error::Pkcs11(
             RvError::PinIncorrect
@@ -147,7 +144,7 @@ fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str
             | RvError::PinLocked
             | RvError::PinExpired,
             _,
-        )) => return Err(Failed::Pin { digest: pin_digest }),
+        )) => return Err(Failed::Pin { stamp }),
         Err(error) => return Err(error.into()),
     }
     let mut token = Token { session, _module: module, label: options.key.clone(), key: None };
@@ -156,6 +153,15 @@ fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str
         token.key = Some(private_key(&token, &public_key)?);
     }
     Ok(token)
+}
+
+/// The PIN file's text, and which state of the file that was.
+fn read_pin(options: &HsmOptions) -> std::io::Result<(Zeroizing<String>, String)> {
+    let mut file = std::fs::File::open(&options.pin_file)?;
+    let stamp = refusal::stamp(&file)?;
+    let mut pin = Zeroizing::new(String::new());
+    file.read_to_string(&mut pin)?;
+    Ok((pin, stamp))
 }
 
 /// The one private key of the label, which nothing can read out, and which belongs to the certificate.

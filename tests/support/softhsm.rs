@@ -51,6 +51,7 @@ impl SoftHsm {
             token: TOKEN.to_owned(),
             key: key.to_owned(),
             pin_file: self.folder.join("pin"),
+            refused_pin_file: None,
             worker: Some(self.folder.join("worker")),
         }
     }
@@ -58,6 +59,11 @@ impl SoftHsm {
     /// Writes the PIN that the portal reads.
     pub fn put_pin(&self, pin: &str) {
         std::fs::write(self.folder.join("pin"), format!("{pin}\n")).expect("written");
+    }
+
+    /// Where the portal writes down that the PIN was refused.
+    pub fn refused_pin_file(&self) -> PathBuf {
+        self.folder.join("pin.refused")
     }
 
     /// Runs a foreign program on the token.

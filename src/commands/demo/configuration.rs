@@ -56,7 +56,7 @@ pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) 
     let proof = proof.unwrap_or(&shared);
     let key = match hsm {
         None => format!("key = \"{here}/ca/issuing.key\"\npassphrase-file = \"{here}/ca/passphrase\""),
-        Some(HsmOptions { module, token, key, pin_file, worker }) => format!(
+        Some(HsmOptions { module, token, key, pin_file, worker, .. }) => format!(
             "[authorities.issuing.hsm]\nmodule = \"{}\"\ntoken = \"{token}\"\nkey = \"{key}\"\npin-file = \"{}\"{}",
             module.display(),
             pin_file.display(),
