@@ -8,6 +8,7 @@ use rcgen::ExtendedKeyUsagePurpose;
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::commands::demo::journey;
 
+use crate::api_programs::account;
 use crate::on_both_databases;
 use crate::support::proxy::{Authority, Kind, Proxy};
 use crate::support::{Database, TestWorld, ended};
@@ -30,6 +31,7 @@ async fn three_surfaces(database: Database, kind: Kind) {
     let proxy = Proxy::start(kind, &test).await;
     the_sign_in_cannot_be_forged(&test, &proxy).await;
     surfaces_are_apart(&test, &proxy).await;
+    programs_are_known_by_their_token(&test, &proxy).await;
     // The journey: pages through the sign-on, the agent's WebSocket through TLS without it.
     test.agents_connect_to(&proxy.agents_url, &format!("ca-file = \"{}\"\n", proxy.ca_file.display()));
     let mut browser = proxy.browser("alice");
@@ -83,6 +85,8 @@ async fn surfaces_are_apart(test: &TestWorld, proxy: &Proxy) {
     };
     // Anonymous, over plain http, without redirect; and nothing else is there.
     assert_eq!(get(format!("{}/pki/ca/issuing.cer", proxy.public_url), &[]).await, 200);
+    assert_eq!(get(format!("{}/pki/crl/issuing.crl", proxy.public_url), &[]).await, 200);
+    assert_eq!(get(format!("{}/api/v1/openapi.json", proxy.public_url), &[]).await, 404);
     assert_eq!(get(format!("{}/role", proxy.public_url), &[]).await, 404);
     assert_eq!(get(format!("{}/role", proxy.agents_url), &[]).await, 404);
     let before = test.audited("sign-in-refused").await.len();
@@ -90,6 +94,29 @@ async fn surfaces_are_apart(test: &TestWorld, proxy: &Proxy) {
     assert_eq!(get(format!("{}/pki/ca/issuing.cer", proxy.public_url), &identity).await, 403);
     assert_eq!(get(format!("{}/agent/v1", proxy.agents_url), &identity).await, 403);
     assert_eq!(test.audited("sign-in-refused").await.len(), before + 2);
+}
+
+/// At the agents' name by a service account's token; at the pages' name that is no sign-in.
+async fn programs_are_known_by_their_token(test: &TestWorld, proxy: &Proxy) {
+    let token = account(test, &["add", "behind", "--role", "ra-operator"]);
+    let nobody = proxy.client(None).build().expect("a client");
+    let list = async |base: &str, token: Option<&str>| {
+        let mut request = nobody.get(format!("{base}/api/v1/certificates"));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a body"))
+    };
+    let (status, body) = list(&proxy.agents_url, Some(&token)).await;
+    assert!(status == 200 && body.contains("\"certificates\""), "{status}: {body}");
+    assert_eq!(list(&proxy.agents_url, None).await.0, 401);
+    assert_eq!(list(&proxy.agents_url, Some("wrong")).await.0, 401);
+    assert_eq!(list(&proxy.pages_url, Some(&token)).await.0, 401);
+    // What it sends arrives, and is looked at with the rights of its role.
+    let start = nobody.post(format!("{}/api/v1/instances", proxy.agents_url)).bearer_auth(&token);
+    let start = start.header("content-type", "application/json").body("{\"workflow\":\"issue-crl\"}");
+    assert_eq!(start.send().await.expect("an answer").status(), 403);
 }
 
 /// The first event of a page's stream comes at once, though the stream goes on.
