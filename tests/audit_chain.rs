@@ -99,6 +99,27 @@ async fn a_chain_that_was_cut_off_or_made_anew_is_found_by_an_exported_head() {
     assert!(heads.read("default").is_err());
 }
 
+/// A disk that was full in the middle of a line spoils neither the heads before it nor those after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_was_cut_off_by_a_full_disk_is_written_again() {
+    let (folder, store) = chain().await;
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("key.pem"), Heads::generate_key().expect("a key").as_bytes()).expect("written");
+    let options = HeadsOptions { heads_file: file("heads"), key_file: file("key.pem") };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sealer = Sealer::new(store.clone(), clock, Some(Heads::new(&options).expect("heads")));
+    assert_eq!(sealer.export(0).await.expect("exported"), 5);
+    let whole = std::fs::read_to_string(file("heads")).expect("heads");
+    for cut in [1, whole.len() / 2, whole.len() - 2, whole.len() - 1] {
+        std::fs::write(file("heads"), format!("{whole}{}", &whole[..cut])).expect("written");
+        assert_eq!(sealer.export(0).await.expect("exported"), 5);
+        let heads = Heads::new(&options).expect("heads").read("default").expect("heads");
+        let expected = if cut == whole.len() - 1 { 3 } else { 2 };
+        assert_eq!(heads.iter().map(|head| head.sequence).collect::<Vec<_>>(), vec![5; expected], "{cut}");
+        assert_eq!(verified(&store, &heads).await.problems, []);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_erased_and_the_chain_still_holds() {
     let (_folder, store) = chain().await;

@@ -1,6 +1,6 @@
 //! Signed heads of the chain: lines of a file outside the database, so that a chain that was cut off or made anew is found.
 
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -114,11 +114,27 @@ impl Heads {
         };
         let file_error = |error| HeadError::File { path: self.path.clone(), error };
         let line = serde_json::to_string(&head).map_err(|error| file_error(error.into()))?;
+        // What a full disk has left of a line is ended first: the next head must be readable.
+        let begin = if self.ends_in_a_line().map_err(file_error)? { "\n" } else { "" };
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path).map_err(file_error)?;
-        file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(file_error)
+        file.write_all(format!("{begin}{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(file_error)
     }
 
-    /// The heads of a tenant that were exported, each with a good signature; without those that were lost before a backup was restored.
+    fn ends_in_a_line(&self) -> std::io::Result<bool> {
+        let mut file = match std::fs::File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut last = [b'\n'];
+        if file.seek(SeekFrom::End(0))? > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        Ok(last != *b"\n")
+    }
+
+    /// The heads of a tenant that were exported, each whole and with a good signature; without those that were lost before a backup was restored.
     ///
     /// # Errors
     /// [`HeadError`]; a file that is not there yet holds none.
@@ -130,7 +146,12 @@ impl Heads {
         let mut heads = Vec::new();
         for (index, line) in read(&self.path)?.lines().enumerate() {
             let wrong = || HeadError::Signature { path: self.path.clone(), line: index + 1 };
-            let head: Head = serde_json::from_str(line).map_err(|_| wrong())?;
+            let head: Head = match serde_json::from_str(line) {
+                Ok(head) => head,
+                // It ends in the middle: a full disk has kept the rest of it out, and the same head was written again.
+                Err(error) if error.is_eof() => continue,
+                Err(_) => return Err(wrong()),
+            };
             let signature = STANDARD.decode(&head.signature).map_err(|_| wrong())?;
             key.verify(&signed(&head.tenant, head.sequence, &head.hash, head.at, head.restored), &signature)
                 .map_err(|_| wrong())?;

@@ -55,7 +55,7 @@ async fn personalize(test: &TestWorld, mut hear: impl FnMut(&str)) -> Begun {
 
 /// Each thread counts its own calls, and after an error of a transaction another thread opens the database anew: so many go well, then one fails,
 /// in the middle of a transaction or at its end.
-async fn a_portal_meets(call: &'static str, error: &'static str, when: &'static str) {
+async fn a_portal_meets(call: &str, error: &str, when: &str) {
     let test = TestWorld::start(Database::Sqlite).await;
     let strace = Strace::attach(test.world.portal_id(), Fault { call, error, when }, &test.path("strace")).await;
     let mut begun = personalize(&test, |_| {}).await;
@@ -83,6 +83,46 @@ async fn every_second_flush_that_fails_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_that_finds_a_full_disk_loses_and_doubles_nothing() {
     a_portal_meets("fsync", "ENOSPC", "7").await;
+}
+
+/// How many calls are made to fail at most, each by itself.
+const CALLS: usize = 40;
+
+/// The first call fails, and then the second one of those that follow, and so on up to the last of a round, whatever transaction it is of; and
+/// round again. So many fail at least.
+async fn each_call_fails(call: &str, error: &str, round: usize, least: usize) {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let (process, log) = (test.world.portal_id(), test.path("strace"));
+    let mut failed = 0;
+    let sweep = async {
+        for number in 0..CALLS {
+            let when = (1 + number % round).to_string();
+            let strace = Strace::attach(process, Fault { call, error, when: &when }, &log).await;
+            while strace.failed() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            failed += strace.detach();
+        }
+        // The disk is well from here on.
+        std::future::pending::<()>().await;
+    };
+    let mut begun = tokio::select! {
+        begun = personalize(&test, |_| {}) => begun,
+        () = sweep => unreachable!("it does not end"),
+    };
+    ended(&mut begun).await;
+    assert_personalized(&test, &mut begun).await;
+    assert!(failed >= least, "{failed} calls have failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_at_one_write_after_another_loses_and_doubles_nothing() {
+    each_call_fails("pwrite64", "ENOSPC", CALLS, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_disk_at_one_flush_after_another_loses_and_doubles_nothing() {
+    each_call_fails("fsync", "EIO", 3, 10).await;
 }
 
 /// One call of each agent fails: of the first two one before they are paired, of the others the first, the second, and so on of what their jobs note.

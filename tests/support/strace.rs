@@ -6,13 +6,13 @@ use std::time::Duration;
 
 /// What fails, how, and when: `pwrite64`, `ENOSPC`, `3+7` is every seventh call from the third one on, of each thread.
 #[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    pub call: &'static str,
-    pub error: &'static str,
-    pub when: &'static str,
+pub struct Fault<'a> {
+    pub call: &'a str,
+    pub error: &'a str,
+    pub when: &'a str,
 }
 
-impl Fault {
+impl Fault<'_> {
     pub fn arguments(self, log: &Path) -> Vec<String> {
         let Self { call, error, when } = self;
         let inject = format!("inject={call}:error={error}:when={when}");
@@ -29,7 +29,7 @@ pub struct Strace {
 }
 
 impl Strace {
-    pub async fn attach(process: u32, fault: Fault, log: &Path) -> Self {
+    pub async fn attach(process: u32, fault: Fault<'_>, log: &Path) -> Self {
         let child = Command::new("strace")
             .args(fault.arguments(log))
             .args(["-p", &process.to_string()])
@@ -49,6 +49,11 @@ impl Strace {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("strace did not attach");
+    }
+
+    /// How many calls have failed.
+    pub fn failed(&self) -> usize {
+        count(&self.log)
     }
 
     /// Lets go of the process; gives how many calls failed.
