@@ -248,9 +248,7 @@ impl Agent {
     pub async fn converse_and_hear(&mut self, begun: &mut Begun, mut hear: impl FnMut(&str)) -> anyhow::Result<Ended> {
         while let Some(line) = self.line().await? {
             hear(&line);
-            if let Some(number) = line.strip_prefix("Number:") {
-                self.compare(begun, number.trim()).await?;
-            }
+            self.answer_for(begun, &line).await?;
         }
         self.end().await
     }
@@ -261,9 +259,7 @@ impl Agent {
     /// The numbers differ, or the agent ends without having said it.
     pub async fn until(&mut self, begun: &mut Begun, text: &str) -> anyhow::Result<()> {
         while let Some(line) = self.line().await? {
-            if let Some(number) = line.strip_prefix("Number:") {
-                self.compare(begun, number.trim()).await?;
-            }
+            self.answer_for(begun, &line).await?;
             if line.contains(text) {
                 return Ok(());
             }
@@ -292,12 +288,30 @@ impl Agent {
         end(&mut self.child).await
     }
 
+    /// Does what a line asks the person for: to compare numbers.
+    async fn answer_for(&mut self, begun: &mut Begun, line: &str) -> anyhow::Result<()> {
+        if let Some(number) = line.strip_prefix("Number:") {
+            return self.compare(begun, number.trim()).await;
+        }
+        let Some(number) = line.strip_prefix("Going on. If the page still asks for it, the number is ") else {
+            return Ok(());
+        };
+        // Confirmed on this side before.
+        let asks = begun.browser.get(&begun.path).await.is_ok_and(|page| page.contains("class=\"number\""));
+        if asks { self.confirm(begun, number.trim_end_matches('.')).await } else { Ok(()) }
+    }
+
     /// Compares the number with the page's and confirms both sides, again if the page does not answer.
     ///
     /// # Errors
     /// The numbers differ, or the page does not answer for long.
     pub async fn compare(&mut self, begun: &mut Begun, number: &str) -> anyhow::Result<()> {
         self.answer("y\n").await?;
+        self.confirm(begun, number).await
+    }
+
+    /// The page's side of it.
+    async fn confirm(&mut self, begun: &mut Begun, number: &str) -> anyhow::Result<()> {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
             match confirm(begun, number).await {
