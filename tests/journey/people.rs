@@ -17,6 +17,7 @@ on_both_databases! {
     people_are_compared_by_the_clock,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
     names_of_any_kind_are_kept_and_shown_as_they_are,
+    an_address_that_is_none_is_certified_nowhere,
     a_certificate_has_a_name_as_it_is_or_is_not_made,
 }
 
@@ -195,6 +196,32 @@ async fn a_portal_that_is_killed_while_people_are_settled_goes_on(database: Data
     assert_eq!(test.audited("certificate-suspended").await.len(), 2);
 }
 
+/// Base64, as LDIF has values of any kind.
+fn encode(value: &str) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, value)
+}
+
+/// A mail address or a principal's name that is none is in no certificate, and nothing of it is repaired.
+async fn an_address_that_is_none_is_certified_nowhere(database: Database) {
+    let mail = ["alice@example.test, bob@example.test", "<b>@example.test", "alice"];
+    let upn = ["alice@corp.test\u{202e}", "alice", "a@b@corp.test"];
+    for (attribute, values) in [("mail", mail), ("userPrincipalName", upn)] {
+        let (test, slapd, _folder) = directory::start(database).await;
+        for (tried, value) in values.into_iter().enumerate() {
+            set(&slapd, &format!("replace: {attribute}\n{attribute}:: {}", encode(value)));
+            let mut begun = test.alice().await;
+            let code = journey::offer(&mut begun).await.expect("a code");
+            assert!(!test.agent(&code).converse(&mut begun).await.expect("a conversation").success(), "{value}");
+            assert_eq!(crate::support::ended(&mut begun).await["status"], "failure", "{value}");
+            let refused = test.audited("request-refused").await;
+            assert_eq!(refused.len(), tried + 1, "{value}");
+            assert_eq!(refused[tried].detail, Some(json!({ "why": "alternative-name" })), "{value}");
+        }
+        // The other certificate, which says nothing of it, was made once.
+        assert_eq!(test.audited("certificate-issued").await.len(), 1);
+    }
+}
+
 /// What must come out as it went in, on every page and in every record, or be refused as a whole.
 async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
     let (test, slapd, _folder) = directory::start(database).await;
@@ -206,16 +233,23 @@ async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
         ("h5", "*)(uid=*))(|(uid=* \\2a + , # < > = ; \\"),
     ];
     for (login, name) in names {
-        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, name);
+        let encoded = encode(name);
+        // A mail address is of ASCII in a directory (RFC 4524 section 2.16).
+        let mail = if name.is_ascii() { encoded.clone() } else { encode("x@example.test") };
         slapd.add(&format!(
-            "dn: uid={login},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: activeDirectoryPerson\nuid: {login}\nsn: x\ncn:: {encoded}\nmail: {login}@example.test\nemployeeNumber: 1\nuserPrincipalName: {login}@corp.test\nobjectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAUAQAAA==\n"
+            "dn: uid={login},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: activeDirectoryPerson\nuid: {login}\nsn: x\ncn:: {encoded}\nmail:: {mail}\nemployeeNumber:: {encoded}\nuserPrincipalName:: {encoded}\nobjectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAUAQAAA==\n"
         ));
         let client = Client::sign_in(&test, login, "user").await;
         let (status, started) = client.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await;
         assert_eq!(status, 201, "{started}");
         let id = started["id"].as_str().expect("an id");
         let view = client.until(&format!("/api/v1/instances/{id}"), |view| view["state"] == "insert-card").await;
-        assert_eq!(view["data"]["person"]["name"], name);
+        for attribute in ["name", "employee_number", "upn"] {
+            assert_eq!(view["data"]["person"][attribute], name, "{attribute}");
+        }
+        if name.is_ascii() {
+            assert_eq!(view["data"]["person"]["mail"], name);
+        }
         let page = client.request(reqwest::Method::GET, &format!("/instances/{id}")).send().await.expect("a page");
         let page = page.text().await.expect("a page");
         let escaped = name
@@ -228,7 +262,7 @@ async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
         assert!(name == escaped || !page.contains(name), "{name}");
     }
     // A line's end in a name would be another line of a log or a header: such an entry is not used.
-    let two_lines = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "Alice\r\nSet-Cookie: x=y");
+    let two_lines = encode("Alice\r\nSet-Cookie: x=y");
     slapd.add(&format!("dn: uid=h6,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: h6\nsn: x\ncn:: {two_lines}\n"));
     let client = Client::sign_in(&test, "h6", "user").await;
     let (_, started) = client.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await;
@@ -248,7 +282,7 @@ async fn a_certificate_has_a_name_as_it_is_or_is_not_made(database: Database) {
     let (test, slapd, _folder) = directory::start(database).await;
     let name = STRANGE.chars().chain("x".repeat(64).chars()).take(64).collect::<String>();
     let call = |login: &str, name: &str| {
-        let name = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, name);
+        let name = encode(name);
         slapd.modify(&format!("dn: uid={login},ou=people,{BASE}\nchangetype: modify\nreplace: cn\ncn:: {name}\n"));
     };
     call("alice", &name);
