@@ -18,6 +18,9 @@ use crate::token::{ModuleOptions, Tokens};
 /// How long another program may keep a card before the person is told.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A card that does not answer gets so long, once: it may just have been put in.
+const SETTLED: Duration = Duration::from_millis(250);
+
 /// How long a card that was reset may take to be on again.
 const SWITCHED_ON: Duration = Duration::from_secs(2);
 
@@ -31,8 +34,20 @@ pub struct Readers {
     /// Only readers whose name contains this.
     only: Option<String>,
     say: Say,
-    /// The reader whose card another program kept for itself when it was looked at last.
-    busy: RefCell<Option<String>>,
+    /// What kept a card from being used when it was looked for last, for the person.
+    obstacle: RefCell<Option<String>>,
+}
+
+/// Why a reader gives no card.
+enum Trouble {
+    /// There is none in it.
+    Empty,
+    /// Another program has it for itself.
+    Busy,
+    /// It is in the reader and does not answer; also one that was pulled just now.
+    Mute,
+    /// It is of another kind, or what it answers is nonsense.
+    Unknown,
 }
 
 impl Readers {
@@ -41,7 +56,7 @@ impl Readers {
     pub fn new(only: Option<String>, modules: &[ModuleOptions], say: Say) -> Result<Self, Error> {
         let context = RefCell::new(Context::establish(Scope::User).map_err(Error::Service)?);
         let tokens = Tokens::load(modules, &say);
-        Ok(Self { context, tokens, only, say, busy: RefCell::new(None) })
+        Ok(Self { context, tokens, only, say, obstacle: RefCell::new(None) })
     }
 
     fn names(&self) -> Vec<CString> {
@@ -94,17 +109,31 @@ impl Readers {
 
     /// Every card and its serial number; one that is in a reader as a PIV card is not taken from a module too.
     pub fn all(&self) -> Vec<(String, Box<dyn Card>)> {
-        self.busy.replace(None);
+        let mut obstacle = None;
         let mut found: Vec<(String, Box<dyn Card>)> = Vec::new();
         for name in self.names() {
-            match self.open(&name) {
-                Ok(mut open) => {
-                    found.extend(open.serial().ok().map(|serial| (serial, Box::new(open) as Box<dyn Card>)));
+            let looked = match self.look(&name) {
+                Err(Trouble::Mute) => {
+                    std::thread::sleep(SETTLED);
+                    self.look(&name)
                 }
-                Err(pcsc::Error::SharingViolation) => {
-                    self.busy.replace(Some(name.to_string_lossy().into_owned()));
+                looked => looked,
+            };
+            let reader = name.to_string_lossy();
+            match looked {
+                Ok((serial, open)) => found.push((serial, Box::new(open))),
+                Err(Trouble::Empty) => {}
+                Err(Trouble::Busy) => obstacle = Some(in_use(&reader)),
+                Err(Trouble::Mute) => {
+                    obstacle = Some(format!(
+                        "The card in {reader} does not answer. Put it in the other way round, or another one."
+                    ));
                 }
-                Err(_) => {}
+                Err(Trouble::Unknown) => {
+                    obstacle = Some(format!(
+                        "The card in {reader} is of no kind that is used here. Put another one into the reader."
+                    ));
+                }
             }
         }
         let in_readers: BTreeSet<String> = found.iter().map(|(_, card)| card.reader().to_owned()).collect();
@@ -113,12 +142,33 @@ impl Readers {
                 found.extend(token.serial().ok().map(|serial| (serial, Box::new(token) as Box<dyn Card>)));
             }
         }
+        // A card that is none of PIV may be a module's token.
+        self.obstacle.replace(obstacle.filter(|_| found.is_empty()));
         found
     }
 
-    /// What keeps a card from being found: another program has it for itself.
-    pub fn busy(&self) -> Option<String> {
-        self.busy.borrow().as_deref().map(in_use)
+    /// What keeps the card in a reader from being used, in words for the person.
+    pub fn obstacle(&self) -> Option<String> {
+        self.obstacle.borrow().clone()
+    }
+
+    fn look(&self, name: &CStr) -> Result<(String, OpenCard), Trouble> {
+        let mut open = match self.open(name) {
+            Ok(open) => open,
+            Err(pcsc::Error::SharingViolation) => return Err(Trouble::Busy),
+            Err(_) => return Err(self.mute_or_empty(name)),
+        };
+        match open.serial() {
+            Ok(serial) => Ok((serial, open)),
+            Err(CardError::Gone) => Err(self.mute_or_empty(name)),
+            Err(_) => Err(Trouble::Unknown),
+        }
+    }
+
+    fn mute_or_empty(&self, name: &CStr) -> Trouble {
+        let mut states = [ReaderState::new(name, State::UNAWARE)];
+        let told = self.context.borrow().get_status_change(Duration::ZERO, &mut states);
+        if told.is_ok() && states[0].event_state().contains(State::PRESENT) { Trouble::Mute } else { Trouble::Empty }
     }
 
     fn open(&self, name: &CStr) -> Result<OpenCard, pcsc::Error> {

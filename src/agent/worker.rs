@@ -124,7 +124,7 @@ pub fn run(
                                 format!("There is no card reader. Please connect one, with the card{which} in it.")
                             }
                         };
-                        let say = readers.busy().unwrap_or_else(missing);
+                        let say = readers.obstacle().unwrap_or_else(missing);
                         if say != said {
                             said.clone_from(&say);
                             drop(news.send(News::Say(say)));

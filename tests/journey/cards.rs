@@ -19,6 +19,8 @@ on_both_databases! {
     a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card,
     a_card_with_a_blocked_pin_is_not_taken_over,
     the_last_try_of_a_factory_pin_is_not_spent,
+    a_card_with_a_blocked_puk_is_not_taken_over,
+    a_blank_card_that_somebody_else_manages_is_not_written,
     a_slot_with_a_valid_certificate_of_another_profile_is_not_overwritten,
     a_start_after_a_half_finished_card_makes_only_what_is_missing,
 }
@@ -198,17 +200,105 @@ async fn a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card(databa
     assert!(status.contains("PIN tries left:\t1"), "{status}");
 }
 
+/// Runs yubico-piv-tool, which fails as it should.
+fn fails(test: &TestWorld, arguments: &[&str]) {
+    let output = std::process::Command::new("yubico-piv-tool")
+        .args(["-r", test.world.readers[0].as_str()])
+        .args(arguments)
+        .env("PCSCLITE_CSOCK_NAME", &test.world.socket)
+        .output()
+        .expect("yubico-piv-tool (make test installs it)");
+    assert!(!output.status.success(), "{output:?}");
+}
+
 /// Gives wrong PINs to a factory-fresh card until so many tries are left.
 async fn waste_tries(test: &TestWorld, left: u8) {
-    let reader = test.world.readers[0].as_str();
     while !test.piv(&["-a", "status"]).await.contains(&format!("PIN tries left:\t{left}")) {
-        // The tool fails, as it should.
-        std::process::Command::new("yubico-piv-tool")
-            .args(["-r", reader, "-a", "verify-pin", "-P", "99999999"])
-            .env("PCSCLITE_CSOCK_NAME", &test.world.socket)
-            .output()
-            .expect("yubico-piv-tool (make test installs it)");
+        fails(test, &["-a", "verify-pin", "-P", "99999999"]);
     }
+}
+
+async fn a_card_with_a_blocked_puk_is_not_taken_over(database: Database) {
+    let test = TestWorld::start(database).await;
+    for _ in 0..4 {
+        fails(&test, &["-a", "change-puk", "-P", "99999999", "-N", "88888888"]);
+    }
+    let mut begun = test.alice().await;
+    let page = until_asked(&test, &mut begun).await;
+    assert!(page.contains("The card did not accept its new secrets"), "{page}");
+    assert!(test.audited("certificate-intended").await.is_empty());
+}
+
+const FACTORY_MANAGEMENT_KEY: &str = "010203040506070801020304050607080102030405060708";
+
+/// A card that is blank, and not as the factory makes it: whoever has set its management key manages it.
+async fn a_blank_card_that_somebody_else_manages_is_not_written(database: Database) {
+    let test = TestWorld::start(database).await;
+    let key = "00112233445566778899aabbccddeeff0011223344556677";
+    let (factory, theirs) = (format!("-k{FACTORY_MANAGEMENT_KEY}"), format!("-k{key}"));
+    test.piv(&[&factory, "-a", "set-mgm-key", "-n", key]).await;
+    let mut begun = test.alice().await;
+    let page = until_asked(&test, &mut begun).await;
+    assert!(page.contains("This card cannot be used"), "{page}");
+    // It is managed with that key still.
+    test.piv(&[&theirs, "-a", "set-chuid"]).await;
+    assert!(test.audited("card-registered").await.is_empty());
+}
+
+/// What the portal knows of a card holds, whatever the card says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_was_reported_or_is_worn_out_is_not_written() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    ended(&mut begun).await;
+    let database = test.world.folder.join("sealwright.db");
+    for state in ["lost", "stolen", "damaged", "terminated", "never-heard-of"] {
+        test.world.kill_portal().await.expect("killed");
+        crate::support::sqlite(&database, &format!("UPDATE card SET state = '{state}'"));
+        test.world.restart_portal(&[]).await.expect("restarted");
+        let mut again = test.alice().await;
+        let page = until_asked(&test, &mut again).await;
+        assert!(page.contains("This card cannot be used"), "{state}: {page}");
+        let (step, csrf) = (journey::field(&page, "step").expect("a step"), again.csrf.clone());
+        let fields = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "stop")];
+        again.browser.post(&format!("{}/act", again.path), &fields).await.expect("stopped");
+        assert_eq!(ended(&mut again).await["status"], "cancelled", "{state}");
+    }
+    assert_eq!(test.audited("certificate-issued").await.len(), 2);
+}
+
+/// Whatever is in the reader: the person is told what to do, and with a good card it goes on.
+async fn a_card_that_does_not_work_is_named(fault: &str, text: &str) {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    test.world.remove(0).await.expect("removed");
+    test.world.insert_as(0, &["--fault".to_owned(), fault.to_owned()]).expect("inserted");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, &format!("The card in {} {text}", test.world.readers[0])).await.expect("named");
+    test.world.remove(0).await.expect("removed");
+    agent.until(&mut begun, "Please put the card into the reader.").await.expect("asked for");
+    test.world.insert(0).expect("inserted");
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_without_the_application_is_named() {
+    a_card_that_does_not_work_is_named("no-application", "is of no kind that is used here.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mute_card_is_named() {
+    a_card_that_does_not_work_is_named("mute", "does not answer.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_answers_gibberish_is_named() {
+    a_card_that_does_not_work_is_named("gibberish", "is of no kind that is used here.").await;
 }
 
 async fn a_card_with_a_blocked_pin_is_not_taken_over(database: Database) {

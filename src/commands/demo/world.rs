@@ -246,6 +246,15 @@ impl World {
     /// # Errors
     /// It does not start.
     pub fn insert(&mut self, index: usize) -> anyhow::Result<()> {
+        let arguments = self.card_arguments.clone();
+        self.insert_as(index, &arguments)
+    }
+
+    /// The same, with arguments of its own that say what kind of card it is.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn insert_as(&mut self, index: usize, arguments: &[String]) -> anyhow::Result<()> {
         let port = self.ports.get(index).context("no such reader")?;
         let place = self.cards.get_mut(index).context("no such reader")?;
         let card = child(&self.programs.virtual_card)
@@ -253,7 +262,7 @@ impl World {
             .args(["--serial", &format!("{}", 20_000_001 + index)])
             .arg("--state")
             .arg(self.folder.join(format!("card-{index}")))
-            .args(&self.card_arguments)
+            .args(arguments)
             .stdin(Stdio::null())
             .spawn()?;
         *place = Some(card);

@@ -56,12 +56,26 @@ pub struct Make {
     pub attestation: Option<PathBuf>,
     /// It does not sign with the key of key management.
     pub strict: bool,
+    /// How it does not work.
+    pub fault: Option<Fault>,
+}
+
+/// How a card does not work.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// There is no PIV application on it.
+    NoApplication,
+    /// It answers nothing once it is powered.
+    Mute,
+    /// What it answers to a question for data is none of what is asked for.
+    Gibberish,
 }
 
 struct Card<'a> {
     piv: Piv<'a>,
     serial: u32,
     strict: bool,
+    fault: Option<Fault>,
     attestor: Option<&'a Attestor>,
     ready: &'a Path,
     /// Header (without the chaining bit) and data of an unfinished command chain.
@@ -165,6 +179,15 @@ impl VSmartCard for Card<'_> {
 
     fn execute(&mut self, msg: &[u8]) -> Vec<u8> {
         self.used = true;
+        match (self.fault, msg.get(1)) {
+            (Some(Fault::Mute), _) => return Vec::new(),
+            (Some(Fault::NoApplication), Some(&INS_SELECT)) => return vec![0x6A, 0x82],
+            (Some(Fault::NoApplication), _) => return vec![0x6D, 0x00],
+            (Some(Fault::Gibberish), Some(&(INS_GET_DATA | INS_GET_SERIAL | INS_AUTHENTICATE))) => {
+                return vec![0x53, 0x82, 0xFF, 0xFF, 0x7C, 0x81, 0x90, 0x00];
+            }
+            _ => {}
+        }
         let command = match CommandView::try_from(msg) {
             Ok(command) => command,
             Err(FromSliceError::InvalidClass) => return vec![0x6E, 0x00],
@@ -244,6 +267,7 @@ fn session(
                 piv: Authenticator::new(client, options),
                 serial,
                 strict: make.strict,
+                fault: make.fault,
                 attestor,
                 ready,
                 chain: None,

@@ -31,6 +31,9 @@ enum Arguments {
         /// Do not sign with the key of key management, as strict cards do.
         #[arg(long)]
         strict: bool,
+        /// Let it be one that does not work.
+        #[arg(long)]
+        fault: Option<card::Fault>,
     },
     /// An authority for attestations: makes `authority.pem` and its key in a folder.
     AttestationAuthority {
@@ -69,8 +72,8 @@ fn main() -> ExitCode {
         process::exit(101);
     }));
     let result = match Arguments::parse() {
-        Arguments::Card { reader, serial, state, attestation, strict } => {
-            card::run(&reader, &state, card::Make { serial, attestation, strict })
+        Arguments::Card { reader, serial, state, attestation, strict, fault } => {
+            card::run(&reader, &state, card::Make { serial, attestation, strict, fault })
         }
         Arguments::AttestationAuthority { directory } => attestation::make_authority(&directory),
         Arguments::Readers { directory, count } => readers::run(&directory, count),
