@@ -65,7 +65,7 @@ pub struct Make {
 pub enum Fault {
     /// There is no PIV application on it.
     NoApplication,
-    /// It answers nothing once it is powered.
+    /// What it answers to a reset is no answer (ISO 7816-3 section 8.2).
     Mute,
     /// What it answers to a question for data is none of what is asked for.
     Gibberish,
@@ -169,6 +169,10 @@ impl Card<'_> {
 }
 
 impl VSmartCard for Card<'_> {
+    fn atr(&self) -> &[u8] {
+        if self.fault == Some(Fault::Mute) { &[0x00] } else { vpicc::DEFAULT_ATR }
+    }
+
     fn power_off(&mut self) {
         self.power_cycle();
     }
@@ -180,7 +184,6 @@ impl VSmartCard for Card<'_> {
     fn execute(&mut self, msg: &[u8]) -> Vec<u8> {
         self.used = true;
         match (self.fault, msg.get(1)) {
-            (Some(Fault::Mute), _) => return Vec::new(),
             (Some(Fault::NoApplication), Some(&INS_SELECT)) => return vec![0x6A, 0x82],
             (Some(Fault::NoApplication), _) => return vec![0x6D, 0x00],
             (Some(Fault::Gibberish), Some(&(INS_GET_DATA | INS_GET_SERIAL | INS_AUTHENTICATE))) => {
