@@ -35,4 +35,15 @@ fn packages_hold_programs_that_run() {
         let said = run(program.to_str().expect("a path"), &["--version"], &[]);
         assert_eq!(said.trim(), format!("{name} {}", env!("CARGO_PKG_VERSION")));
     }
+    // systemd understands the unit, and finds it shut in.
+    let packed = folder.path().join("sealwright");
+    let unit = std::fs::read_to_string(packed.join("lib/systemd/system/sealwright.service")).expect("the unit");
+    let unpacked = unit.replace("/usr/bin/sealwright", &packed.join("usr/bin/sealwright").display().to_string());
+    let path = folder.path().join("sealwright.service");
+    std::fs::write(&path, unpacked).expect("written");
+    let path = path.to_str().expect("a path");
+    let verified = Command::new("systemd-analyze").args(["verify", path]).output().expect("systemd-analyze");
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && said.is_empty(), "{said}");
+    run("systemd-analyze", &["security", "--offline=true", "--threshold=25", path], &[]);
 }

@@ -167,7 +167,7 @@ impl GenerateKeyAndCsr {
             .and_then(|attested| attested.check(&plan.serial, said.subject_public_key_info()).map(|()| attested))
             .map_err(|error| error.to_string())?;
         // The key of card authentication (9E) is used without a PIN; every other one asks.
-        if !attested.asks_for_pin && plan.slot.to_protocol() != Slot::CardAuthentication {
+        if !attested.asks_for_pin && plan.slot.to_protocol() != Slot::CARD_AUTHENTICATION {
             return Err("the key can be used without the PIN".to_owned());
         }
         Ok((csr, true))

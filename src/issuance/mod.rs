@@ -170,26 +170,24 @@ pub struct Slot {
     pub profile: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum SlotName {
-    #[serde(rename = "9a")]
-    Authentication,
-    #[serde(rename = "9c")]
-    Signature,
-    #[serde(rename = "9d")]
-    KeyManagement,
-    #[serde(rename = "9e")]
-    CardAuthentication,
-}
+/// A slot's word, as workflows and the configuration say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SlotName(sealwright_protocol::Slot);
 
 impl SlotName {
     pub fn to_protocol(self) -> sealwright_protocol::Slot {
-        match self {
-            Self::Authentication => sealwright_protocol::Slot::Authentication,
-            Self::Signature => sealwright_protocol::Slot::Signature,
-            Self::KeyManagement => sealwright_protocol::Slot::KeyManagement,
-            Self::CardAuthentication => sealwright_protocol::Slot::CardAuthentication,
-        }
+        self.0
+    }
+}
+
+impl JsonSchema for SlotName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SlotName".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "enum": sealwright_protocol::Slot::WORDS })
     }
 }
 

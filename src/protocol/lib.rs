@@ -182,29 +182,64 @@ impl ManagementKeyAlgorithm {
     }
 }
 
-/// A PIV key slot (SP 800-73-5 part 1 table 4b).
+/// A PIV key slot by its key reference (SP 800-73-5 part 1 table 4b), said in hexadecimal digits: `9a` authentication, `9c` signature, `9d` key
+/// management, `9e` card authentication, `82` to `95` retired key management.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Slot {
-    #[serde(rename = "9a")]
-    Authentication,
-    #[serde(rename = "9c")]
-    Signature,
-    #[serde(rename = "9d")]
-    KeyManagement,
-    #[serde(rename = "9e")]
-    CardAuthentication,
-}
+#[serde(try_from = "String", into = "&'static str")]
+pub struct Slot(u8);
+
+/// A word that names no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such slot")]
+pub struct NoSlot;
 
 impl Slot {
-    pub const ALL: [Slot; 4] = [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication];
+    pub const AUTHENTICATION: Slot = Slot(0x9a);
+    pub const SIGNATURE: Slot = Slot(0x9c);
+    pub const KEY_MANAGEMENT: Slot = Slot(0x9d);
+    pub const CARD_AUTHENTICATION: Slot = Slot(0x9e);
+
+    /// Every slot, as people count them.
+    pub const WORDS: [&'static str; 24] = [
+        "9a", "9c", "9d", "9e", "82", "83", "84", "85", "86", "87", "88", "89", "8a", "8b", "8c", "8d", "8e", "8f",
+        "90", "91", "92", "93", "94", "95",
+    ];
+
+    pub fn all() -> impl Iterator<Item = Self> {
+        let first = [Self::AUTHENTICATION, Self::SIGNATURE, Self::KEY_MANAGEMENT, Self::CARD_AUTHENTICATION];
+        first.into_iter().chain((0x82..=0x95).map(Self))
+    }
+
+    pub fn key_reference(self) -> u8 {
+        self.0
+    }
+
+    /// 1 to 20 for a retired key management key.
+    pub fn retired_number(self) -> Option<u8> {
+        (0x82..=0x95).contains(&self.0).then(|| self.0 - 0x81)
+    }
+
+    /// Whether its key deciphers or agrees on keys.
+    pub fn is_for_key_management(self) -> bool {
+        self == Self::KEY_MANAGEMENT || self.retired_number().is_some()
+    }
 
     pub fn as_str(self) -> &'static str {
-        match self {
-            Slot::Authentication => "9a",
-            Slot::Signature => "9c",
-            Slot::KeyManagement => "9d",
-            Slot::CardAuthentication => "9e",
-        }
+        Self::all().zip(Self::WORDS).find(|(slot, _)| *slot == self).map_or("", |(_, word)| word)
+    }
+}
+
+impl TryFrom<String> for Slot {
+    type Error = NoSlot;
+
+    fn try_from(word: String) -> Result<Self, NoSlot> {
+        Self::all().zip(Self::WORDS).find(|(_, known)| *known == word).map(|(slot, _)| slot).ok_or(NoSlot)
+    }
+}
+
+impl From<Slot> for &'static str {
+    fn from(slot: Slot) -> Self {
+        slot.as_str()
     }
 }
 

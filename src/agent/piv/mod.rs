@@ -147,7 +147,7 @@ impl<'a> Piv<'a> {
     /// [`CardError`].
     pub fn generate(&mut self, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         let data = tlv::write(0xac, &tlv::write(0x80, &[key_algorithm_byte(algorithm)]));
-        let answer = self.send(&Command::new(0x47, 0, slot_byte(slot), &data))?;
+        let answer = self.send(&Command::new(0x47, 0, slot.key_reference(), &data))?;
         let key = tlv::find(&answer, 0x7f49).ok_or(CardError::Answer)?;
         let read = match algorithm {
             KeyAlgorithm::P256 | KeyAlgorithm::P384 => {
@@ -165,7 +165,7 @@ impl<'a> Piv<'a> {
     /// # Errors
     /// [`CardError::Status`] for a card that does not know the command, or a key that was imported.
     pub fn attest(&mut self, slot: Slot) -> Result<Vec<u8>, CardError> {
-        self.send(&Command::new(0xf9, slot_byte(slot), 0, &[]))
+        self.send(&Command::new(0xf9, slot.key_reference(), 0, &[]))
     }
 
     /// The certificate (DER) of the key that attests, F9.
@@ -183,7 +183,7 @@ impl<'a> Piv<'a> {
     pub fn sign(&mut self, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
         let digest = public_key::to_sign(algorithm, message);
         let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(0x81, &digest)].concat());
-        let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot_byte(slot), &data))?;
+        let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot.key_reference(), &data))?;
         template(&answer, 0x82)
     }
 
@@ -195,7 +195,7 @@ impl<'a> Piv<'a> {
     pub fn find_secret(&mut self, slot: Slot, algorithm: KeyAlgorithm, challenge: &[u8]) -> Result<Vec<u8>, CardError> {
         let tag = if algorithm.is_rsa() { 0x81 } else { 0x85 };
         let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(tag, challenge)].concat());
-        let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot_byte(slot), &data))?;
+        let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot.key_reference(), &data))?;
         template(&answer, 0x82)
     }
 
@@ -233,7 +233,25 @@ impl<'a> Piv<'a> {
     /// [`CardError`].
     pub fn put_certificate(&mut self, slot: Slot, certificate: &[u8]) -> Result<(), CardError> {
         let content = [tlv::write(0x70, certificate), tlv::write(0x71, &[0]), tlv::write(0xfe, &[])].concat();
-        self.put_object(Object::Certificate(slot), &content)
+        self.put_object(Object::Certificate(slot), &content)?;
+        slot.retired_number().map_or(Ok(()), |number| self.put_history(number))
+    }
+
+    /// Notes that so many retired keys have certificates here (SP 800-73-5 part 1 section 3.3.3): programs look for no more than that.
+    fn put_history(&mut self, number: u8) -> Result<(), CardError> {
+        let content = match self.get_object(Object::KeyHistory) {
+            Ok(content) => content,
+            Err(CardError::NotFound) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let one =
+            |tag| tlv::find(&content, u32::from(tag)).and_then(|value| value.first().copied()).unwrap_or_default();
+        if one(ON_CARD) < number {
+            let counts = [tlv::write(ON_CARD, &[number]), tlv::write(OFF_CARD, &[one(OFF_CARD)])].concat();
+            let rest = tlv::find(&content, 0xf3).map(|url| tlv::write(0xf3, &url)).unwrap_or_default();
+            self.put_object(Object::KeyHistory, &[counts, rest, tlv::write(0xfe, &[])].concat())?;
+        }
+        Ok(())
     }
 
     fn send(&mut self, command: &Command) -> Result<Vec<u8>, CardError> {
@@ -241,12 +259,18 @@ impl<'a> Piv<'a> {
     }
 }
 
+/// Numbers of retired keys' certificates on the card and elsewhere, in the key history.
+const ON_CARD: u8 = 0xc1;
+const OFF_CARD: u8 = 0xc2;
+
 /// A data object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Object {
     Chuid,
     Ccc,
     Certificate(Slot),
+    /// How many retired keys have certificates on the card.
+    KeyHistory,
     /// Yubico's: the certificate of the key that attests others.
     AttestationCertificate,
 }
@@ -256,21 +280,16 @@ impl Object {
         match self {
             Self::Chuid => [0x5f, 0xc1, 0x02],
             Self::Ccc => [0x5f, 0xc1, 0x07],
-            Self::Certificate(Slot::Authentication) => [0x5f, 0xc1, 0x05],
-            Self::Certificate(Slot::Signature) => [0x5f, 0xc1, 0x0a],
-            Self::Certificate(Slot::KeyManagement) => [0x5f, 0xc1, 0x0b],
-            Self::Certificate(Slot::CardAuthentication) => [0x5f, 0xc1, 0x01],
+            Self::KeyHistory => [0x5f, 0xc1, 0x0c],
+            Self::Certificate(slot) => match (slot, slot.retired_number()) {
+                (_, Some(number)) => [0x5f, 0xc1, 0x0c + number],
+                (Slot::SIGNATURE, _) => [0x5f, 0xc1, 0x0a],
+                (Slot::KEY_MANAGEMENT, _) => [0x5f, 0xc1, 0x0b],
+                (Slot::CARD_AUTHENTICATION, _) => [0x5f, 0xc1, 0x01],
+                _ => [0x5f, 0xc1, 0x05],
+            },
             Self::AttestationCertificate => [0x5f, 0xff, 0x01],
         }
-    }
-}
-
-fn slot_byte(slot: Slot) -> u8 {
-    match slot {
-        Slot::Authentication => 0x9a,
-        Slot::Signature => 0x9c,
-        Slot::KeyManagement => 0x9d,
-        Slot::CardAuthentication => 0x9e,
     }
 }
 

@@ -91,7 +91,7 @@ impl Card for Token {
         for object in session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)])? {
             let (id, value) = certificate(&session, object)?;
             // One that stands somewhere else is somebody's all the same.
-            let slot = Slot::ALL.into_iter().find(|slot| id == object_id(*slot)).unwrap_or(Slot::Authentication);
+            let slot = Slot::all().find(|slot| id == object_id(*slot)).unwrap_or(Slot::AUTHENTICATION);
             certificates.push((slot, Bytes(value)));
         }
         let version = info.firmware_version();

@@ -1,6 +1,7 @@
 //! The objects of a token: how keys and certificates of a slot are named, made and read.
 //!
-//! What a slot of PIV is, is an object's id here, as OpenSC and ykcs11 number them: 9a is 01, 9c is 02, 9d is 03, 9e is 04.
+//! What a slot of PIV is, is an object's id here, as OpenSC and ykcs11 number them: 9a is 01, 9c is 02, 9d is 03, 9e is 04,
+//! and 82 to 95 are 05 to 18.
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
@@ -12,13 +13,8 @@ use crate::card::CardError;
 use crate::public_key;
 
 pub(super) fn object_id(slot: Slot) -> Vec<u8> {
-    let id = match slot {
-        Slot::Authentication => 1,
-        Slot::Signature => 2,
-        Slot::KeyManagement => 3,
-        Slot::CardAuthentication => 4,
-    };
-    vec![id]
+    let place = Slot::all().position(|known| known == slot).unwrap_or_default();
+    vec![u8::try_from(place + 1).unwrap_or_default()]
 }
 
 pub(super) fn label(slot: Slot) -> Vec<u8> {
@@ -92,7 +88,7 @@ pub(super) fn templates(slot: Slot, algorithm: KeyAlgorithm) -> (Mechanism<'stat
         Attribute::Extractable(false),
         Attribute::Sign(true),
     ]);
-    if slot == Slot::KeyManagement {
+    if slot.is_for_key_management() {
         if algorithm.is_rsa() {
             public.push(Attribute::Encrypt(true));
             private.push(Attribute::Decrypt(true));
