@@ -418,13 +418,13 @@ impl World {
 
 /// Waits until somebody listens.
 async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
-    for _ in 0..600 {
+    for _ in 0..1200 {
         if tokio::net::TcpStream::connect(address).await.is_ok() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    anyhow::bail!("the portal did not start within 30 seconds; see portal.log")
+    anyhow::bail!("the portal did not start within a minute; see portal.log")
 }
 
 /// A child that ends with this process, however that ends.
