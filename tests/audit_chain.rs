@@ -1,15 +1,17 @@
 //! The audit chain finds what was done to it behind the portal's back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealwright::audit::{self, Chain, Event, Head, Heads, HeadsOptions, Origin, Problem, Sealer};
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::{Store, StoreError, audits};
+use tempfile::TempDir;
 
 use crate::support::sqlite;
 
 /// A chain of five records in a database of its own.
-async fn chain() -> (tempfile::TempDir, Store) {
+async fn chain() -> (TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(&format!("sqlite:{}/test.db", folder.path().display()), "default").await.expect("opened");
     for number in 0..5 {
@@ -32,7 +34,7 @@ async fn verified(store: &Store, heads: &[Head]) -> Chain {
     audit::verify(store.read(), heads, SystemClock.now_ms()).await.expect("verified")
 }
 
-fn change(folder: &tempfile::TempDir, statement: &str) {
+fn change(folder: &TempDir, statement: &str) {
     sqlite(&folder.path().join("test.db"), statement);
 }
 
@@ -76,16 +78,21 @@ async fn an_edited_actor_is_found() {
     assert_eq!(problems, [Problem::Changed { sequence: 4 }]);
 }
 
+/// Exports signed heads of a chain: who does, who reads them, and the file.
+fn exporter(folder: &TempDir, store: &Store) -> (Sealer, Heads, PathBuf) {
+    let [key_file, heads_file] = ["key.pem", "heads"].map(|name| folder.path().join(name));
+    std::fs::write(&key_file, Heads::generate_key().expect("a key").as_bytes()).expect("written");
+    let options = HeadsOptions { heads_file: heads_file.clone(), key_file };
+    let heads = || Heads::new(&options).expect("heads");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    (Sealer::new(store.clone(), clock, Some(heads())), heads(), heads_file)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_was_cut_off_or_made_anew_is_found_by_an_exported_head() {
     let (folder, store) = chain().await;
-    let file = |name: &str| folder.path().join(name);
-    std::fs::write(file("key.pem"), Heads::generate_key().expect("a key").as_bytes()).expect("written");
-    let options = HeadsOptions { heads_file: file("heads"), key_file: file("key.pem") };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sealer = Sealer::new(store.clone(), clock, Some(Heads::new(&options).expect("heads")));
+    let (sealer, heads, heads_file) = exporter(&folder, &store);
     assert_eq!(sealer.export(0).await.expect("exported"), 5);
-    let heads = Heads::new(&options).expect("heads");
     let exported = heads.read("default").expect("a head");
     assert_eq!(verified(&store, &exported).await.problems, []);
     // The last record and its seal are taken away: the rest is a whole chain, but not the one that was exported.
@@ -94,8 +101,8 @@ async fn a_chain_that_was_cut_off_or_made_anew_is_found_by_an_exported_head() {
     assert_eq!(verified(&store, &[]).await.problems, []);
     assert_eq!(verified(&store, &exported).await.problems, [Problem::Head { sequence: 5 }]);
     // A head that somebody else wrote is not believed.
-    let forged = std::fs::read_to_string(file("heads")).expect("heads").replace("\"sequence\":5", "\"sequence\":4");
-    std::fs::write(file("heads"), forged).expect("written");
+    let forged = std::fs::read_to_string(&heads_file).expect("heads").replace("\"sequence\":5", "\"sequence\":4");
+    std::fs::write(&heads_file, forged).expect("written");
     assert!(heads.read("default").is_err());
 }
 
@@ -103,20 +110,18 @@ async fn a_chain_that_was_cut_off_or_made_anew_is_found_by_an_exported_head() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_was_cut_off_by_a_full_disk_is_written_again() {
     let (folder, store) = chain().await;
-    let file = |name: &str| folder.path().join(name);
-    std::fs::write(file("key.pem"), Heads::generate_key().expect("a key").as_bytes()).expect("written");
-    let options = HeadsOptions { heads_file: file("heads"), key_file: file("key.pem") };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sealer = Sealer::new(store.clone(), clock, Some(Heads::new(&options).expect("heads")));
+    let (sealer, heads, heads_file) = exporter(&folder, &store);
     assert_eq!(sealer.export(0).await.expect("exported"), 5);
-    let whole = std::fs::read_to_string(file("heads")).expect("heads");
-    for cut in [1, whole.len() / 2, whole.len() - 2, whole.len() - 1] {
-        std::fs::write(file("heads"), format!("{whole}{}", &whole[..cut])).expect("written");
+    let whole = std::fs::read_to_string(&heads_file).expect("heads");
+    let begun = [1, whole.len() / 2, whole.len() - 2, whole.len() - 1].map(|cut| whole.as_bytes()[..cut].to_vec());
+    // In the middle of a letter.
+    for begun in begun.into_iter().chain([b"{\"tenant\":\"caf\xc3".to_vec()]) {
+        std::fs::write(&heads_file, [whole.as_bytes(), &begun].concat()).expect("written");
         assert_eq!(sealer.export(0).await.expect("exported"), 5);
-        let heads = Heads::new(&options).expect("heads").read("default").expect("heads");
-        let expected = if cut == whole.len() - 1 { 3 } else { 2 };
-        assert_eq!(heads.iter().map(|head| head.sequence).collect::<Vec<_>>(), vec![5; expected], "{cut}");
-        assert_eq!(verified(&store, &heads).await.problems, []);
+        let exported = heads.read("default").expect("heads");
+        let expected = if begun.len() == whole.len() - 1 { 3 } else { 2 };
+        assert_eq!(exported.iter().map(|head| head.sequence).collect::<Vec<_>>(), vec![5; expected], "{begun:?}");
+        assert_eq!(verified(&store, &exported).await.problems, []);
     }
 }
 

@@ -70,7 +70,7 @@ impl Heads {
     pub fn new(options: &HeadsOptions) -> Result<Self, HeadError> {
         let no_key = || HeadError::Key { path: options.key_file.clone() };
         let pem = Zeroizing::new(read(&options.key_file)?);
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| no_key())?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| no_key())?;
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| no_key())?;
         Ok(Self { path: options.heads_file.clone(), key })
     }
@@ -115,12 +115,13 @@ impl Heads {
         let file_error = |error| HeadError::File { path: self.path.clone(), error };
         let line = serde_json::to_string(&head).map_err(|error| file_error(error.into()))?;
         // What a full disk has left of a line is ended first: the next head must be readable.
-        let begin = if self.ends_in_a_line().map_err(file_error)? { "\n" } else { "" };
+        // Where the file may not be read that is not known; an empty line is no head.
+        let begin = if self.ends_amid_a_line().unwrap_or(true) { "\n" } else { "" };
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path).map_err(file_error)?;
         file.write_all(format!("{begin}{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(file_error)
     }
 
-    fn ends_in_a_line(&self) -> std::io::Result<bool> {
+    fn ends_amid_a_line(&self) -> std::io::Result<bool> {
         let mut file = match std::fs::File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -144,11 +145,12 @@ impl Heads {
         }
         let key = UnparsedPublicKey::new(&ED25519, self.key.public_key().as_ref());
         let mut heads = Vec::new();
-        for (index, line) in read(&self.path)?.lines().enumerate() {
+        // As bytes: what was cut off may end in the middle of a letter.
+        for (index, line) in read(&self.path)?.split(|byte| *byte == b'\n').enumerate() {
             let wrong = || HeadError::Signature { path: self.path.clone(), line: index + 1 };
-            let head: Head = match serde_json::from_str(line) {
+            let head: Head = match serde_json::from_slice(line) {
                 Ok(head) => head,
-                // It ends in the middle: a full disk has kept the rest of it out, and the same head was written again.
+                // Empty, or it ends in the middle: a full disk has kept the rest of it out, and the same head was written again.
                 Err(error) if error.is_eof() => continue,
                 Err(_) => return Err(wrong()),
             };
@@ -175,8 +177,8 @@ fn signed(tenant: &str, sequence: i64, hash: &str, at: i64, restored: bool) -> V
     format!("{CONTEXT}\n{tenant}\n{sequence}\n{hash}\n{at}\n{how}").into_bytes()
 }
 
-fn read(path: &Path) -> Result<String, HeadError> {
-    std::fs::read_to_string(path).map_err(|error| HeadError::File { path: path.to_owned(), error })
+fn read(path: &Path) -> Result<Vec<u8>, HeadError> {
+    std::fs::read(path).map_err(|error| HeadError::File { path: path.to_owned(), error })
 }
 
 impl std::fmt::Debug for Heads {

@@ -133,10 +133,10 @@ impl HsmKey {
 
     fn exchange(&self, state: &mut State, request: &Request) -> Result<Answer, String> {
         if state.worker.is_none() {
-            let refused_pin = self.refusal.read().map_err(|error| error.to_string())?;
             if state.spent {
                 return Err("the token has refused the PIN".to_owned());
             }
+            let refused_pin = self.refusal.read().map_err(|error| error.to_string())?;
             let mut worker = Worker::start(self.options.worker.as_deref()).map_err(|error| error.to_string())?;
             let was_refused = refused_pin.is_some();
             let public_key = Some(BASE64.encode(&self.public_key));

@@ -47,7 +47,8 @@ fn is_mailbox(mail: &str) -> bool {
     local.len() <= LONGEST_LOCAL_PART && local.split('.').all(is_atom) && domain.contains('.') && is_domain(domain)
 }
 
-/// A user and a domain, as Active Directory has them in `userPrincipalName`: a user of letters of any script, without what is not seen or turns the reading round.
+/// A user and a domain, as Active Directory has them in `userPrincipalName`: a user of letters of any script, without
+/// what is not seen or turns the reading round.
 fn is_principal_name(name: &str) -> bool {
     let is_seen = |letter: char| {
         !letter.is_whitespace()
