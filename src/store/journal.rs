@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sea_orm::sea_query::{CommonTableExpression, DeleteStatement, InsertStatement, UpdateStatement, WithClause};
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryTrait};
+use sea_orm::sea_query::{
+    CommonTableExpression, DeleteStatement, InsertStatement, SubQueryStatement, UpdateStatement, Values, WithClause,
+};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryTrait};
 use uuid::Uuid;
 
 use super::audits::{self, AuditRow, SealRow};
@@ -50,6 +52,26 @@ pub(super) enum Statement {
     Insert(InsertStatement),
     Update(UpdateStatement),
     Delete(DeleteStatement),
+}
+
+impl Statement {
+    fn build(&self, backend: DbBackend) -> sea_orm::Statement {
+        match self {
+            Self::Insert(insert) => backend.build(insert),
+            Self::Update(update) => backend.build(update),
+            Self::Delete(delete) => backend.build(delete),
+        }
+    }
+}
+
+impl From<Statement> for SubQueryStatement {
+    fn from(statement: Statement) -> Self {
+        match statement {
+            Statement::Insert(insert) => insert.into(),
+            Statement::Update(update) => update.into(),
+            Statement::Delete(delete) => delete.into(),
+        }
+    }
 }
 
 impl Journal {
@@ -125,11 +147,10 @@ impl Journal {
         // An instance has one activity at a time: the next one's row finds the place empty.
         let has_next = |instance: Uuid| works.iter().any(|(next, _)| next.instance == instance);
         let (first, finished): (Vec<_>, Vec<_>) = finished.into_iter().partition(|(_, instance)| has_next(*instance));
-        for (work, _) in first {
-            tx.transaction.execute(&work::finished(tx, work)).await?;
-        }
+        let delete = |(work, _)| Statement::Delete(work::finished(tx, work));
+        let first = first.into_iter().map(delete).collect();
         let mut beside = others;
-        beside.extend(finished.into_iter().map(|(work, _)| Statement::Delete(work::finished(tx, work))));
+        beside.extend(finished.into_iter().map(delete));
         beside.extend(inserts::<history::Entity, _>(histories).map(Statement::Insert));
         beside.extend(inserts::<audit::Entity, _>(audits).map(Statement::Insert));
         beside.extend(inserts::<audit_seal::Entity, _>(seals).map(Statement::Insert));
@@ -144,43 +165,55 @@ impl Journal {
         if !disarmed.is_empty() {
             beside.push(Statement::Delete(waits::disarmed(tx, disarmed)));
         }
+        let moved: Vec<_> = inserts::<instance::Entity, _>(instances)
+            .map(|mut insert| {
+                insert.on_conflict(instances::moved_on()).returning_col(instance::Column::Id);
+                Statement::Insert(insert)
+            })
+            .collect();
         let mut written = 0;
-        for mut last in inserts::<instance::Entity, _>(instances) {
-            last.on_conflict(instances::moved_on());
-            // SQLite knows no statement that writes into several tables.
-            let before = if are_few && !tx.is_alone() { std::mem::take(&mut beside) } else { Vec::new() };
-            written += together(tx, before, last).await?;
+        for statement in together(tx, are_few, first, beside, moved) {
+            written += tx.transaction.query_all_raw(statement).await?.len();
         }
-        for statement in beside {
-            match statement {
-                Statement::Insert(insert) => tx.transaction.execute(&insert).await?,
-                Statement::Update(update) => tx.transaction.execute(&update).await?,
-                Statement::Delete(delete) => tx.transaction.execute(&delete).await?,
-            };
-        }
-        if usize::try_from(written).ok() == Some(changed) { Ok(()) } else { Err(StoreError::Conflict) }
+        if written == changed { Ok(()) } else { Err(StoreError::Conflict) }
     }
 }
 
-/// Writes all in one statement; gives how many rows the last of them has written.
-async fn together(tx: &Tx, before: Vec<Statement>, last: InsertStatement) -> Result<u64, StoreError> {
-    let written = if before.is_empty() {
-        tx.transaction.execute(&last).await?
-    } else {
+/// What is sent to the database: as little as it can take at once. The first ones make place for those that are written beside each other, and
+/// the last ones return a row for each row that they write.
+fn together(
+    tx: &Tx,
+    are_few: bool,
+    first: Vec<Statement>,
+    mut beside: Vec<Statement>,
+    mut last: Vec<Statement>,
+) -> Vec<sea_orm::Statement> {
+    let backend = tx.transaction.get_database_backend();
+    if are_few
+        && !tx.is_alone()
+        && let Some(last) = last.pop()
+    {
         let mut with = WithClause::new();
-        for (number, statement) in before.into_iter().enumerate() {
+        for (number, statement) in beside.drain(..).enumerate() {
             let mut part = CommonTableExpression::new();
-            part.table_name(format!("written_{number}"));
-            match statement {
-                Statement::Insert(insert) => part.query(insert),
-                Statement::Update(update) => part.query(update),
-                Statement::Delete(delete) => part.query(delete),
-            };
+            part.table_name(format!("written_{number}")).query(statement);
             with.cte(part);
         }
-        tx.transaction.execute(&with.query(last)).await?
-    };
-    Ok(written.rows_affected())
+        let one = backend.build(&with.query(last));
+        return first.iter().map(|statement| statement.build(backend)).chain([one]).collect();
+    }
+    let in_turn = first.iter().chain(&beside).chain(&last).map(|statement| statement.build(backend));
+    if !(are_few && tx.is_alone()) {
+        return in_turn.collect();
+    }
+    // SQLite knows no statement that writes into several tables, but takes several of them as one text.
+    let (mut text, mut values) = (String::new(), Vec::new());
+    for statement in in_turn {
+        text.push_str(&statement.sql);
+        text.push(';');
+        values.extend(statement.values.into_iter().flat_map(|Values(values)| values));
+    }
+    if text.is_empty() { Vec::new() } else { vec![sea_orm::Statement::from_sql_and_values(backend, text, values)] }
 }
 
 /// The seals of rows that follow all that is sealed.

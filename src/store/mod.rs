@@ -381,6 +381,7 @@ async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, Sto
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(5))
+                .statement_cache_capacity(STATEMENTS)
                 .foreign_keys(true)
         });
     Ok(Database::connect(options).await?)
