@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
 use sealwright::{commands, hsm};
+use tokio::runtime::Runtime;
 
 /// Many small pieces of memory are taken and given back by several threads at once, and what a burst took goes back to the system.
 #[global_allocator]
@@ -56,25 +57,26 @@ enum Command {
     Demo(commands::demo::Options),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // What is in memory are keys and PINs: no file of it is written when the program dies.
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         eprintln!("sealwright: core dumps cannot be switched off: {error}");
     }
     let result = match Arguments::parse().command {
-        Command::Serve { config } => commands::serve::run(&config).await,
+        Command::Serve { config } => commands::serve::run(&config),
         Command::HsmWorker => return hsm::worker::run(),
-        Command::Check { config: Some(config), .. } => return commands::reach::run(&config).await,
+        Command::Check { config: Some(config), .. } => wait_for(commands::reach::run(&config)),
         Command::Check { paths, .. } => return commands::check::run(&paths),
         Command::Ca { command } => commands::ca::run(command),
-        Command::ServiceAccount(options) => commands::service_account::run(options).await,
-        Command::Audit { command } => commands::audit::run(command).await,
-        Command::Backup(options) => commands::backup::backup(&options.config, &options.to).await,
+        Command::ServiceAccount(options) => wait_for(commands::service_account::run(options)),
+        Command::Audit { command } => wait_for(commands::audit::run(command)),
+        Command::Backup(options) => wait_for(commands::backup::backup(&options.config, &options.to)),
         Command::Restore(options) => {
-            commands::backup::restore(&options.config, &options.from, options.revocation_list.as_deref()).await
+            let restored =
+                commands::backup::restore(&options.config, &options.from, options.revocation_list.as_deref());
+            wait_for(restored)
         }
-        Command::Demo(options) => commands::demo::run(options).await,
+        Command::Demo(options) => wait_for(commands::demo::run(options)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,4 +85,8 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn wait_for(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    Runtime::new()?.block_on(command)
 }

@@ -1,7 +1,6 @@
 //! `sealwright check --config`: whether everything that the portal needs is there and answers, before it is started.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,13 +20,18 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A text that is no certificate and no list.
 const PROBE: &[u8] = b"sealwright: does the key sign?";
 
-/// Prints a line for every part; exit status 1 when one is not as it should be.
-pub async fn run(path: &Path) -> ExitCode {
+const NOT_GOOD: &str = "not everything is as it should be";
+
+/// Prints a line for every part.
+///
+/// # Errors
+/// A part is not as it should be.
+pub async fn run(path: &Path) -> anyhow::Result<()> {
     let configuration = match Configuration::read(path) {
         Ok(configuration) => configuration,
         Err(error) => {
             println!("configuration: {error}");
-            return ExitCode::FAILURE;
+            anyhow::bail!(NOT_GOOD);
         }
     };
     println!("configuration: good");
@@ -51,7 +55,8 @@ pub async fn run(path: &Path) -> ExitCode {
             }
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    anyhow::ensure!(good, NOT_GOOD);
+    Ok(())
 }
 
 async fn within(asked: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

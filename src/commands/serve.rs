@@ -7,6 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web as actix};
 use anyhow::Context;
 use serde_json::Map;
+use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Heads, Sealer};
@@ -36,7 +37,7 @@ const FORGET: u32 = 20;
 ///
 /// # Errors
 /// What an operator must mend.
-pub async fn run(path: &Path) -> anyhow::Result<()> {
+pub fn run(path: &Path) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .json()
         .with_env_filter(
@@ -45,7 +46,17 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         )
         .with_writer(std::io::stderr)
         .init();
-    let portal = Portal::build(Configuration::read(path)?).await?;
+    let configuration = Configuration::read(path)?;
+    let mut runtime = runtime::Builder::new_multi_thread();
+    // What waits for SQLite's one writer goes on one after another: a second thread would be woken to find nothing to do.
+    if configuration.database.starts_with("sqlite:") {
+        runtime.worker_threads(1);
+    }
+    runtime.enable_all().build()?.block_on(run_portal(configuration))
+}
+
+async fn run_portal(configuration: Configuration) -> anyhow::Result<()> {
+    let portal = Portal::build(configuration).await?;
     let stop = CancellationToken::new();
     let heads = portal.configuration.audit.as_ref().map(Heads::new).transpose()?;
     let sealer = Sealer::new(portal.store.clone(), portal.clock.clone(), heads);
