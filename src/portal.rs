@@ -164,7 +164,9 @@ impl Portal {
     pub async fn build(configuration: Configuration) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let options = &configuration.sign_in;
-        let sign_in = HeaderSignIn::new(&options.header, &options.proof, options.peers.clone()).context("sign-in")?;
+        let sign_in = HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())
+            .context("sign-in")?
+            .with_address_header(options.address_header.clone());
         let directory = Directory::new(&configuration.directory)?;
         let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
         approvers(&configuration)?;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rcgen::ExtendedKeyUsagePurpose;
 use sealwright::clock::{Clock, SystemClock};
+use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::journey;
 
 use crate::api_programs::account;
 use crate::on_both_databases;
-use crate::support::proxy::{Authority, Kind, Proxy};
+use crate::support::proxy::{Authority, Kind, Proof, Proxy};
 use crate::support::{Database, TestWorld, ended};
 
 on_both_databases! {
@@ -19,19 +20,52 @@ on_both_databases! {
 }
 
 async fn a_card_is_personalized_behind_apache(database: Database) {
-    three_surfaces(database, Kind::Apache).await;
+    let mut test = TestWorld::start(database).await;
+    let proxy = Proxy::start(Kind::Apache, &test, Proof::Secret).await;
+    three_surfaces(&mut test, &proxy).await;
 }
 
 async fn a_card_is_personalized_behind_nginx(database: Database) {
-    three_surfaces(database, Kind::Nginx).await;
+    let mut test = TestWorld::start(database).await;
+    let proxy = Proxy::start(Kind::Nginx, &test, Proof::Secret).await;
+    three_surfaces(&mut test, &proxy).await;
 }
 
-async fn three_surfaces(database: Database, kind: Kind) {
-    let mut test = TestWorld::start(database).await;
-    let proxy = Proxy::start(kind, &test).await;
-    the_sign_in_cannot_be_forged(&test, &proxy).await;
-    surfaces_are_apart(&test, &proxy).await;
-    programs_are_known_by_their_token(&test, &proxy).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn apache_shows_its_certificate() {
+    by_mutual_tls(Kind::Apache).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_shows_its_certificate() {
+    by_mutual_tls(Kind::Nginx).await;
+}
+
+async fn by_mutual_tls(kind: Kind) {
+    let certificates = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(certificates.path());
+    let names = ["localhost", "portal.example.org"];
+    authority.certify(certificates.path(), "portal", &names, ExtendedKeyUsagePurpose::ServerAuth);
+    authority.certify(certificates.path(), "proxy", &["proxy.example.org"], ExtendedKeyUsagePurpose::ClientAuth);
+    let mut test = TestWorld::start_with_proof(Database::Sqlite, mutual_tls(certificates.path())).await;
+    let proxy = Proxy::start(kind, &test, Proof::MutualTls(certificates.path())).await;
+    three_surfaces(&mut test, &proxy).await;
+}
+
+/// The section of a portal that knows its proxy by certificate.
+fn mutual_tls(folder: &Path) -> String {
+    let here = folder.display();
+    format!(
+        "[sign-in.proof]\nby = \"mutual-tls\"\ncertificate-file = \"{here}/portal.pem\"\nkey-file = \"{here}/portal.key\"\n\
+         authorities-file = \"{here}/ca.pem\"\nproxy-name = \"proxy.example.org\""
+    )
+}
+
+async fn three_surfaces(test: &mut TestWorld, proxy: &Proxy) {
+    the_sign_in_cannot_be_forged(test, proxy).await;
+    surfaces_are_apart(test, proxy).await;
+    programs_are_known_by_their_token(test, proxy).await;
+    the_audit_has_the_address_that_the_proxy_has_seen(test, proxy).await;
     // The journey: pages through the sign-on, the agent's WebSocket through TLS without it.
     test.agents_connect_to(&proxy.agents_url, &format!("ca-file = \"{}\"\n", proxy.ca_file.display()));
     let mut browser = proxy.browser("alice");
@@ -41,7 +75,17 @@ async fn three_surfaces(database: Database, kind: Kind) {
     let end = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(end.success(), "{}", end.said);
     assert_eq!(ended(&mut begun).await["status"], "success");
-    progress_is_not_held_back(&proxy, &begun.path).await;
+    // What she and her agent have done is in the audit with the address that it came from.
+    for event in ["workflow-started", "code-offered", "agent-paired", "key-made", "certificate-installed", "key-proved"]
+    {
+        let mut rows = test.audited(event).await;
+        rows.retain(|row| row.actor.as_deref() == Some("alice"));
+        assert!(
+            !rows.is_empty() && rows.iter().all(|row| row.peer.as_deref() == Some("127.0.0.1")),
+            "{event}: {rows:?}"
+        );
+    }
+    progress_is_not_held_back(proxy, &begun.path).await;
 }
 
 /// Whatever a browser sends, it is nobody but whom the sign-on has found, or refused.
@@ -119,6 +163,25 @@ async fn programs_are_known_by_their_token(test: &TestWorld, proxy: &Proxy) {
     assert_eq!(start.send().await.expect("an answer").status(), 403);
 }
 
+/// Whatever a browser says of its address.
+async fn the_audit_has_the_address_that_the_proxy_has_seen(test: &TestWorld, proxy: &Proxy) {
+    let from = |person| proxy.client(person).local_address(std::net::IpAddr::from([127, 0, 0, 7]));
+    let get = async |client: reqwest::ClientBuilder, url: String| {
+        let request = client.build().expect("a client").get(url).header("X-Forwarded-For", "203.0.113.9, 203.0.113.8");
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    let mut browser = Browser::with(&proxy.pages_url, from(Some("bob"))).expect("a browser");
+    journey::pick_role(&mut browser, "user").await.expect("a role");
+    assert_eq!(get(from(Some("bob")), format!("{}/role", proxy.pages_url)).await, 200);
+    assert_eq!(get(from(None), format!("{}/api/v1/certificates", proxy.agents_url)).await, 401);
+    let addresses = async |event: &str, login: Option<&str>| {
+        let rows = test.audited(event).await.into_iter().filter(|row| row.actor.as_deref() == login);
+        rows.filter_map(|row| row.peer).collect::<Vec<String>>()
+    };
+    assert_eq!(addresses("role-granted", Some("bob")).await, ["127.0.0.7"]);
+    assert_eq!(addresses("sign-in-refused", None).await.first().map(String::as_str), Some("127.0.0.7"));
+}
+
 /// The first event of a page's stream comes at once, though the stream goes on.
 async fn progress_is_not_held_back(proxy: &Proxy, path: &str) {
     use futures_util::StreamExt;
@@ -153,12 +216,7 @@ async fn mutual_tls_lets_nobody_in_but_the_proxy() {
     authority.certify(folder.path(), "portal", &["portal.example.org"], ExtendedKeyUsagePurpose::ServerAuth);
     authority.certify(folder.path(), "proxy", &["proxy.example.org"], ExtendedKeyUsagePurpose::ClientAuth);
     authority.certify(folder.path(), "other", &["other.example.org"], ExtendedKeyUsagePurpose::ClientAuth);
-    let here = folder.path().display();
-    let proof = format!(
-        "[sign-in.proof]\nby = \"mutual-tls\"\ncertificate-file = \"{here}/portal.pem\"\nkey-file = \"{here}/portal.key\"\n\
-         authorities-file = \"{here}/ca.pem\"\nproxy-name = \"proxy.example.org\""
-    );
-    let test = TestWorld::start_with_proof(Database::Sqlite, proof).await;
+    let test = TestWorld::start_with_proof(Database::Sqlite, mutual_tls(folder.path())).await;
     let url = format!("https://portal.example.org:{}/role", test.world.pages.port());
     let get = async |name: Option<&str>| {
         let answer =

@@ -7,12 +7,13 @@ use sealwright::commands::demo::journey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::on_both_databases;
-use crate::support::{Database, TestWorld, later};
+use crate::support::{Database, TestWorld, ended, later};
 
 on_both_databases! {
     the_header_is_believed_from_the_proxy_alone,
     headers_that_can_be_read_in_two_ways_are_refused,
     identity_headers_are_refused_where_nobody_signs_in,
+    the_audit_has_the_address_that_an_act_came_from,
     roles_are_granted_by_their_handlers_alone,
     nobody_sees_or_acts_on_what_is_not_theirs,
     a_person_whose_entry_is_incomplete_is_told_so,
@@ -95,6 +96,44 @@ async fn headers_that_can_be_read_in_two_ways_are_refused(database: Database) {
             header.escape_ascii()
         );
     }
+}
+
+/// As the proxy says: of several addresses the last, and nothing of what is none, or of what somebody else says.
+async fn the_audit_has_the_address_that_an_act_came_from(database: Database) {
+    let test = TestWorld::start(database).await;
+    let as_seen_from = |address: &'static str| {
+        let mut headers = reqwest::header::HeaderMap::new();
+        for (name, value) in
+            [("X-Remote-User", "alice"), ("X-Sealwright-Proxy", &test.world.secret), ("X-Forwarded-For", address)]
+        {
+            headers.insert(name, value.parse().expect("a header"));
+        }
+        let client = reqwest::Client::builder().tls_certs_only([]).default_headers(headers);
+        Browser::with(&format!("http://{}", test.world.pages), client).expect("a browser")
+    };
+    for address in ["192.0.2.7", "198.51.100.1, 2001:db8::7", "nobody\"<b>", "unknown"] {
+        let mut browser = as_seen_from(address);
+        let csrf = journey::pick_role(&mut browser, "user").await.expect("a role");
+        let mut begun = journey::begin_as(&test.world, browser, csrf.clone()).await.expect("begun");
+        journey::offer(&mut begun).await.expect("a code");
+        let view = journey::view(&mut begun).await.expect("a view");
+        let view: serde_json::Value = serde_json::from_str(&view).expect("JSON");
+        let fields = [("csrf", csrf.as_str()), ("step", &view["step"].to_string()), ("action", "cancel")];
+        begun.browser.post(&format!("{}/act", begun.path), &fields).await.expect("cancelled");
+        assert_eq!(ended(&mut begun).await["status"], "cancelled");
+    }
+    let expected = ["192.0.2.7", "2001:db8::7", "127.0.0.1", "127.0.0.1"];
+    for event in ["role-granted", "workflow-started", "workflow-acted"] {
+        let rows = test.audited(event).await.into_iter().rev().filter(|row| row.actor.as_deref() == Some("alice"));
+        let addresses: Vec<String> = rows.filter_map(|row| row.peer).collect();
+        assert_eq!(addresses, expected, "{event}");
+    }
+    // Another machine is no proxy.
+    let elsewhere = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
+    let request = elsewhere.build().expect("a client").get(format!("http://{}/role", test.world.pages));
+    assert_eq!(request.header("X-Forwarded-For", "192.0.2.7").send().await.expect("an answer").status(), 403);
+    let refused = test.audited("sign-in-refused").await;
+    assert_eq!(refused.first().and_then(|row| row.peer.as_deref()), Some("127.0.0.2"));
 }
 
 async fn identity_headers_are_refused_where_nobody_signs_in(database: Database) {

@@ -195,12 +195,12 @@ impl Channel {
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
         let agent = AgentFacts { host: host.to_owned(), key: key.0.clone(), readers: readers.to_vec(), number };
-        self.portal.pairings.redeem(row.id, agent).await?;
+        self.portal.pairings.redeem(row.id, agent, &self.origin).await?;
         self.portal.engine.announce(row.root);
         let FromAgent::Confirm = self.receive().await? else { return Err(End::Protocol) };
         // Before it is read the last time: the page may confirm at the same moment.
         let listener = self.portal.engine.listen(row.root);
-        let row = self.portal.pairings.confirm_by_agent(row.id).await?;
+        let row = self.portal.pairings.confirm_by_agent(row.id, &self.origin).await?;
         self.portal.engine.announce(row.root);
         self.confirmed(row, listener).await
     }
@@ -243,13 +243,14 @@ impl Channel {
             return Err(over());
         }
         // The confirmation may have been lost with the connection; who signs has confirmed.
-        let row = if row.confirmed_by_agent { row } else { self.portal.pairings.confirm_by_agent(id).await? };
+        let row =
+            if row.confirmed_by_agent { row } else { self.portal.pairings.confirm_by_agent(id, &self.origin).await? };
         self.portal.engine.announce(row.root);
         let row = self.confirmed(row, listener).await?;
-        let row = self.portal.pairings.hold(row.id).await?;
-        let (origin, now) = (Origin { peer: None, ..self.origin.clone() }, self.portal.clock.now_ms());
+        let row = self.portal.pairings.hold(row.id, &self.origin).await?;
+        let now = self.portal.clock.now_ms();
         let event = Event::AgentResumed { host: host.to_owned() };
-        audit::record_alone(&self.portal.store, origin, Some(row.root), now, event).await?;
+        audit::record_alone(&self.portal.store, self.origin.clone(), Some(row.root), now, event).await?;
         Ok(row)
     }
 
@@ -358,7 +359,17 @@ impl Channel {
                 let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
                 // A report of a job that is over: it was reported before, or withdrawn.
                 let Some(queued) = told.jobs.remove(&id) else { return self.send(&FromPortal::Withdraw { job }).await };
-                match self.portal.engine.report(holder(row), &row.login, &queued, report).await {
+                match self
+                    .portal
+                    .engine
+                    .report(
+                        holder(row),
+                        Origin { login: Some(row.login.clone()), ..self.origin.clone() },
+                        &queued,
+                        report,
+                    )
+                    .await
+                {
                     // The agent need not keep the report any more.
                     Ok(()) | Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job }).await,
                     Err(EngineError::Unfit) => Err(End::Protocol),

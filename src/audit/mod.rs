@@ -27,7 +27,7 @@ pub struct Origin {
     pub request: String,
     pub login: Option<String>,
     pub role: Option<String>,
-    /// The address of the peer, for refusals.
+    /// The address that the request came from, where there was one.
     pub peer: Option<String>,
 }
 

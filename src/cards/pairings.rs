@@ -214,9 +214,9 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Used`] when another agent was quicker.
-    pub async fn redeem(&self, id: Uuid, agent: AgentFacts) -> Result<PairingRow, PairingError> {
+    pub async fn redeem(&self, id: Uuid, agent: AgentFacts, origin: &Origin) -> Result<PairingRow, PairingError> {
         let (pairings, node) = (self.clone(), self.node.to_string());
-        self.change(id, move |row| {
+        self.change(id, origin, move |row| {
             pairings.is_good(row)?;
             row.state = PairingState::Redeemed.as_str().to_owned();
             row.host = Some(agent.host.clone());
@@ -238,12 +238,12 @@ impl Pairings {
         &self,
         id: Uuid,
         root: Uuid,
-        login: &str,
         session: &str,
+        origin: &Origin,
     ) -> Result<(), PairingError> {
-        let (login, session) = (login.to_owned(), session.to_owned());
-        self.change(id, move |row| {
-            if row.root != root || row.login != login || row.session != session {
+        let (login, session) = (origin.login.clone(), session.to_owned());
+        self.change(id, origin, move |row| {
+            if row.root != root || Some(&row.login) != login.as_ref() || row.session != session {
                 return Err(PairingError::OtherPerson);
             }
             if row.number.is_none() {
@@ -260,8 +260,8 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Ended`].
-    pub async fn confirm_by_agent(&self, id: Uuid) -> Result<PairingRow, PairingError> {
-        self.change(id, |row| {
+    pub async fn confirm_by_agent(&self, id: Uuid, origin: &Origin) -> Result<PairingRow, PairingError> {
+        self.change(id, origin, |row| {
             row.confirmed_by_agent = true;
             Ok(())
         })
@@ -272,9 +272,9 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Ended`].
-    pub async fn hold(&self, id: Uuid) -> Result<PairingRow, PairingError> {
+    pub async fn hold(&self, id: Uuid, origin: &Origin) -> Result<PairingRow, PairingError> {
         let node = self.node.to_string();
-        self.change(id, move |row| {
+        self.change(id, origin, move |row| {
             row.epoch += 1;
             row.node = Some(node.clone());
             Ok(())
@@ -299,14 +299,15 @@ impl Pairings {
     async fn change(
         &self,
         id: Uuid,
+        origin: &Origin,
         change: impl Fn(&mut PairingRow) -> Result<(), PairingError> + Send + Sync + 'static,
     ) -> Result<PairingRow, PairingError> {
         fail_point!("cards.pairing");
         let now = self.clock.now_ms();
-        let change = Arc::new(change);
+        let (change, origin) = (Arc::new(change), origin.clone());
         self.store
             .write(move |tx| {
-                let change = change.clone();
+                let (change, origin) = (change.clone(), origin.clone());
                 async move {
                     let mut row = pairings::lock(&tx, id).await?.ok_or(PairingError::Ended)?;
                     if row.state == PairingState::Ended.as_str() {
@@ -316,7 +317,7 @@ impl Pairings {
                     let both = row.confirmed_by_person && row.confirmed_by_agent;
                     if both && row.state == PairingState::Redeemed.as_str() {
                         row.state = PairingState::Confirmed.as_str().to_owned();
-                        let origin = Origin { login: Some(row.login.clone()), ..Origin::system("pairing") };
+                        let origin = Origin { login: Some(row.login.clone()), ..origin };
                         let host = row.host.clone().unwrap_or_default();
                         audit::record(&tx, &origin, Some(row.root), now, &Event::AgentPaired { host })?;
                     }

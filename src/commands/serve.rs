@@ -10,7 +10,7 @@ use serde_json::Map;
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{Heads, Sealer};
+use crate::audit::{Heads, Origin, Sealer};
 use crate::auth::header::ProofOptions;
 use crate::auth::mutual_tls;
 use crate::auth::roles::SYSTEM;
@@ -171,7 +171,7 @@ fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::R
 
 /// Starts what is due by the clock, as everything by a workflow; forgets old sessions and keys.
 async fn keep_house(portal: Portal, stop: CancellationToken) {
-    let clock = Caller::new(SYSTEM, SYSTEM, "clock");
+    let clock = Caller::new(SYSTEM, SYSTEM, &Origin::system("clock"));
     for tick in 0_u32.. {
         if tick.is_multiple_of(FORGET) {
             if let Err(error) = portal.sessions.expire().await {
@@ -194,7 +194,7 @@ async fn keep_house(portal: Portal, stop: CancellationToken) {
 /// A list is made when there is none, and again long before the last one is over.
 async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
     let now = portal.clock.now_ms();
-    let system = Caller::new(SYSTEM, SYSTEM, "revocation-list");
+    let system = Caller::new(SYSTEM, SYSTEM, &Origin::system("revocation-list"));
     // One that is under way, or stands still, is enough.
     let owner = Some(SYSTEM.to_owned());
     let filter = Filter { workflow: Some("issue-crl".to_owned()), owner, only_open: true, ..Filter::default() };

@@ -82,6 +82,8 @@ pub struct SignInOptions {
     pub header: String,
     /// Addresses of the proxy.
     pub peers: Vec<IpAddr>,
+    /// The header in which the proxy says where a request comes from, for the audit; of a list its last address. Without it the audit has the proxy's.
+    pub address_header: Option<String>,
     /// What shows beside the address that it is the proxy.
     pub proof: ProofOptions,
     /// Sessions end after so many minutes without a request.

@@ -21,13 +21,12 @@ impl Engine {
         Ok(implementation.instruction(&job.plan).await?)
     }
 
-    /// Records what an agent says of a job that it was handed, if it still holds the root and the job still waits for it. `login`: whose agent it is.
+    /// Records what an agent says of a job that it was handed, if it still holds the root and the job still waits for it.
     ///
     /// # Errors
     /// [`EngineError::Fenced`] when the agent was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
-    pub async fn report(&self, agent: Holder, login: &str, job: &JobRow, report: Report) -> Result<(), EngineError> {
+    pub async fn report(&self, agent: Holder, origin: Origin, job: &JobRow, report: Report) -> Result<(), EngineError> {
         fail_point!("engine.report");
-        let origin = Origin { login: Some(login.to_owned()), ..Origin::system("agent") };
         let job = job.clone();
         dispatch::write(self, origin, move |engine, tx, origin| {
             let (row, report) = (job.clone(), report.clone());

@@ -25,21 +25,20 @@ use crate::store::{StoreError, Tx, idempotency, instances};
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub actor: Actor,
-    pub request: String,
+    request: Origin,
 }
 
 impl Caller {
-    pub fn new(login: &str, role: &str, request: &str) -> Self {
+    pub fn new(login: &str, role: &str, request: &Origin) -> Self {
         let actor = Actor { person: Person::new(login), role: role.to_owned() };
-        Self { actor, request: request.to_owned() }
+        Self { actor, request: request.clone() }
     }
 
     pub(super) fn origin(&self) -> Origin {
         Origin {
-            request: self.request.clone(),
             login: Some(self.actor.person.login.clone()),
             role: Some(self.actor.role.clone()),
-            peer: None,
+            ..self.request.clone()
         }
     }
 }

@@ -165,7 +165,7 @@ pub async fn confirm(
     let root = own_root(&portal, &caller, &id).await?;
     let pairing = form.fields.get("pairing").map(String::as_str).unwrap_or_default();
     let pairing = pairing.parse().map_err(|_| PageError::not_found())?;
-    match portal.pairings.confirm_by_person(pairing, root, &visitor.session.login, &visitor.session.id).await {
+    match portal.pairings.confirm_by_person(pairing, root, &visitor.session.id, &visitor.origin()).await {
         Ok(()) => portal.engine.announce(root),
         Err(PairingError::Store(error)) => return Err(PageError::internal(&error)),
         Err(_) => {

@@ -4,10 +4,12 @@ use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::NeedsRequestId;
 use crate::audit::Origin;
+use crate::portal::Portal;
 use crate::random;
 
 #[derive(Clone)]
@@ -18,9 +20,14 @@ pub fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
 }
 
-/// Where a request comes from, before it is known whose it is: for what is refused.
+/// Where a request comes from, before it is known whose it is.
 pub fn origin(request: &HttpRequest) -> Origin {
-    let peer = request.peer_addr().map(|address| address.ip().to_string());
+    let peer = request.peer_addr().map(|address| address.ip());
+    let address = match request.app_data::<Data<Portal>>() {
+        Some(portal) => portal.sign_in.address(peer, |name| request.headers().get_all(name).last()?.to_str().ok()),
+        None => peer,
+    };
+    let peer = address.map(|address| address.to_canonical().to_string());
     Origin { request: request_id(request), peer, ..Origin::default() }
 }
 

@@ -10,7 +10,7 @@ use sealwright_workflow::instance::Actor;
 use super::Frame;
 use super::certificates::REVOKE;
 use super::error::PageError;
-use super::observe::{origin, request_id};
+use super::observe::origin;
 use crate::audit::{Event, Origin};
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
@@ -30,7 +30,7 @@ pub struct Visitor {
     /// The cookie's value: codes are derived from it.
     pub cookie: String,
     is_new: bool,
-    pub request: String,
+    request: Origin,
 }
 
 /// Finds out who asks.
@@ -38,7 +38,6 @@ pub struct Visitor {
 /// # Errors
 /// [`PageError::sign_in`] for a refused header; the refusal is audited.
 pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, PageError> {
-    let id = request_id(request);
     let peer = request.peer_addr().map(|address| address.ip());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let mut origin = origin(request);
@@ -49,7 +48,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
             let claimed = claimed.and_then(|value| portal.sign_in.claimed(value.to_str().ok()?));
             let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
             portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
-            tracing::warn!(request = id, why = refusal.as_str(), "a sign-in was refused");
+            tracing::warn!(request = origin.request, why = refusal.as_str(), "a sign-in was refused");
             metrics::counter!("sealwright_sign_ins_refused_total", "why" => refusal.as_str()).increment(1);
             return Err(PageError::sign_in());
         }
@@ -60,7 +59,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
         portal.sessions.open(cookie.as_deref(), &login, &origin).await.map_err(|error| PageError::internal(&error))?;
     let is_new = session.cookie.is_some();
     let cookie = session.cookie.or(cookie).unwrap_or_default();
-    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, request: id };
+    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, request: origin };
     visitor.check_role(portal).await?;
     Ok(visitor)
 }
@@ -88,12 +87,7 @@ impl Visitor {
     }
 
     pub fn origin(&self) -> Origin {
-        Origin {
-            request: self.request.clone(),
-            login: Some(self.session.login.clone()),
-            role: self.session.role.clone(),
-            peer: None,
-        }
+        Origin { login: Some(self.session.login.clone()), role: self.session.role.clone(), ..self.request.clone() }
     }
 
     /// The caller of a verb; `None` before a role was picked.

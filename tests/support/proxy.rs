@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use sealwright::commands::demo::browser::Browser;
 use sealwright::commands::demo::ports::free_address;
 
@@ -21,6 +21,14 @@ pub enum Kind {
     Nginx,
 }
 
+/// By what the portal knows the server.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    Secret,
+    /// `proxy.pem`, `proxy.key` and the authority of the portal's certificate, `ca.pem`, in this folder.
+    MutualTls(&'a Path),
+}
+
 /// A running server. Ends with the test.
 pub struct Proxy {
     pub pages_url: String,
@@ -32,6 +40,10 @@ pub struct Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.ca_file.with_file_name("error.log")).unwrap_or_default();
+            eprintln!("the web server's log:\n{log}");
+        }
         // Asked to end, so that its workers end with it.
         let id = nix::unistd::Pid::from_raw(self.server.id().cast_signed());
         let _gone = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
@@ -41,7 +53,7 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// Starts the server before the portal of `test`.
-    pub async fn start(kind: Kind, test: &TestWorld) -> Self {
+    pub async fn start(kind: Kind, test: &TestWorld, proof: Proof<'_>) -> Self {
         let folder = test.path("proxy");
         std::fs::create_dir(&folder).expect("a folder");
         // The server's workers are no root and read who its people are.
@@ -57,9 +69,9 @@ impl Proxy {
         let [secure, plain] = [(); 2].map(|()| free_address().expect("a port").port());
         let people: String = PEOPLE.map(|person| format!("{person}:{{PLAIN}}{PASSWORD}\n")).concat();
         let secret = &test.world.secret;
+        let here = format!("{}/", folder.display());
         let example = match kind {
             Kind::Apache => {
-                write(&folder, "proxy-secret.apache", &format!("Define sealwright_secret {secret}\n"));
                 for person in PEOPLE {
                     let hashed = run("openssl", &["passwd", "-apr1", PASSWORD], &[]);
                     append(&folder, "people", &format!("{person}:{}\n", hashed.trim()));
@@ -67,15 +79,43 @@ impl Proxy {
                 include_str!("../../deploy/apache.conf")
             }
             Kind::Nginx => {
-                write(&folder, "proxy-secret.nginx", &format!("proxy_set_header X-Sealwright-Proxy {secret};\n"));
                 write(&folder, "people", &people);
                 include_str!("../../deploy/nginx.conf")
             }
         };
         let address = |url: &str| url.trim_start_matches("http://").to_owned();
-        let mut adapted = example.replace("/etc/sealwright/", &format!("{}/", folder.display()));
+        let (of_apache, of_nginx) = match proof {
+            Proof::Secret => (
+                format!("RequestHeader set X-Sealwright-Proxy \"{secret}\"\n"),
+                format!("proxy_set_header X-Sealwright-Proxy {secret};\n"),
+            ),
+            Proof::MutualTls(_) => (
+                include_str!("../../deploy/apache-mutual-tls.conf").replace("/etc/sealwright/", &here),
+                include_str!("../../deploy/nginx-mutual-tls.conf").replace("/etc/sealwright/", &here),
+            ),
+        };
+        write(&folder, "proxy-proof.apache", &of_apache);
+        write(&folder, "proxy-proof.nginx", &of_nginx);
+        let mut adapted = example.replace("/etc/sealwright/", &here);
+        let mut pages = test.world.pages.to_string();
+        if let Proof::MutualTls(certificates) = proof {
+            let read = |name: &str| std::fs::read_to_string(certificates.join(name)).expect("a file");
+            let (certificate, key) = (read("proxy.pem"), read("proxy.key"));
+            let old_form = run(
+                "openssl",
+                &["pkey", "-traditional", "-in", &certificates.join("proxy.key").display().to_string()],
+                &[],
+            );
+            write(&folder, "portal-ca.pem", &read("ca.pem"));
+            write(&folder, "proxy-with-key.pem", &format!("{certificate}{old_form}"));
+            write(&folder, "proxy.pem", &certificate);
+            write(&folder, "proxy.key", &key);
+            adapted = adapted.replace("http://sealwright_pages", "https://sealwright_pages");
+            adapted = adapted.replace("http://${sealwright_pages}", "https://${sealwright_pages}");
+            pages = format!("localhost:{}", test.world.pages.port());
+        }
         for (theirs, ours) in [
-            ("127.0.0.1:8001", test.world.pages.to_string()),
+            ("127.0.0.1:8001", pages),
             ("127.0.0.1:8002", address(&test.world.agent_url)),
             ("127.0.0.1:8003", address(&test.world.public_url)),
             ("*:443", format!("127.0.0.1:{secure}")),
@@ -178,6 +218,7 @@ impl Authority {
     pub fn new(folder: &Path) -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).expect("parameters");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(DnType::CommonName, "authority");
         let key = KeyPair::generate().expect("a key");
         let certificate = parameters.self_signed(&key).expect("a certificate");
         let file = folder.join("ca.pem");
@@ -190,6 +231,7 @@ impl Authority {
         let names: Vec<String> = dns.iter().map(|&name| name.to_owned()).collect();
         let mut parameters = CertificateParams::new(names).expect("parameters");
         parameters.extended_key_usages = vec![purpose];
+        parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
         write(folder, &format!("{name}.pem"), &certificate.pem());

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use crate::audit::Event;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
-use crate::web::observe::{origin, request_id};
+use crate::web::observe::origin;
 use crate::web::{Visitor, visitor};
 
 /// Which surface a request came in by.
@@ -56,15 +56,15 @@ impl Client {
             _ => Ok(None),
         };
         let account = account.map_err(|error| crate::web::PageError::internal(&error))?;
-        let id = request_id(request);
+        let origin = origin(request);
         let Some(account) = account else {
             let event = Event::SignInRefused { why: "token".to_owned(), claimed: None };
-            let recorded = portal.sessions.record(&origin(request), event).await;
+            let recorded = portal.sessions.record(&origin, event).await;
             recorded.map_err(|error| crate::web::PageError::internal(&error))?;
             let detail = "This address asks for a service account's token that is good: `Authorization: Bearer …`.";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
         };
-        Ok(Self { caller: Caller::new(&account.login(), &account.role, &id), visitor: None })
+        Ok(Self { caller: Caller::new(&account.login(), &account.role, &origin), visitor: None })
     }
 
     /// Adds what the session needs to an answer.

@@ -62,6 +62,7 @@ pub struct HeaderSignIn {
     header: String,
     proof: Proof,
     peers: Vec<IpAddr>,
+    address_header: Option<String>,
 }
 
 /// Why nobody is signed in. The person reads that the sign-in failed; the audit says why.
@@ -114,7 +115,24 @@ impl HeaderSignIn {
             ProofOptions::MutualTls(_) => Proof::MutualTls,
             ProofOptions::Assertion(options) => Proof::Assertion(Assertions::read(options)?),
         };
-        Ok(Self { header: header.to_ascii_lowercase(), proof, peers })
+        Ok(Self { header: header.to_ascii_lowercase(), proof, peers, address_header: None })
+    }
+
+    /// The proxy says in this header where a request comes from.
+    #[must_use]
+    pub fn with_address_header(self, header: Option<String>) -> Self {
+        Self { address_header: header, ..self }
+    }
+
+    /// Where a request comes from, for the audit: as the proxy says, or else the peer. `last` gives the last value of a header; of a list in it the last
+    /// address is what the proxy itself has added.
+    pub fn address<'a>(&self, peer: Option<IpAddr>, last: impl FnOnce(&str) -> Option<&'a str>) -> Option<IpAddr> {
+        let said = self.address_header.as_deref().filter(|_| self.is_proxy(peer)).and_then(last);
+        said.and_then(|list| list.rsplit(',').next()?.trim().parse().ok()).or(peer)
+    }
+
+    fn is_proxy(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.peers.contains(&peer.to_canonical()))
     }
 
     /// The login in its canonical form. `headers` are all headers of the request as (lower-case name, value); `now` is in seconds since 1970.
@@ -137,8 +155,7 @@ impl HeaderSignIn {
                 look_alike = true;
             }
         }
-        let peer_is_proxy = peer.is_some_and(|peer| self.peers.contains(&peer.to_canonical()));
-        if !peer_is_proxy {
+        if !self.is_proxy(peer) {
             return Err(Refusal::Peer);
         }
         if look_alike {

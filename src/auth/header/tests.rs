@@ -170,3 +170,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_last_address_that_the_proxy_says_is_where_a_request_comes_from() {
+    let silent = secret();
+    let sign_in = secret().with_address_header(Some("X-Forwarded-For".to_owned()));
+    let from = |sign_in: &HeaderSignIn, peer: [u8; 4], said: Option<&'static str>| {
+        let address = sign_in.address(Some(IpAddr::from(peer)), |name| said.filter(|_| name == "X-Forwarded-For"));
+        address.map(|address| address.to_string()).unwrap_or_default()
+    };
+    assert_eq!(from(&sign_in, HERE, Some("203.0.113.1, 192.0.2.7")), "192.0.2.7");
+    assert_eq!(from(&sign_in, HERE, Some("2001:db8::7")), "2001:db8::7");
+    for none in [None, Some(""), Some("192.0.2.7,"), Some("192.0.2.7 (alice)"), Some("192.0.2.300")] {
+        assert_eq!(from(&sign_in, HERE, none), "127.0.0.1", "{none:?}");
+    }
+    assert_eq!(from(&sign_in, [10, 0, 0, 1], Some("192.0.2.7")), "10.0.0.1");
+    assert_eq!(from(&silent, HERE, Some("192.0.2.7")), "127.0.0.1");
+}

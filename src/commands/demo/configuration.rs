@@ -81,6 +81,7 @@ agent-command = "{agent}"
 
 [sign-in]
 peers = ["127.0.0.1"]
+address-header = "X-Forwarded-For"
 {proof}
 
 [roles.user]

@@ -100,6 +100,9 @@ async fn forward(proxy: web::Data<Proxy>, request: HttpRequest, body: web::Bytes
     if let Some(token) = request.headers().get("x-csrf-token") {
         forwarded = forwarded.header("x-csrf-token", token.as_bytes());
     }
+    if let Some(address) = request.peer_addr() {
+        forwarded = forwarded.header("X-Forwarded-For", address.ip().to_string());
+    }
     let forwarded = forwarded
         .header("X-Remote-User", person.value())
         .header("X-Sealwright-Proxy", &proxy.secret)
