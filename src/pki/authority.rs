@@ -56,6 +56,8 @@ pub enum AuthorityError {
     Validity,
     #[error("the certificate cannot be encoded")]
     Encoding,
+    #[error("the authority's certificate breaks the rule `{}`: {}", .0.rule, .0.message)]
+    Found(Finding),
 }
 
 impl From<der::Error> for AuthorityError {
@@ -296,7 +298,7 @@ pub fn new_root(new: &NewAuthority<'_>, signer: &dyn Signer) -> Result<Vec<u8>, 
         not_after: new.now - BACKDATE + new.validity,
         extensions,
     };
-    sign(&parts.encode(signer.algorithm())?, signer).map_err(|_| AuthorityError::Key)
+    sign_own(None, &parts.encode(signer.algorithm())?, signer)
 }
 
 /// Makes the certificate of an issuing authority below `parent`.
@@ -327,5 +329,13 @@ pub fn new_issuing(
         not_after,
         extensions,
     };
-    sign(&parts.encode(signer.algorithm())?, signer).map_err(|_| AuthorityError::Key)
+    sign_own(Some(parent), &parts.encode(signer.algorithm())?, signer)
+}
+
+/// Lints and signs an authority's certificate, for the one above it or for itself.
+fn sign_own(above: Option<&Authority>, to_be_signed: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, AuthorityError> {
+    match lint::authority::lint(above, signer, to_be_signed).into_iter().next() {
+        Some(finding) => Err(AuthorityError::Found(finding)),
+        None => sign(to_be_signed, signer).map_err(|_| AuthorityError::Key),
+    }
 }

@@ -1,11 +1,16 @@
 //! RFC 5280 section 4.2.1.13, RFC 5280 section 8: a revocation list over plain http, so that fetching it needs no certificate.
 
+use x509_parser::certificate::TbsCertificate;
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 
 use super::{Certificate, ensure};
 
 pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
-    let points = certificate.parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+    of(&certificate.parsed)
+}
+
+pub(super) fn of(certificate: &TbsCertificate<'_>) -> Result<(), String> {
+    let points = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
         ParsedExtension::CRLDistributionPoints(points) => Some(points),
         _ => None,
     });

@@ -1,9 +1,11 @@
 //! Rules that to-be-signed bytes keep before a key is touched: one file each, one line in [`RULES`].
 //!
 //! To add a rule: write `lint/<rule>.rs` with its citation and `pub fn check(&Certificate) -> Result<(), String>`, name it in
-//! [`RULES`], and add a broken certificate for it in `tests/lint.rs`; a test fails when a rule has none. What revocation lists keep is in `list.rs`.
+//! [`RULES`], and add a broken certificate for it in `tests/lint.rs`; a test fails when a rule has none. What authorities' own
+//! certificates keep is in `authority.rs`, what revocation lists keep in `list.rs`.
 
 mod alternative_name;
+pub(crate) mod authority;
 mod authority_key_identifier;
 mod basic_constraints;
 mod distribution_point;

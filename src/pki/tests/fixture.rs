@@ -15,6 +15,7 @@ pub const NOW: OffsetDateTime = time::macros::datetime!(2026-11-21 12:00 UTC);
 
 pub struct Fixture {
     pub root: Vec<u8>,
+    pub root_key: SoftwareKey,
     pub authority: Authority,
     pub key: SoftwareKey,
     pub authentication: Profile,
@@ -72,6 +73,7 @@ pub fn fixture() -> Fixture {
     ];
     Fixture {
         root,
+        root_key,
         authority,
         key,
         authentication: Profile::new("smartcard-authentication", authentication).expect("a profile"),

@@ -8,9 +8,11 @@ use x509_cert::Version;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::Validity;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer as _;
 
 use super::fixture::{Fixture, NOW, fixture, name, request, request_der};
-use crate::authority::Draft;
+use crate::authority::{Authority, AuthorityError, Draft, NewAuthority, new_root};
 use crate::encoding::{RevokedEntry, Signed, ToBeSigned, ToBeSignedList, moment};
 use crate::extension::{self, SECURITY_IDENTIFIER};
 use crate::key::KeyAlgorithm;
@@ -244,6 +246,99 @@ fn a_usage_that_does_not_fit_the_kind_of_key_is_found() {
         let findings = fixture.authority.admit(&bytes, &profile).expect_err("refused");
         assert!(findings.iter().any(|finding| finding.rule == "key-usage"), "{findings:?}");
     }
+}
+
+/// For every rule of authorities' own certificates one that breaks it: of a root, and of the authority below it.
+#[test]
+fn an_authority_that_breaks_a_rule_is_found_by_it() {
+    type Break = fn(&mut ToBeSigned, &Fixture);
+    // Of both.
+    let of_each: [(&str, Break); 15] = [
+        ("authority-serial-number", |own, _| own.serial_number = SerialNumber::new(&[1, 2]).expect("a serial number")),
+        ("authority-issuer", |own, _| own.signature.oid = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1")),
+        ("authority-issuer", |own, _| own.issuer = Any::from_der(&name(&["CN=Other"])).expect("a name")),
+        ("authority-issuer", |own, _| own.subject = Any::from_der(&[0x30, 0]).expect("a name")),
+        ("authority-validity", |own, _| {
+            own.validity = Validity::new(own.validity.not_after, own.validity.not_before);
+        }),
+        ("authority-key", |own, fixture| {
+            // The root's would have to sign, and below it nobody has it.
+            let is_root = own.subject == own.issuer;
+            let other = if is_root { fixture.key.public_key() } else { fixture.root_key.public_key() };
+            own.subject_public_key_info = Any::from_der(other).expect("a key");
+        }),
+        ("authority-key", |own, _| {
+            let (_, weak) = X509CertificationRequest::from_der(include_bytes!("rsa-1024.der")).expect("a request");
+            let weak = weak.certification_request_info.subject_pki.raw;
+            own.subject_public_key_info = Any::from_der(weak).expect("a key");
+        }),
+        ("authority-usage", |own, _| without(own, "2.5.29.19")),
+        ("authority-usage", |own, _| without(own, "2.5.29.15")),
+        ("authority-usage", |own, _| {
+            without(own, "2.5.29.19");
+            add(own, extension::authority(Some(1)).expect("extensions").remove(0));
+        }),
+        ("authority-usage", |own, _| {
+            without(own, "2.5.29.15");
+            add(own, extension::key_usage(&[KeyUsageBit::DigitalSignature]).expect("an extension"));
+        }),
+        ("authority-usage", |own, _| {
+            let client = ExtendedKeyUsage(vec![ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2")]);
+            add(own, extension::extension(ExtendedKeyUsage::OID, false, &client).expect("an extension"));
+        }),
+        ("authority-usage", |own, _| {
+            own.extensions.iter_mut().flatten().for_each(|extension| extension.critical = false)
+        }),
+        ("authority-extensions", |own, _| own.version = Version::V1),
+        ("authority-extensions", |own, _| without(own, "2.5.29.14")),
+    ];
+    // Of the one below a root.
+    let of_issuing: [(&str, Break); 6] = [
+        ("authority-issuer", |own, _| own.subject = own.issuer.clone()),
+        ("authority-validity", |own, _| {
+            let (from, to) = (moment(NOW), moment(NOW + Duration::days(7301)));
+            own.validity = Validity::new(from.expect("a time"), to.expect("a time"));
+        }),
+        ("authority-usage", |own, _| {
+            without(own, "2.5.29.19");
+            add(own, extension::authority(None).expect("extensions").remove(0));
+        }),
+        ("authority-extensions", |own, _| without(own, "2.5.29.35")),
+        ("authority-extensions", |own, _| {
+            without(own, "2.5.29.35");
+            add(own, extension::authority_key_identifier(&[0; 20]).expect("an extension"));
+        }),
+        ("authority-extensions", |own, _| without(own, "2.5.29.31")),
+    ];
+    let fixture = fixture();
+    let root = Authority::new("root", &fixture.root, "http://pki.example.test").expect("a root");
+    let own = |der: &[u8]| {
+        let signed = Signed::from_der(der).expect("our own encoding").to_be_signed.to_der().expect("encoded");
+        ToBeSigned::from_der(&signed).expect("our own encoding")
+    };
+    let findings = |above: Option<&Authority>, own: &ToBeSigned| {
+        let found = lint::authority::lint(above, &fixture.root_key, &own.to_der().expect("encoded"));
+        found.into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    let both = [(None, own(&fixture.root)), (Some(&root), own(fixture.authority.certificate()))];
+    for (above, good) in &both {
+        assert_eq!(findings(*above, good), Vec::<&str>::new());
+        let further = if above.is_some() { of_issuing.as_slice() } else { &[] };
+        for (number, (rule, break_it)) in of_each.iter().chain(further).enumerate() {
+            let mut broken = good.clone();
+            break_it(&mut broken, &fixture);
+            let found = findings(*above, &broken);
+            assert!(found.contains(rule), "break {number}, {rule}: {found:?}");
+        }
+    }
+    for (rule, _) in lint::authority::RULES {
+        assert!(of_each.iter().any(|(broken, _)| *broken == rule), "{rule} has no broken certificate");
+    }
+    // What is found keeps the key from being used.
+    let subject = name(&["CN=Late"]);
+    let never = NewAuthority { subject: &subject, serial: [1; 16], now: NOW, validity: Duration::ZERO };
+    let found = new_root(&never, &fixture.root_key);
+    assert!(matches!(found, Err(AuthorityError::Found(finding)) if finding.rule == "authority-validity"));
 }
 
 /// For every rule of lists a list that breaks it, made from a good one.
