@@ -1,12 +1,37 @@
-//! The Debian packages: made of what was built, and what is in them runs.
+//! The Debian packages: made of what was built, installed, used and removed.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::run;
 
+/// In a copy of this machine that is gone afterwards: what is written goes to memory. Arguments: a folder, the packages.
+const INSTALL: &str = r#"
+set -eu
+folder=$1
+mount -t tmpfs tmpfs "$folder"
+mkdir "$folder/upper" "$folder/work" "$folder/machine"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" "$folder/machine"
+mkdir -p "$folder/machine/packages"
+shift
+cp "$@" "$folder/machine/packages"
+chroot "$folder/machine" /bin/sh -eu -c '
+    dpkg --install /packages/*.deb
+    stat --format "%U %G %a" /etc/sealwright
+    echo secret >/etc/sealwright/secret
+    setpriv --reuid sealwright --regid sealwright --clear-groups sh -c "cat /etc/sealwright/secret; sealwright check"
+    ! setpriv --reuid nobody --regid nogroup --clear-groups cat /etc/sealwright/secret
+    # Again, as an upgrade does.
+    dpkg --install /packages/*.deb
+    dpkg --purge sealwright sealwright-agent
+    test ! -e /usr/bin/sealwright
+    # Keys may be there.
+    cat /etc/sealwright/secret
+'
+"#;
+
 #[test]
-fn packages_hold_programs_that_run() {
+fn packages_are_installed_used_and_removed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = Path::new(env!("CARGO_BIN_EXE_sealwright")).parent().expect("a folder");
     let made = Command::new(root.join("deploy/package"))
@@ -17,12 +42,13 @@ fn packages_hold_programs_that_run() {
         .expect("the script");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let folder = tempfile::tempdir().expect("a folder");
+    let mut packages = Vec::new();
     for (name, files) in [
         ("sealwright", &["lib/systemd/system/sealwright.service", "usr/share/doc/sealwright/examples/apache.conf"][..]),
         ("sealwright-agent", &["usr/share/applications/sealwright-agent.desktop"][..]),
     ] {
-        let packages = std::fs::read_dir(root.join("var/package")).expect("packages");
-        let package = packages
+        let made = std::fs::read_dir(root.join("var/package")).expect("packages");
+        let package = made
             .map(|entry| entry.expect("an entry").path().display().to_string())
             .find(|path| path.contains(&format!("/{name}_")))
             .expect("a package");
@@ -34,6 +60,7 @@ fn packages_hold_programs_that_run() {
         let program = out.join("usr/bin").join(name);
         let said = run(program.to_str().expect("a path"), &["--version"], &[]);
         assert_eq!(said.trim(), format!("{name} {}", env!("CARGO_PKG_VERSION")));
+        packages.push(package);
     }
     // systemd understands the unit, and finds it shut in.
     let packed = folder.path().join("sealwright");
@@ -46,4 +73,14 @@ fn packages_hold_programs_that_run() {
     let said = String::from_utf8_lossy(&verified.stderr);
     assert!(verified.status.success() && said.is_empty(), "{said}");
     run("systemd-analyze", &["security", "--offline=true", "--threshold=25", path], &[]);
+    let machine = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", INSTALL, "sh"]).arg(machine.path()).args(&packages);
+    let installed = command.output().expect("unshare");
+    let (said, wrong) = (String::from_utf8_lossy(&installed.stdout), String::from_utf8_lossy(&installed.stderr));
+    assert!(installed.status.success(), "{said}{wrong}");
+    assert!(said.contains("root sealwright 750"), "{said}");
+    // Read by the account itself, and still there at the end.
+    assert_eq!(said.matches("secret").count(), 2, "{said}");
+    assert!(wrong.contains("Permission denied"), "{wrong}");
 }

@@ -57,7 +57,8 @@ async fn personalize(test: &TestWorld, mut hear: impl FnMut(&str)) -> Begun {
 /// in the middle of a transaction or at its end.
 async fn a_portal_meets(call: &str, error: &str, when: &str) {
     let test = TestWorld::start(Database::Sqlite).await;
-    let strace = Strace::attach(test.world.portal_id(), Fault { call, error, when }, &test.path("strace")).await;
+    let strace =
+        Strace::attach(test.world.portal_id(), Fault { call, error, when, path: None }, &test.path("strace")).await;
     let mut begun = personalize(&test, |_| {}).await;
     let failed = strace.detach();
     assert!(failed > 0, "no call has failed");
@@ -97,7 +98,7 @@ async fn each_call_fails(call: &str, error: &str, round: usize, least: usize) {
     let sweep = async {
         for number in 0..CALLS {
             let when = (1 + number % round).to_string();
-            let strace = Strace::attach(process, Fault { call, error, when: &when }, &log).await;
+            let strace = Strace::attach(process, Fault { call, error, when: &when, path: None }, &log).await;
             while strace.failed() == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -131,7 +132,7 @@ async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
     for call in ["fsync", "rename"] {
         let mut test = TestWorld::start(Database::Sqlite).await;
         let log = test.path("strace");
-        let fault = Fault { call, error: "ENOSPC", when: "$FAILING_CALL" };
+        let fault = Fault { call, error: "ENOSPC", when: "$FAILING_CALL", path: None };
         let arguments = fault.arguments(&log).join(" ");
         let script = test.path("agent");
         let text = format!("#!/bin/sh\nexec strace -A {arguments} '{}' \"$@\"\n", test.world.agent.display());
@@ -158,6 +159,23 @@ async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_noth
     })
     .await;
     assert!(alive.is_empty(), "the server did not die at {alive:?}");
+    ended(&mut begun).await;
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// Its journal cannot grow: the connection that finds this takes the server down, which begins again from what its journal holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_at_the_database_server_loses_and_doubles_nothing() {
+    let test = TestWorld::start(Database::Postgres).await;
+    let server = test.database_process().expect("a server");
+    let journal = test.path("postgres/cluster/pg_wal/000000010000000000000001");
+    let fault = Fault { call: "pwrite64", error: "ENOSPC", when: "5", path: Some(&journal) };
+    let strace = Strace::attach(server, fault, &test.path("strace")).await;
+    // The connections that are made from here on have the fault.
+    assert!(kill_a_backend(server), "nobody is connected");
+    let mut begun = personalize(&test, |_| {}).await;
+    let failed = strace.detach();
+    assert!(failed > 0, "no call has failed");
     ended(&mut begun).await;
     assert_personalized(&test, &mut begun).await;
 }

@@ -10,15 +10,21 @@ pub struct Fault<'a> {
     pub call: &'a str,
     pub error: &'a str,
     pub when: &'a str,
+    /// Of this file alone.
+    pub path: Option<&'a Path>,
 }
 
 impl Fault<'_> {
     pub fn arguments(self, log: &Path) -> Vec<String> {
-        let Self { call, error, when } = self;
+        let Self { call, error, when, path } = self;
         let inject = format!("inject={call}:error={error}:when={when}");
         let trace = format!("trace={call}");
         let log = log.display().to_string();
-        ["-f", "-qq", "-o", &log, "-e", &trace, "-e", &inject].map(str::to_owned).to_vec()
+        let mut arguments = ["-f", "-qq", "-o", &log, "-e", &trace, "-e", &inject].map(str::to_owned).to_vec();
+        if let Some(path) = path {
+            arguments.extend(["-P".to_owned(), path.display().to_string()]);
+        }
+        arguments
     }
 }
 
