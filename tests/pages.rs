@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fantoccini::key::Key;
-use sealwright::commands::demo::journey::Agent;
+use sealwright::commands::demo::journey::{self, Agent};
 use sealwright_workflow::definition::{Definition, Kind, Party};
 use sealwright_workflow::types::Type;
 use serde_json::{Map, Value, json};
@@ -190,6 +190,33 @@ async fn two_people_decide_in_their_browsers(database: Database) {
     rita.until("return document.querySelector('[role=status]')?.innerText == 'Issued'").await;
     rita.pictures(&pictures, "46-issued").await;
     alice.until("return document.querySelector('[role=status]')?.innerText.startsWith('Your card is ready')").await;
+}
+
+/// Alice stops while rita types: rita's page says that it is behind, and takes nothing from under her hands.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_types_stays() {
+    let test = TestWorld::start_with_approvals(Database::Sqlite, 1).await;
+    let rita = Chromium::start(&test.path("rita")).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, "RA operator").await.expect("a request");
+    enter(&rita, &test, "rita", "ra-operator").await;
+    rita.until("return document.querySelector('h2')?.innerText == 'Waiting for you'").await;
+    rita.click("main section a").await;
+    rita.until("return document.querySelector('#ask-back-question') !== null").await;
+    rita.write("#ask-back-question", "Is this your").await;
+    let view: Value = serde_json::from_str(&journey::view(&mut begun).await.expect("a view")).expect("JSON");
+    let csrf = begun.csrf.clone();
+    let stop = [("csrf", csrf.as_str()), ("step", &view["step"].to_string()), ("action", "cancel")];
+    begun.browser.post(&format!("{}/act", begun.path), &stop).await.expect("stopped");
+    rita.until("return document.querySelector('#news a') !== null").await;
+    // Also when she goes on to the button.
+    rita.press(Key::Tab).await;
+    assert_eq!(rita.run("return document.querySelector('#ask-back-question').value").await, "Is this your");
+    rita.pictures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots"), "47-behind").await;
+    rita.click("#news a").await;
+    rita.until("return document.querySelector('#ask-back-question, #news a') === null").await;
 }
 
 /// Alice and rita have no mouse: every step is reached with the tab key, is seen to be, and is taken with the enter key.

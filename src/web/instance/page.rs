@@ -41,6 +41,8 @@ pub struct InstancePage {
     diagram: Diagram,
     history: Vec<Entry>,
     version: i64,
+    /// It may still change.
+    is_live: bool,
 }
 
 /// What is asked, of the instance itself or of a part of it.
@@ -96,7 +98,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         (None, _) => deepest_label(portal, view).unwrap_or_else(|| state.label.clone()),
     };
     let mut frame = visitor.frame(portal, &view.definition.title);
-    // While the visitor writes an answer the page stands still; else it follows what others do.
+    // Without scripts the page stands still while the visitor writes an answer; with them it follows what others do, and leaves what is typed.
     let asks_visitor = view.questions.iter().any(|question| !question.actions.is_empty());
     frame.refresh = (instance.is_open() && !asks_visitor).then_some(3);
     let deadline = view.deadline.map(time_text);
@@ -130,6 +132,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         diagram: render::diagram(&view.definition, &way),
         history: past::entries(portal, view),
         version: view.tree.iter().map(|part| part.revision).sum(),
+        is_live: instance.is_open(),
         frame,
     })
 }
