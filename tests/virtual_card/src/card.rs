@@ -36,6 +36,7 @@ const INS_VERIFY: u8 = 0x20;
 const INS_GENERATE: u8 = 0x47;
 const INS_AUTHENTICATE: u8 = 0x87;
 const INS_GET_DATA: u8 = 0xCB;
+const INS_PUT_DATA: u8 = 0xDB;
 const INS_ATTEST: u8 = 0xF9;
 const INS_SELECT: u8 = 0xA4;
 const INS_GET_RESPONSE: u8 = 0xC0;
@@ -48,6 +49,9 @@ const ECC_P384: u8 = 0x14;
 const KEY_MANAGEMENT: u8 = 0x9D;
 /// The tag list that asks for the object of the attestation key's certificate.
 const ATTESTATION_CERTIFICATE: &[u8] = &[0x5C, 0x03, 0x5F, 0xFF, 0x01];
+
+/// The tag list of the key history, which cards of this make keep as it is written.
+const KEY_HISTORY: &[u8] = &[0x5C, 0x03, 0x5F, 0xC1, 0x0C];
 
 /// What kind of card it is.
 pub struct Make {
@@ -107,6 +111,10 @@ impl Card<'_> {
         }
     }
 
+    fn history(&self) -> PathBuf {
+        self.ready.with_file_name("key-history")
+    }
+
     /// Creates PINs, keys and files of a new card; false if the card's state is broken.
     fn warm_up(&mut self) -> bool {
         let (_, status) = self.piv([0x00, INS_VERIFY, 0x00, 0x80], &[]);
@@ -121,6 +129,17 @@ impl Card<'_> {
                 .map_or((Vec::new(), 0x6D00), |der| (der, 0x9000)),
             [0x00, INS_GET_DATA, 0x3F, 0xFF] if data == ATTESTATION_CERTIFICATE => {
                 self.attestor.map_or((Vec::new(), 0x6A82), |attestor| (attestor.object(), 0x9000))
+            }
+            [0x00, INS_GET_DATA, 0x3F, 0xFF] if data == KEY_HISTORY => {
+                fs::read(self.history()).map_or((Vec::new(), 0x6A82), |object| (object, 0x9000))
+            }
+            [0x00, INS_PUT_DATA, 0x3F, 0xFF] if data.starts_with(KEY_HISTORY) => {
+                // It says whether somebody may write; what it counts by itself is not asked for.
+                let answer = self.piv(header, data);
+                if answer.1 == 0x9000 && fs::write(self.history(), &data[KEY_HISTORY.len()..]).is_err() {
+                    return (Vec::new(), 0x6581);
+                }
+                answer
             }
             [0x00, INS_GENERATE, 0x00, slot] => {
                 let answer = self.piv(header, data);
@@ -141,6 +160,7 @@ impl Card<'_> {
                 if answer.1 == 0x9000 {
                     // Until the new state is complete, a restart begins with an empty card.
                     let _ = fs::remove_file(self.ready);
+                    let _ = fs::remove_file(self.history());
                     self.restart = true;
                 }
                 answer
