@@ -3,6 +3,7 @@
 
 use der::Decode;
 use der::asn1::Utf8StringRef;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
 
@@ -51,12 +52,11 @@ fn is_mailbox(mail: &str) -> bool {
 /// what is not seen or turns the reading round.
 fn is_principal_name(name: &str) -> bool {
     let is_seen = |letter: char| {
-        !letter.is_whitespace()
-            && !letter.is_control()
-            // What has no form of its own: joiners, marks and overrides of the direction, variation selectors, tags.
-            && !matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e0fff}')
+        // Controls, joiners, marks and overrides of the direction, tags, what has no meaning yet; blanks of any width.
+        !matches!(letter.general_category_group(), GeneralCategoryGroup::Other | GeneralCategoryGroup::Separator)
+            // The letters and marks among Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties): fillers, variation selectors.
+            && !matches!(letter, '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
             // What begins or ends something else, on a page, in a filter or a list.
             && !"\"/\\[]():;|,*?<>@".contains(letter)
     };
@@ -136,6 +136,11 @@ mod tests {
             "a@corp.test\0",
             "\u{202e}a@corp.test",
             "a\u{200b}@corp.test",
+            "a\u{3000}@corp.test",
+            "a\u{3164}@corp.test",
+            "a\u{fe0f}@corp.test",
+            "a\u{e0041}@corp.test",
+            "a\u{378}@corp.test",
             "a@corp.test\u{202e}",
             "a@corp test",
             "a@\u{43e}rp.test",
