@@ -101,9 +101,10 @@ impl Activity for ComparePeople {
         let Some(Compared { departures, renamed }) = performed else { return Ok(Outcome::Unanswered) };
         let at = milliseconds(call.now);
         for (login, person) in renamed {
-            let credentials = logins::follow(tx, login, person).await?;
-            let event = audit::Event::LoginChanged { login: login.clone(), credentials };
-            audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+            let followed = logins::follow(tx, login, person).await?;
+            if let Some(event) = audit::Event::login_changed(login, followed) {
+                audit::record(tx, &call.origin, Some(call.root), at, &event)?;
+            }
         }
         if departures.is_empty() {
             return Ok(Outcome::Unchanged);

@@ -77,9 +77,8 @@ impl Activity for FindPerson {
 
 /// Whoever is called so now has what is theirs, and nothing of whoever was called so before.
 async fn settle_login(tx: &Tx, call: &Call, person: &Person) -> Result<(), Failure> {
-    let changed = logins::settle(tx, &person.login, &person.id).await?;
-    if changed > 0 {
-        let event = audit::Event::LoginChanged { login: person.login.clone(), credentials: changed };
+    let followed = logins::settle(tx, &person.login, &person.id).await?;
+    if let Some(event) = audit::Event::login_changed(&person.login, followed) {
         audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
     }
     Ok(())

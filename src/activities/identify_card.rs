@@ -77,11 +77,10 @@ impl CardJob for IdentifyCard {
             }
             _ => return Ok(None),
         };
-        let at = milliseconds(call.now);
         let known = cards::find_by_serial(tx, &facts.serial).await?;
         let card = match known {
-            Some(row) => self.known(tx, &plan, &facts, row, at).await?,
-            None => match self.register(tx, call, &plan, &facts, at).await? {
+            Some(row) => self.known(tx, call, &plan, &facts, row).await?,
+            None => match self.register(tx, call, &plan, &facts).await? {
                 Some(card) => card,
                 None => {
                     // Nothing is remembered of a card that is not ours.
@@ -105,7 +104,14 @@ impl CardJob for IdentifyCard {
 
 impl IdentifyCard {
     /// A card of the inventory: it must show that it is that card, unless it still has the factory's secrets, as the portal expects.
-    async fn known(&self, tx: &Tx, plan: &Plan, facts: &CardFacts, mut row: CardRow, at: i64) -> Result<Card, Failure> {
+    async fn known(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        plan: &Plan,
+        facts: &CardFacts,
+        mut row: CardRow,
+    ) -> Result<Card, Failure> {
         let management = ManagementKind::from(&facts.management);
         let mut secrets = cards::secrets(tx, row.id).await?;
         secrets.retain(|secret| secret.purpose == management.purpose().as_str());
@@ -138,13 +144,13 @@ impl IdentifyCard {
         // Blank and never finished by the person before: it may become somebody else's.
         if row.owner.is_none() && row.state == "stock" {
             row.owner = Some(plan.person.id.clone());
-            row.owner_login = Some(plan.person.login.clone());
+            row.owner_login = Some(call.instance.owner.login.clone());
             row.state = CardState::Assigned.as_str().to_owned();
             card.owner.clone_from(&row.owner);
             card.state = CardState::Assigned;
         }
         row.reader = Some(facts.reader.clone());
-        row.changed_at = at;
+        row.changed_at = milliseconds(call.now);
         cards::update(tx, &row).await?;
         Ok(card)
     }
@@ -159,14 +165,7 @@ impl IdentifyCard {
     }
 
     /// An unknown card: blank, in stock and with the factory's secrets, or nothing.
-    async fn register(
-        &self,
-        tx: &Tx,
-        call: &Call,
-        plan: &Plan,
-        facts: &CardFacts,
-        at: i64,
-    ) -> Result<Option<Card>, Failure> {
+    async fn register(&self, tx: &Tx, call: &Call, plan: &Plan, facts: &CardFacts) -> Result<Option<Card>, Failure> {
         let is_ours_to_take = match &facts.management {
             Management::ManagementKey { is_factory, .. } => *is_factory,
             Management::SoPin => self.stock.factory_so_pin.is_some(),
@@ -174,13 +173,14 @@ impl IdentifyCard {
         if !is_ours_to_take || !facts.certificates.is_empty() || !self.stock.has(&facts.serial) {
             return Ok(None);
         }
+        let at = milliseconds(call.now);
         let row = CardRow {
             tenant: tx.tenant().to_owned(),
             id: random::id(),
             serial: facts.serial.clone(),
             state: CardState::Assigned.as_str().to_owned(),
             owner: Some(plan.person.id.clone()),
-            owner_login: Some(plan.person.login.clone()),
+            owner_login: Some(call.instance.owner.login.clone()),
             management: ManagementKind::from(&facts.management).as_str().to_owned(),
             reader: Some(facts.reader.clone()),
             created_at: at,
@@ -189,7 +189,7 @@ impl IdentifyCard {
         let event = audit::Event::CardRegistered {
             card: row.id.to_string(),
             serial: row.serial.clone(),
-            owner: plan.person.login.clone(),
+            owner: call.instance.owner.login.clone(),
         };
         let card = Card::from_row(&row, true);
         cards::insert(tx, row).await?;

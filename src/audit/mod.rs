@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::random;
 use crate::store::audits::AuditRow;
+use crate::store::logins::Followed;
 use crate::store::{Access, Store, StoreError, Tx, audits};
 
 pub use head::{Head, HeadError, Heads, HeadsOptions};
@@ -156,10 +157,11 @@ pub enum Event {
     CertificatesUnpublished {
         count: usize,
     },
-    /// A person is called otherwise, or a login is somebody else's: so many cards and certificates changed hands.
+    /// A person is called otherwise, or a login is somebody else's: so many cards and certificates, and so many instances, changed hands.
     LoginChanged {
         login: String,
         credentials: u64,
+        instances: u64,
     },
     /// The directory was compared with what people have.
     PeopleCompared {
@@ -192,6 +194,18 @@ pub enum Event {
         made_at: String,
         revoked: u64,
     },
+}
+
+impl Event {
+    /// None when nothing changed hands.
+    pub fn login_changed(login: &str, followed: Followed) -> Option<Self> {
+        let Followed { credentials, instances } = followed;
+        (followed != Followed::default()).then(|| Self::LoginChanged {
+            login: login.to_owned(),
+            credentials,
+            instances,
+        })
+    }
 }
 
 /// Writes one row in the transaction of the change.

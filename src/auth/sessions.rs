@@ -184,9 +184,8 @@ impl Sessions {
                 let login = row.login.clone();
                 // Whoever has the login now has what is theirs, and nothing of whoever had it before.
                 if let Some(person) = person {
-                    let credentials = logins::settle(&tx, &login, &person).await?;
-                    if credentials > 0 {
-                        let event = Event::LoginChanged { login, credentials };
+                    let followed = logins::settle(&tx, &login, &person).await?;
+                    if let Some(event) = Event::login_changed(&login, followed) {
                         audit::record(&tx, &origin, None, now, &event)?;
                     }
                 }

@@ -164,13 +164,15 @@ impl Engine {
     /// [`EngineError::Store`].
     pub async fn held(&self, caller: &Caller, workflow: &str) -> Result<Option<Uuid>, EngineError> {
         let Some(definition) = self.definitions().current(workflow) else { return Ok(None) };
-        if !definition.holds.iter().any(|held| held.text == "owner") {
+        if !definition.holds.iter().any(|held| held.text == instances::OWNER) {
             return Ok(None);
         }
         let login = caller.actor.person.login.clone();
         self.inner
             .holders
-            .get(login, async || Ok(instances::holder(self.store().read(), "owner", &caller.actor.person.login).await?))
+            .get(login, async || {
+                Ok(instances::holder(self.store().read(), instances::OWNER, &caller.actor.person.login).await?)
+            })
             .await
     }
 

@@ -5,7 +5,7 @@ use sea_orm::{
     QuerySelect, QueryTrait, Select, TryInsertResult,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query},
 };
-use sealwright_workflow::instance::{Instance, Status, Timer};
+use sealwright_workflow::instance::{Instance, Person, Status, Timer};
 use uuid::Uuid;
 
 use super::entities::{history, hold, instance, task};
@@ -73,9 +73,12 @@ impl Listed {
     ];
 }
 
+/// The columns say whose it is, and the document who it was when it was written last: people are renamed.
 fn read(row: instance::Model) -> Result<Stored, StoreError> {
-    let instance = serde_json::from_value(row.document)
+    let mut instance: Instance = serde_json::from_value(row.document)
         .map_err(|error| StoreError::Inconsistent { table: "instance", why: error.to_string() })?;
+    instance.owner = Person::new(row.owner);
+    instance.requester = Person::new(row.requester);
     Ok(Stored {
         instance,
         root: row.root,
@@ -355,6 +358,35 @@ pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Opti
     let holder = holder(tx, what, key).await?;
     Ok(holder.filter(|holder| *holder != instance))
 }
+
+/// Gives what was begun by and for a login to another one of the same person, and what they hold by that name. Gives how many changed hands.
+pub async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<u64, StoreError> {
+    let mut changed = 0;
+    for column in [instance::Column::Requester, instance::Column::Owner] {
+        let updated = instance::Entity::update_many()
+            .col_expr(column, Expr::value(login))
+            .filter(instance::Column::Tenant.eq(tx.tenant()))
+            .filter(column.eq(former))
+            .exec(tx.connection())
+            .await?;
+        changed = updated.rows_affected;
+    }
+    let held = hold::Entity::find()
+        .filter(hold::Column::Tenant.eq(tx.tenant()))
+        .filter(hold::Column::What.eq(OWNER))
+        .filter(hold::Column::Key.eq(former))
+        .one(tx.connection())
+        .await?;
+    if let Some(held) = held {
+        hold::Entity::delete_by_id((held.tenant, held.what, held.key)).exec(tx.connection()).await?;
+        // What was begun under the new login meanwhile stays what a start leads to.
+        hold(tx, OWNER, login, held.instance).await?;
+    }
+    Ok(changed)
+}
+
+/// What an instance holds that a person has one of at a time; the key is the login.
+pub const OWNER: &str = "owner";
 
 /// Who holds `key`.
 pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Option<Uuid>, StoreError> {

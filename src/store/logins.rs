@@ -1,30 +1,57 @@
 //! Logins and the people who have them: people are renamed, and logins are given to somebody else.
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::entities::login;
-use super::{Access, StoreError, Tx, cards, certificates};
+use super::{Access, StoreError, Tx, cards, certificates, instances};
 
-/// Notes who has a login now. Cards and certificates follow a person to a new login, and stay behind when a login becomes somebody else's.
-/// Gives how many changed hands.
-pub async fn settle(tx: &Tx, name: &str, person: &str) -> Result<u64, StoreError> {
+/// How much changed hands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// Cards and certificates.
+    pub credentials: u64,
+    pub instances: u64,
+}
+
+/// Notes who has a login now. Cards, certificates and instances follow a person to a new login, and stay behind when a login becomes somebody else's.
+pub async fn settle(tx: &Tx, name: &str, person: &str) -> Result<Followed, StoreError> {
     let key = (tx.tenant().to_owned(), name.to_owned());
     let known = login::Entity::find_by_id(key).one(tx.connection()).await?;
-    if known.is_some_and(|row| row.person == person) {
-        return Ok(0);
+    match known {
+        Some(row) if row.person == person => Ok(Followed::default()),
+        Some(former) => {
+            // Nobody can sign in by that: what the former holder began waits there until they come under their new login.
+            let kept = format!("{name} ({})", former.person);
+            let left = instances::follow_login(tx, name, &kept).await?;
+            note(tx, &kept, &former.person).await?;
+            let followed = follow(tx, name, person).await?;
+            Ok(Followed { instances: followed.instances + left, ..followed })
+        }
+        None => follow(tx, name, person).await,
     }
-    follow(tx, name, person).await
 }
 
 /// The same, also when the login is known as theirs: what was begun under another one may have come since.
-pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<u64, StoreError> {
+pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<Followed, StoreError> {
     // What the person was called before is nobody's now.
-    login::Entity::delete_many()
+    let former = login::Entity::find()
         .filter(login::Column::Tenant.eq(tx.tenant()))
-        .filter(Condition::all().add(login::Column::Person.eq(person)).add(login::Column::Login.ne(name)))
-        .exec(tx.connection())
+        .filter(login::Column::Person.eq(person))
+        .filter(login::Column::Login.ne(name))
+        .all(tx.connection())
         .await?;
+    let mut instances = 0;
+    for row in former {
+        instances += instances::follow_login(tx, &row.login, name).await?;
+        login::Entity::delete_by_id((row.tenant, row.login)).exec(tx.connection()).await?;
+    }
+    note(tx, name, person).await?;
+    let certificates = certificates::follow_login(tx, person, name).await?;
+    Ok(Followed { credentials: certificates + cards::follow_login(tx, person, name).await?, instances })
+}
+
+async fn note(tx: &Tx, name: &str, person: &str) -> Result<(), StoreError> {
     let row = login::Model { tenant: tx.tenant().to_owned(), login: name.to_owned(), person: person.to_owned() };
     login::Entity::insert(row.into_active_model())
         .on_conflict(
@@ -34,6 +61,5 @@ pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<u64, StoreError
         )
         .exec_without_returning(tx.connection())
         .await?;
-    let certificates = certificates::follow_login(tx, person, name).await?;
-    Ok(certificates + cards::follow_login(tx, person, name).await?)
+    Ok(())
 }

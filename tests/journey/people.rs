@@ -13,6 +13,7 @@ on_both_databases! {
     who_is_disabled_is_suspended_and_comes_back,
     who_is_gone_is_revoked_but_never_on_a_partial_answer,
     who_is_renamed_keeps_what_is_theirs,
+    who_is_renamed_goes_on_with_what_they_began,
     who_has_moved_is_settled_as_the_policy_says,
     people_are_compared_by_the_clock,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
@@ -116,7 +117,49 @@ async fn who_is_renamed_keeps_what_is_theirs(database: Database) {
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
     assert_eq!(crate::support::ended(&mut begun).await["status"], "success");
     assert_eq!(test.audited("certificate-issued").await.len(), 2);
-    assert_eq!(test.audited("login-changed").await[0].detail, Some(json!({ "login": "bob", "credentials": 3 })));
+    assert_eq!(
+        test.audited("login-changed").await[0].detail,
+        Some(json!({ "login": "bob", "credentials": 3, "instances": 5 }))
+    );
+}
+
+/// Whether they come first under their new login, or somebody else under their old one, who sees nothing of it and begins anew.
+async fn who_is_renamed_goes_on_with_what_they_began(database: Database) {
+    for is_reused_first in [false, true] {
+        let (test, slapd, _folder) = directory::start(database).await;
+        let begun = test.alice().await;
+        let path = format!("/api/v1/instances/{}", begun.instance);
+        slapd
+            .modify(&format!("dn: uid=alice,ou=people,{BASE}\nchangetype: modrdn\nnewrdn: uid=bob\ndeleteoldrdn: 1\n"));
+        slapd.add(&format!(
+            "dn: uid=alice,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: alice\ncn: Ali\nsn: Ali\n"
+        ));
+        let new_alice = async || {
+            let colleague = Client::sign_in(&test, "alice", "user").await;
+            assert_eq!(colleague.get(&path).await.0, 404);
+            assert_eq!(colleague.get("/api/v1/instances").await.1["instances"], json!([]));
+            let own = colleague.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await;
+            assert_eq!(own.0, 201, "{}", own.1);
+            assert_ne!(own.1["id"], begun.instance.as_str());
+        };
+        let renamed = async || {
+            // What was begun is gone on with, and not begun anew.
+            let mut again = journey::begin(&test.world, "bob").await.expect("begun");
+            assert_eq!(again.instance, begun.instance);
+            let code = journey::offer(&mut again).await.expect("a code");
+            assert!(test.agent(&code).converse(&mut again).await.expect("a conversation").success());
+            let view = crate::support::ended(&mut again).await;
+            assert_eq!((view["status"].as_str(), view["owner"].as_str()), (Some("success"), Some("bob")));
+        };
+        if is_reused_first {
+            new_alice().await;
+            renamed().await;
+        } else {
+            renamed().await;
+            new_alice().await;
+        }
+        assert_eq!(test.audited("certificate-issued").await.len(), 2);
+    }
 }
 
 async fn who_has_moved_is_settled_as_the_policy_says(database: Database) {
