@@ -3,38 +3,34 @@ const main = document.querySelector("main[data-events]");
 if (main) {
   // Where the keyboard goes on when what it was at has gone.
   main.tabIndex = -1;
-  const source = new EventSource(main.dataset.events);
   const fields = "input, textarea, select";
   const isEdited = (field) => {
     if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
     if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
     return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
   };
-  // Somebody types or chooses, or has typed what is not sent yet.
-  const isAtWork = () =>
-    (main.contains(document.activeElement) && document.activeElement.matches(fields)) ||
-    [...main.querySelectorAll(fields)].some(isEdited);
-  // What the keyboard is at is known again by its words, where it leads and what it is about: another button would do another thing.
   const hidden = (part, name) => part.closest("form")?.querySelector(`[name=${name}]`)?.value;
+  // What is asked, of which instance, at which step, about what.
+  const asked = (part) => hidden(part, "shown") && [hidden(part, "step"), hidden(part, "shown")].join();
+  const questions = (page) =>
+    [...page.querySelectorAll("form:has([name=shown])")].map((form) => form.getAttribute("action") + asked(form.firstElementChild));
+  let isPressing = false;
+  // Somebody presses, types or chooses, or has typed what is not sent yet; or reads a question in whose place there would be another one.
+  const isAtWork = (next) => {
+    const here = questions(main);
+    return isPressing ||
+      (main.contains(document.activeElement) && document.activeElement.matches(fields)) ||
+      [...main.querySelectorAll(fields)].some(isEdited) ||
+      (here.length > 0 && questions(next).some((question) => !here.includes(question)));
+  };
+  // What the keyboard is at is known again by its words, where it leads and what it is about: another button would do another thing.
   const known = (part) =>
     [part.tagName, part.textContent.trim(), part.getAttribute("href"), part.closest("form")?.getAttribute("action"),
-      hidden(part, "action"), hidden(part, "pairing")].join("\n");
+      hidden(part, "action"), hidden(part, "pairing"), asked(part)].join("\n");
   // What the server said last, as it said it.
   let shown = main.innerHTML;
   let isBehind = false;
-  const renew = async () => {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const next = page.querySelector("main");
-    if (!next) return;
-    const news = document.getElementById("news");
-    isBehind = next.innerHTML !== shown && isAtWork();
-    // Nothing is taken from under somebody's hands: the page says that it is behind.
-    if (news && news.hasChildNodes() !== isBehind) {
-      news.replaceChildren(...(isBehind ? [document.getElementById("news-text").content.cloneNode(true)] : []));
-    }
-    if (isBehind || next.innerHTML === shown) return;
+  const replace = (next) => {
     const held = main.contains(document.activeElement) ? document.activeElement : null;
     const open = [...main.querySelectorAll("details")].map((part) => part.open);
     const at = held && known(held);
@@ -43,11 +39,49 @@ if (main) {
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
     const same = [...main.querySelectorAll("a, button, summary, [tabindex='0']")].find((part) => known(part) === at);
     if (held) (same ?? main).focus({ preventScroll: true });
-    if (!next.dataset.events) source.close();
+    if (!next.dataset.events) close();
   };
-  source.addEventListener("change", renew);
-  // Who leaves a field as it was sees what is new, unless a button is being pressed.
-  main.addEventListener("focusout", (left) => {
-    if (isBehind && !left.relatedTarget?.matches("button, a")) setTimeout(() => { if (!isAtWork()) renew(); });
-  });
+  // One at a time: an older answer must not come after a newer one.
+  let isRenewing = false;
+  let isAgain = false;
+  const renew = async () => {
+    isAgain = isRenewing;
+    if (isRenewing) return;
+    isRenewing = true;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (!answer.ok) return;
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+      if (!next) return;
+      const isNew = next.innerHTML !== shown;
+      isBehind = isNew && isAtWork(next);
+      // Nothing is taken from under somebody's hands or eyes: the page says that it is behind.
+      const news = document.getElementById("news");
+      if (news && news.hasChildNodes() !== isBehind) {
+        news.replaceChildren(...(isBehind ? [document.getElementById("news-text").content.cloneNode(true)] : []));
+      }
+      if (isNew && !isBehind) replace(next);
+    } catch {
+      // The stream finds it out too, and says that there is something new when it is back.
+    } finally {
+      isRenewing = false;
+      if (isAgain) renew();
+    }
+  };
+  // A browser has few connections to a server for all its pages: one that is not looked at has none.
+  let source = null;
+  const close = () => { source?.close(); source = null; };
+  const listen = () => {
+    if (document.hidden) return close();
+    if (source || !main.dataset.events) return;
+    source = new EventSource(main.dataset.events);
+    source.addEventListener("change", renew);
+  };
+  document.addEventListener("visibilitychange", listen);
+  listen();
+  // A button that is pressed stays until it is let go; who leaves a field as it was sees what is new.
+  const look = () => setTimeout(() => { if (isBehind) renew(); });
+  document.addEventListener("pointerdown", () => { isPressing = true; });
+  for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => { isPressing = false; look(); });
+  main.addEventListener("focusout", look);
 }

@@ -1,6 +1,6 @@
 //! A factory-fresh card becomes a card with two tested certificates, on both databases, and what happens when it cannot.
 
-mod approval;
+pub mod approval;
 mod attestation;
 mod cards;
 mod codes;

@@ -22,7 +22,7 @@ on_both_databases! {
 const TASKS: &str = "/api/v1/instances?tasks=true";
 
 /// Alice's personalization, up to the question that waits for an RA operator.
-async fn asked(test: &TestWorld) -> (Begun, Agent) {
+pub async fn asked(test: &TestWorld) -> (Begun, Agent) {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
@@ -37,7 +37,7 @@ async fn finished(mut agent: Agent) -> bool {
 }
 
 /// The oldest question of an operator's list, whole.
-async fn task(operator: &Client) -> Value {
+pub async fn task(operator: &Client) -> Value {
     let (status, tasks) = operator.get(TASKS).await;
     assert_eq!(status, 200, "{tasks}");
     let id = tasks["instances"][0]["id"].as_str().unwrap_or_else(|| panic!("no task: {tasks}")).to_owned();
@@ -46,7 +46,7 @@ async fn task(operator: &Client) -> Value {
     view["questions"][0].clone()
 }
 
-async fn take(person: &Client, question: &Value, action: &str, fields: Value) -> (u16, Value) {
+pub async fn take(person: &Client, question: &Value, action: &str, fields: Value) -> (u16, Value) {
     let path = format!("/api/v1/instances/{}/actions/{action}", question["instance"].as_str().expect("an id"));
     let body = json!({ "step": question["step"], "fields": fields, "shown": question["shown"] });
     person.post(&path, &body.to_string()).await
