@@ -166,7 +166,8 @@ impl Portal {
         let options = &configuration.sign_in;
         let sign_in = HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())
             .context("sign-in")?
-            .with_address_header(options.address_header.clone());
+            .with_address_header(options.address_header.clone())
+            .context("sign-in")?;
         let directory = Directory::new(&configuration.directory)?;
         let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
         approvers(&configuration)?;

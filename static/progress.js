@@ -49,7 +49,7 @@ if (main) {
     if (isRenewing) return;
     isRenewing = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Renewal": "1" } });
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       if (!next) return;

@@ -174,11 +174,18 @@ async fn the_audit_has_the_address_that_the_proxy_has_seen(test: &TestWorld, pro
     journey::pick_role(&mut browser, "user").await.expect("a role");
     assert_eq!(get(from(Some("bob")), format!("{}/role", proxy.pages_url)).await, 200);
     assert_eq!(get(from(None), format!("{}/api/v1/certificates", proxy.agents_url)).await, 401);
+    let browser = from(None).build().expect("a client").get(format!("{}/agent/v1", proxy.agents_url));
+    let browser = browser.header("Origin", "https://evil.example").header("Connection", "close, X-Forwarded-For");
+    assert_eq!(browser.send().await.expect("an answer").status(), 403);
     let addresses = async |event: &str, login: Option<&str>| {
         let rows = test.audited(event).await.into_iter().filter(|row| row.actor.as_deref() == login);
         rows.filter_map(|row| row.peer).collect::<Vec<String>>()
     };
     assert_eq!(addresses("role-granted", Some("bob")).await, ["127.0.0.7"]);
+    assert_eq!(addresses("sign-in-refused", None).await.first().map(String::as_str), Some("127.0.0.7"));
+    assert_eq!(addresses("agent-refused", None).await.first().map(String::as_str), Some("127.0.0.7"));
+    let posing = from(None).build().expect("a client").get(format!("{}/pki/ca/issuing.cer", proxy.public_url));
+    assert_eq!(posing.header("X-Remote-User", "alice").send().await.expect("an answer").status(), 403);
     assert_eq!(addresses("sign-in-refused", None).await.first().map(String::as_str), Some("127.0.0.7"));
 }
 

@@ -7,6 +7,7 @@ use sealwright::commands::demo::journey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::on_both_databases;
+use crate::support::client::Client;
 use crate::support::{Database, TestWorld, ended, later};
 
 on_both_databases! {
@@ -14,6 +15,7 @@ on_both_databases! {
     headers_that_can_be_read_in_two_ways_are_refused,
     identity_headers_are_refused_where_nobody_signs_in,
     the_audit_has_the_address_that_an_act_came_from,
+    what_a_page_asks_by_itself_is_no_use_of_the_session,
     roles_are_granted_by_their_handlers_alone,
     nobody_sees_or_acts_on_what_is_not_theirs,
     a_person_whose_entry_is_incomplete_is_told_so,
@@ -99,6 +101,23 @@ async fn headers_that_can_be_read_in_two_ways_are_refused(database: Database) {
 }
 
 /// As the proxy says: of several addresses the last, and nothing of what is none, or of what somebody else says.
+/// An open page renews itself; the session of somebody who has gone ends all the same.
+async fn what_a_page_asks_by_itself_is_no_use_of_the_session(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let [gone, here] = [Client::sign_in(&test, "alice", "user").await, Client::sign_in(&test, "alice", "user").await];
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&later("+50m")).await.expect("restarted");
+    let get = |client: &Client, path: &str| client.request(reqwest::Method::GET, path);
+    assert_eq!(get(&gone, "/").header("X-Renewal", "1").send().await.expect("an answer").status(), 200);
+    assert_eq!(get(&gone, "/events").send().await.expect("an answer").status(), 200);
+    assert_eq!(get(&here, "/").send().await.expect("an answer").status(), 200);
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&later("+65m")).await.expect("restarted");
+    // Who has gone picks a role again.
+    assert_eq!(get(&gone, "/").send().await.expect("an answer").status(), 303);
+    assert_eq!(get(&here, "/").send().await.expect("an answer").status(), 200);
+}
+
 async fn the_audit_has_the_address_that_an_act_came_from(database: Database) {
     let test = TestWorld::start(database).await;
     let as_seen_from = |address: &'static str| {
@@ -128,6 +147,11 @@ async fn the_audit_has_the_address_that_an_act_came_from(database: Database) {
         let addresses: Vec<String> = rows.filter_map(|row| row.peer).collect();
         assert_eq!(addresses, expected, "{event}");
     }
+    // A program on the proxy's machine does not know the secret.
+    let request = reqwest::Client::new().get(format!("http://{}/role", test.world.pages));
+    let request = request.header("X-Sealwright-Proxy", "wrong").header("X-Remote-User", "alice");
+    assert_eq!(request.header("X-Forwarded-For", "192.0.2.7").send().await.expect("an answer").status(), 403);
+    assert_eq!(test.audited("sign-in-refused").await[0].peer.as_deref(), Some("127.0.0.1"));
     // Another machine is no proxy.
     let elsewhere = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
     let request = elsewhere.build().expect("a client").get(format!("http://{}/role", test.world.pages));

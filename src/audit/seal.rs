@@ -25,12 +25,12 @@ const UNSEALED_LIMIT_MS: i64 = 60_000;
 pub struct Sealer {
     store: Store,
     clock: Arc<dyn Clock>,
-    heads: Option<Heads>,
+    heads: Option<Arc<Heads>>,
 }
 
 impl Sealer {
     pub fn new(store: Store, clock: Arc<dyn Clock>, heads: Option<Heads>) -> Self {
-        Self { store, clock, heads }
+        Self { store, clock, heads: heads.map(Arc::new) }
     }
 
     /// Seals until told to stop, and once more then.
@@ -87,8 +87,10 @@ impl Sealer {
         let Some(heads) = &self.heads else { return Ok(after) };
         match audits::last_seal(self.store.read()).await? {
             Some(seal) if seal.sequence > after => {
-                heads.append(&seal, self.clock.now_ms())?;
-                Ok(seal.sequence)
+                let (heads, sequence, at) = (heads.clone(), seal.sequence, self.clock.now_ms());
+                // The file may lie on a disk that hangs: nobody else waits for it.
+                tokio::task::spawn_blocking(move || heads.append(&seal, at)).await??;
+                Ok(sequence)
             }
             _ => Ok(after),
         }

@@ -54,17 +54,23 @@ impl Sessions {
     }
 
     /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
-    /// the cookie alone, which only this portal can have made, is the session.
+    /// the cookie alone, which only this portal can have made, is the session. It becomes idle when it `is_used` no more.
     ///
     /// # Errors
     /// [`SessionError`].
-    pub async fn open(&self, cookie: Option<&str>, login: &str, origin: &Origin) -> Result<Session, SessionError> {
+    pub async fn open(
+        &self,
+        cookie: Option<&str>,
+        login: &str,
+        is_used: bool,
+        origin: &Origin,
+    ) -> Result<Session, SessionError> {
         let now = self.clock.now_ms();
         if let Some(cookie) = cookie {
             let id = random::digest(cookie.as_bytes());
             match self.recent.get(id.clone(), async || sessions::find(self.store.read(), &id).await).await? {
                 Some(row) if row.login == login && row.seen_at > now - self.idle => {
-                    if row.seen_at < now - TOUCH {
+                    if is_used && row.seen_at < now - TOUCH {
                         self.touch(&id, now).await?;
                     }
                     return Ok(Session { row, is_stored: true, cookie: None });

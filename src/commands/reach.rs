@@ -76,7 +76,8 @@ fn workflows(configuration: &Configuration) -> anyhow::Result<()> {
 
 fn sign_in(configuration: &Configuration) -> anyhow::Result<()> {
     let options = &configuration.sign_in;
-    HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())?;
+    HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())?
+        .with_address_header(options.address_header.clone())?;
     if let ProofOptions::MutualTls(proof) = &options.proof {
         mutual_tls::server_config(proof)?;
     }

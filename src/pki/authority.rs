@@ -10,6 +10,7 @@ use x509_cert::ext::Extension;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 use x509_cert::time::Validity;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
 use crate::encoding::{Parsed, Signed, ToBeSigned, moment};
@@ -114,11 +115,16 @@ impl Authority {
         let bits = SubjectPublicKeyInfoRef::from_der(&public_key)?;
         let time = |at: i64| OffsetDateTime::from_unix_timestamp(at).map_err(|_| AuthorityError::Certificate);
         let base = base_url.trim_end_matches('/');
+        // RFC 5280 section 4.2.1.1: the issuer's key is named as its own certificate names it, by whatever method (section 4.2.1.2).
+        let named = parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+            _ => None,
+        });
         Ok(Self {
             name: name.to_owned(),
             certificate: certificate.to_vec(),
             subject: parsed.subject().as_raw().to_vec(),
-            key_identifier: key_identifier(bits.subject_public_key.raw_bytes()),
+            key_identifier: named.unwrap_or_else(|| key_identifier(bits.subject_public_key.raw_bytes())),
             algorithm: key::examine(&public_key).ok().map(SignatureAlgorithm::for_key),
             public_key,
             not_before: time(parsed.validity().not_before.timestamp())?,

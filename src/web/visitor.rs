@@ -12,6 +12,7 @@ use super::certificates::REVOKE;
 use super::error::PageError;
 use super::observe::origin;
 use crate::audit::{Event, Origin};
+use crate::auth::header::Refusal;
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
 use crate::engine::verbs::Caller;
@@ -47,6 +48,10 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
             let claimed = request.headers().get(&portal.configuration.sign_in.header);
             let claimed = claimed.and_then(|value| portal.sign_in.claimed(value.to_str().ok()?));
             let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
+            // Who has not shown that they are the proxy says nothing of where a request comes from.
+            if matches!(refusal, Refusal::Peer | Refusal::Secret | Refusal::Assertion) {
+                origin.peer = peer.map(|address| address.to_canonical().to_string());
+            }
             portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
             tracing::warn!(request = origin.request, why = refusal.as_str(), "a sign-in was refused");
             metrics::counter!("sealwright_sign_ins_refused_total", "why" => refusal.as_str()).increment(1);
@@ -55,8 +60,10 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     };
     origin.login = Some(login.clone());
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
-    let session =
-        portal.sessions.open(cookie.as_deref(), &login, &origin).await.map_err(|error| PageError::internal(&error))?;
+    // What a page asks by itself while nobody looks at it is no use of the session.
+    let is_used = !request.path().ends_with("/events") && !request.headers().contains_key("x-renewal");
+    let session = portal.sessions.open(cookie.as_deref(), &login, is_used, &origin).await;
+    let session = session.map_err(|error| PageError::internal(&error))?;
     let is_new = session.cookie.is_some();
     let cookie = session.cookie.or(cookie).unwrap_or_default();
     let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, request: origin };

@@ -10,7 +10,7 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::assert_personalized;
 use crate::support::strace::{Fault, Strace, count};
-use crate::support::{Database, TestWorld, ended, try_new_code};
+use crate::support::{Database, TestWorld, ended, run, try_new_code};
 
 /// Nothing takes longer, whatever fails.
 const LIMIT: Duration = Duration::from_secs(200);
@@ -168,7 +168,9 @@ async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_noth
 async fn a_full_disk_at_the_database_server_loses_and_doubles_nothing() {
     let test = TestWorld::start(Database::Postgres).await;
     let server = test.database_process().expect("a server");
-    let journal = test.path("postgres/cluster/pg_wal/000000010000000000000001");
+    let url = test.database_url().expect("a server");
+    let segment = run("psql", &["-At", url, "-c", "SELECT pg_walfile_name(pg_current_wal_lsn())"], &[]);
+    let journal = test.path("postgres/cluster/pg_wal").join(segment.trim());
     let fault = Fault { call: "pwrite64", error: "ENOSPC", when: "5", path: Some(&journal) };
     let strace = Strace::attach(server, fault, &test.path("strace")).await;
     // The connections that are made from here on have the fault.

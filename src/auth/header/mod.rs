@@ -45,6 +45,8 @@ pub enum ProofError {
     Secret,
     #[error(transparent)]
     Keys(#[from] KeySetError),
+    #[error("`{0}` is no name of a header")]
+    AddressHeader(String),
 }
 
 enum Proof {
@@ -119,9 +121,16 @@ impl HeaderSignIn {
     }
 
     /// The proxy says in this header where a request comes from.
-    #[must_use]
-    pub fn with_address_header(self, header: Option<String>) -> Self {
-        Self { address_header: header, ..self }
+    ///
+    /// # Errors
+    /// [`ProofError::AddressHeader`].
+    pub fn with_address_header(self, header: Option<String>) -> Result<Self, ProofError> {
+        let is_name =
+            |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        match header {
+            Some(header) if !is_name(&header) => Err(ProofError::AddressHeader(header)),
+            header => Ok(Self { address_header: header, ..self }),
+        }
     }
 
     /// Where a request comes from, for the audit: as the proxy says, or else the peer. `last` gives the last value of a header; of a list in it the last

@@ -174,7 +174,8 @@ proptest! {
 #[test]
 fn the_last_address_that_the_proxy_says_is_where_a_request_comes_from() {
     let silent = secret();
-    let sign_in = secret().with_address_header(Some("X-Forwarded-For".to_owned()));
+    let sign_in = secret().with_address_header(Some("X-Forwarded-For".to_owned())).expect("a name");
+    assert!(secret().with_address_header(Some("X Forwarded".to_owned())).is_err());
     let from = |sign_in: &HeaderSignIn, peer: [u8; 4], said: Option<&'static str>| {
         let address = sign_in.address(Some(IpAddr::from(peer)), |name| said.filter(|_| name == "X-Forwarded-For"));
         address.map(|address| address.to_string()).unwrap_or_default()

@@ -36,7 +36,7 @@ pub struct Subject<'a> {
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule's name, its file's name with hyphens.
+    /// The rule's name: its file's with hyphens, where a file has one rule.
     pub rule: &'static str,
     pub message: String,
 }

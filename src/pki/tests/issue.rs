@@ -198,6 +198,28 @@ fn a_key_file_opens_with_its_passphrase_alone() {
     assert!(key_file::read("not pem", b"wrong").is_err());
 }
 
+/// An authority from elsewhere may name its key by another method.
+#[test]
+fn the_issuers_key_is_named_as_its_own_certificate_names_it() {
+    let fixture = fixture();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]);
+    let elsewhere = parameters.self_signed(&key).expect("a certificate");
+    let authority = Authority::new("elsewhere", elsewhere.der(), "http://pki.example.test").expect("an authority");
+    let draft = Draft {
+        profile: &fixture.signature,
+        attributes: &fixture.person,
+        request: &request(),
+        serial: [3; 16],
+        now: NOW,
+    };
+    let bytes = authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+    let named = [0x30, 0x16, 0x80, 0x14].into_iter().chain([7; 20]).collect::<Vec<u8>>();
+    assert!(bytes.windows(named.len()).any(|window| window == named), "{bytes:02x?}");
+}
+
 #[test]
 fn an_authority_is_one() {
     let fixture = fixture();
