@@ -24,12 +24,12 @@ use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{CardOptions, Configuration};
-use crate::directory::{Directory, Lookup};
+use crate::directory::{Directory, Lookup, Person};
 use crate::engine::rights::Unknown;
 use crate::engine::{Engine, Humans, Parts};
 use crate::issuance::{self, Issuance};
 use crate::random;
-use crate::store::{Store, service_accounts};
+use crate::store::{Store, logins, service_accounts};
 
 /// The workflows that are built in.
 const WORKFLOWS: [(&str, &str); 7] = [
@@ -224,7 +224,7 @@ impl Portal {
             sources,
             catalog,
             registry,
-            humans: Arc::new(KnownPeople(directory)),
+            humans: Arc::new(KnownPeople { directory, store: store.clone() }),
             policy,
             clock: clock.clone(),
             node: node.clone(),
@@ -247,7 +247,10 @@ impl Portal {
 }
 
 /// Who is who, by the directory.
-struct KnownPeople(Directory);
+struct KnownPeople {
+    directory: Directory,
+    store: Store,
+}
 
 #[async_trait]
 impl Humans for KnownPeople {
@@ -259,11 +262,25 @@ impl Humans for KnownPeople {
         if service_accounts::is_login(other) {
             return Ok(false);
         }
-        let (first, second) = tokio::join!(self.0.find(login, &[]), self.0.find(other, &[]));
+        let (first, second) = tokio::join!(self.directory.find(login, &[]), self.find(other));
         match (first, second) {
-            (Ok(Lookup::Found(first)), Ok(Lookup::Found(second))) => Ok(first.is_same_human(&second)),
+            (Ok(Lookup::Found(first)), Some(second)) => Ok(first.is_same_human(&second)),
             // Somebody whom the directory does not know might be anybody.
             _ => Err(Unknown),
+        }
+    }
+}
+
+impl KnownPeople {
+    /// By the login, or by who had it where somebody else has it now.
+    async fn find(&self, login: &str) -> Option<Person> {
+        match self.directory.find(login, &[]).await.ok()? {
+            Lookup::Found(person) => Some(person),
+            Lookup::NotFound => {
+                let id = logins::person_of(self.store.read(), login).await.ok()??;
+                self.directory.find_by_id(&id).await.ok()??.person
+            }
+            _ => None,
         }
     }
 }

@@ -36,10 +36,12 @@ if (main) {
     const at = held && known(held);
     shown = next.innerHTML;
     main.innerHTML = shown;
+    // A page that has ended, or is another one, changes no more.
+    if (!next.dataset.events) delete main.dataset.events;
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
     const same = [...main.querySelectorAll("a, button, summary, [tabindex='0']")].find((part) => known(part) === at);
     if (held) (same ?? main).focus({ preventScroll: true });
-    if (!next.dataset.events) close();
+    if (!main.dataset.events) close();
   };
   // One at a time: an older answer must not come after a newer one.
   let isRenewing = false;
@@ -49,7 +51,8 @@ if (main) {
     if (isRenewing) return;
     isRenewing = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Renewal": "1" } });
+      const headers = { Accept: "text/html", "X-Renewal": "1" };
+      const answer = await fetch(location.href, { headers, signal: AbortSignal.timeout(15000) });
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       if (!next) return;
@@ -62,7 +65,7 @@ if (main) {
       }
       if (isNew && !isBehind) replace(next);
     } catch {
-      // The stream finds it out too, and says that there is something new when it is back.
+      // The stream finds it out too, and there is something new when it is back.
     } finally {
       isRenewing = false;
       if (isAgain) renew();
@@ -76,12 +79,20 @@ if (main) {
     if (source || !main.dataset.events) return;
     source = new EventSource(main.dataset.events);
     source.addEventListener("change", renew);
+    // A browser comes back by itself, but not after an answer that is no stream: a proxy's while the portal restarts, or the end of the session.
+    source.addEventListener("error", () => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      close();
+      setTimeout(() => { renew(); listen(); }, 5000);
+    });
   };
   document.addEventListener("visibilitychange", listen);
   listen();
   // A button that is pressed stays until it is let go; who leaves a field as it was sees what is new.
   const look = () => setTimeout(() => { if (isBehind) renew(); });
-  document.addEventListener("pointerdown", () => { isPressing = true; });
-  for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => { isPressing = false; look(); });
+  const letGo = () => { isPressing = false; look(); };
+  document.addEventListener("pointerdown", (press) => { isPressing = press.button === 0; });
+  for (const end of ["pointerup", "pointercancel", "blur", "contextmenu"]) window.addEventListener(end, letGo);
+  window.addEventListener("pointermove", (move) => { if (isPressing && move.isTrusted && move.buttons === 0) letGo(); });
   main.addEventListener("focusout", look);
 }

@@ -52,8 +52,11 @@ async fn people_are_found_missed_doubled_and_incomplete() {
     assert_eq!(alice.id.len(), 36, "entryUUID: {}", alice.id);
     assert_eq!(directory.find("nobody", &[]).await, Ok(Lookup::NotFound));
     assert_eq!(directory.find("twin", &[]).await, Ok(Lookup::Ambiguous));
-    let incomplete = Lookup::Incomplete { missing: vec![Attribute::Mail] };
-    assert_eq!(directory.find("ida", &[Attribute::Mail]).await, Ok(incomplete));
+    let incomplete = directory.find("ida", &[Attribute::Mail]).await;
+    assert!(
+        matches!(&incomplete, Ok(Lookup::Incomplete { id: Some(_), missing }) if *missing == [Attribute::Mail]),
+        "{incomplete:?}"
+    );
     // A login is a value, never a part of the filter.
     for hostile in ["*", "al*", "alice)(uid=*", "\\2a", "alice\0"] {
         assert_eq!(directory.find(hostile, &[]).await, Ok(Lookup::NotFound), "{hostile:?}");

@@ -61,13 +61,18 @@ impl Activity for FindPerson {
     async fn record(&self, tx: &Tx, call: &Call, _: Parameters, found: &Lookup) -> Result<Outcome, Failure> {
         Ok(match found {
             Lookup::Found(person) => {
+                let known = logins::person_of(tx, &call.instance.owner.login).await?;
                 settle_login(tx, call, person).await?;
+                // It was begun by whoever had the login before: this is not about whoever has it now.
+                if known.is_some_and(|known| known != person.id) {
+                    return Ok(Outcome::NotFound);
+                }
                 Outcome::Found(person.clone())
             }
             Lookup::Disabled => Outcome::Disabled,
             Lookup::NotFound => Outcome::NotFound,
             Lookup::Ambiguous => Outcome::Ambiguous,
-            Lookup::Incomplete { missing } => {
+            Lookup::Incomplete { missing, .. } => {
                 tracing::info!(?missing, "a directory entry is incomplete");
                 Outcome::Incomplete
             }

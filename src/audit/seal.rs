@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,8 @@ const BATCH: u64 = 500;
 const INTERVAL: Duration = Duration::from_millis(900);
 /// How often a head is exported, in milliseconds, when the chain has grown.
 const HEAD_INTERVAL_MS: i64 = 60_000;
+/// How long a head may take to be written.
+const EXPORT_LIMIT: Duration = Duration::from_secs(5);
 /// Rows that are unsealed for longer are reported.
 const UNSEALED_LIMIT_MS: i64 = 60_000;
 
@@ -26,11 +29,13 @@ pub struct Sealer {
     store: Store,
     clock: Arc<dyn Clock>,
     heads: Option<Arc<Heads>>,
+    /// Held while a head is written.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Sealer {
     pub fn new(store: Store, clock: Arc<dyn Clock>, heads: Option<Heads>) -> Self {
-        Self { store, clock, heads: heads.map(Arc::new) }
+        Self { store, clock, heads: heads.map(Arc::new), writing: Arc::default() }
     }
 
     /// Seals until told to stop, and once more then.
@@ -88,8 +93,17 @@ impl Sealer {
         match audits::last_seal(self.store.read()).await? {
             Some(seal) if seal.sequence > after => {
                 let (heads, sequence, at) = (heads.clone(), seal.sequence, self.clock.now_ms());
-                // The file may lie on a disk that hangs: nobody else waits for it.
-                tokio::task::spawn_blocking(move || heads.append(&seal, at)).await??;
+                // The file may lie on a disk that hangs: what is written goes on by itself then, and nothing else begins until it is done.
+                let Ok(writing) = self.writing.clone().try_lock_owned() else {
+                    anyhow::bail!("the head before it is still being written");
+                };
+                let appended = tokio::task::spawn_blocking(move || {
+                    let _writing = writing;
+                    heads.append(&seal, at)
+                });
+                tokio::time::timeout(EXPORT_LIMIT, appended)
+                    .await
+                    .context("the file of heads does not answer")???;
                 Ok(sequence)
             }
             _ => Ok(after),

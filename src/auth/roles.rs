@@ -37,7 +37,7 @@ pub enum RoleOptions {
 pub enum Grant {
     Granted {
         /// The id of who has the login now; none for an entry that cannot be read.
-        person: Option<String>,
+        person: String,
     },
     Refused,
     /// The directory does not know the person, knows two, or has disabled the account.
@@ -105,14 +105,15 @@ impl Roles {
     /// [`RoleError`] when it cannot be found out: then the role is not granted.
     pub async fn grants(&self, role: &str, login: &str) -> Result<Grant, RoleError> {
         let Some(handler) = self.handlers.get(role) else { return Ok(Grant::Refused) };
-        let person = match self.directory.find(login, &[]).await? {
-            Lookup::Found(person) => Some(person),
-            // One entry that lacks something: whose it is, is not known.
-            Lookup::Incomplete { .. } => None,
+        let (id, person) = match self.directory.find(login, &[]).await? {
+            Lookup::Found(person) => (person.id.clone(), Some(person)),
+            Lookup::Incomplete { id: Some(id), .. } => (id, None),
+            // Whoever it is might have the login of somebody else.
+            Lookup::Incomplete { id: None, .. } => return Ok(Grant::NotKnown),
             Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => return Ok(Grant::NotKnown),
         };
         let granted = self.asks(handler, login, person.as_ref()).await?;
-        Ok(if granted { Grant::Granted { person: person.map(|person| person.id) } } else { Grant::Refused })
+        Ok(if granted { Grant::Granted { person: id } } else { Grant::Refused })
     }
 
     /// What the handler of a role says, whoever asks.

@@ -168,8 +168,7 @@ impl Sessions {
         .await
     }
 
-    /// Gives a session its role; audited. One that was its cookie alone (not `is_stored`) is written down now. `person` is who has the login now,
-    /// where the directory could say it.
+    /// Gives a session its role; audited. One that was its cookie alone (not `is_stored`) is written down now. `person` is who has the login now.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -178,10 +177,10 @@ impl Sessions {
         session: &SessionRow,
         is_stored: bool,
         role: &str,
-        person: Option<String>,
+        person: &str,
         origin: &Origin,
     ) -> Result<(), StoreError> {
-        let (origin, now) = (origin.clone(), self.clock.now_ms());
+        let (origin, person, now) = (origin.clone(), person.to_owned(), self.clock.now_ms());
         let row =
             SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.clone() };
         self.change(&session.id, move |tx| {
@@ -189,11 +188,9 @@ impl Sessions {
             async move {
                 let login = row.login.clone();
                 // Whoever has the login now has what is theirs, and nothing of whoever had it before.
-                if let Some(person) = person {
-                    let followed = logins::settle(&tx, &login, &person).await?;
-                    if let Some(event) = Event::login_changed(&login, followed) {
-                        audit::record(&tx, &origin, None, now, &event)?;
-                    }
+                let followed = logins::settle(&tx, &login, &person).await?;
+                if let Some(event) = Event::login_changed(&login, followed) {
+                    audit::record(&tx, &origin, None, now, &event)?;
                 }
                 if !is_stored {
                     audit::record(&tx, &origin, None, now, &Event::SessionBegan)?;

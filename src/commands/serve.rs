@@ -26,6 +26,8 @@ const MAXIMUM_FORM: usize = 64 * 1024;
 /// How long a connection may rest: longer than proxies keep theirs (nginx and the Apache example: a minute). Ended from this side it might be just when
 /// a request is on its way, which then is lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long it is waited at the end for what cannot be broken off.
+const LAST_WORK: Duration = Duration::from_secs(5);
 /// How often it is looked at whether something is due.
 const TICK: Duration = Duration::from_secs(30);
 /// How often figures are put together.
@@ -52,7 +54,11 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
     if configuration.database.starts_with("sqlite:") {
         runtime.worker_threads(1);
     }
-    runtime.enable_all().build()?.block_on(run_portal(configuration))
+    let runtime = runtime.enable_all().build()?;
+    let served = runtime.block_on(run_portal(configuration));
+    // A disk or a token that hangs does not hold up the end.
+    runtime.shutdown_timeout(LAST_WORK);
+    served
 }
 
 async fn run_portal(configuration: Configuration) -> anyhow::Result<()> {

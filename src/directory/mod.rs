@@ -50,6 +50,8 @@ pub enum Lookup {
     Ambiguous,
     /// One entry that lacks what was required.
     Incomplete {
+        /// None when even that is missing.
+        id: Option<String>,
         missing: Vec<Attribute>,
     },
 }
@@ -144,12 +146,12 @@ impl Directory {
             0 => match entries.pop() {
                 None => Ok(Lookup::NotFound),
                 Some(entry) => {
-                    let Read { person, missing, disabled } =
+                    let Read { id, person, missing, disabled } =
                         self.mapping.read(login, &SearchEntry::construct(entry), require);
                     Ok(match person {
                         _ if disabled => Lookup::Disabled,
                         Some(person) if missing.is_empty() => Lookup::Found(person),
-                        _ => Lookup::Incomplete { missing },
+                        _ => Lookup::Incomplete { id, missing },
                     })
                 }
             },

@@ -110,6 +110,7 @@ pub struct Mapping {
 
 /// What an entry says of its person.
 pub(super) struct Read {
+    pub id: Option<String>,
     /// None when the id or the name is missing.
     pub person: Option<Person>,
     pub missing: Vec<Attribute>,
@@ -178,7 +179,7 @@ impl Mapping {
                 Attribute::ObjectSid => object_sid.is_none(),
             })
             .collect();
-        let person = id.zip(name).map(|(id, name)| Person {
+        let person = id.clone().zip(name).map(|(id, name)| Person {
             id,
             login: login.to_owned(),
             dn: entry.dn.clone(),
@@ -189,7 +190,7 @@ impl Mapping {
             object_sid,
         });
         let disabled = text(entry, &self.disabled).is_some_and(|value| is_disabled(&value));
-        Read { person, missing, disabled }
+        Read { id, person, missing, disabled }
     }
 }
 

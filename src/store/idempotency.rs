@@ -19,6 +19,16 @@ pub async fn find(access: &impl Access, login: &str, key: &str) -> Result<Option
     Ok(idempotency::Entity::find_by_id(id).one(access.connection()).await?)
 }
 
+/// Forgets the keys of a login.
+pub async fn forget(tx: &Tx, login: &str) -> Result<(), StoreError> {
+    idempotency::Entity::delete_many()
+        .filter(idempotency::Column::Tenant.eq(tx.tenant()))
+        .filter(idempotency::Column::Login.eq(login))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Forgets keys that were used before `before`.
 pub async fn expire(tx: &Tx, before: i64) -> Result<u64, StoreError> {
     let deleted = idempotency::Entity::delete_many()

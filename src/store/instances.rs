@@ -369,7 +369,7 @@ pub async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<u64, Sto
             .filter(column.eq(former))
             .exec(tx.connection())
             .await?;
-        changed = updated.rows_affected;
+        changed = Ord::max(changed, updated.rows_affected);
     }
     let held = hold::Entity::find()
         .filter(hold::Column::Tenant.eq(tx.tenant()))

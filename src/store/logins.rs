@@ -4,7 +4,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::entities::login;
-use super::{Access, StoreError, Tx, cards, certificates, instances};
+use super::{Access, StoreError, Tx, cards, certificates, idempotency, instances};
 
 /// How much changed hands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,35 +14,41 @@ pub struct Followed {
     pub instances: u64,
 }
 
+/// Who has a login, as far as is known.
+pub async fn person_of(access: &impl Access, name: &str) -> Result<Option<String>, StoreError> {
+    let key = (access.tenant().to_owned(), name.to_owned());
+    let known = login::Entity::find_by_id(key).one(access.connection()).await?;
+    Ok(known.map(|row| row.person))
+}
+
 /// Notes who has a login now. Cards, certificates and instances follow a person to a new login, and stay behind when a login becomes somebody else's.
 pub async fn settle(tx: &Tx, name: &str, person: &str) -> Result<Followed, StoreError> {
-    let key = (tx.tenant().to_owned(), name.to_owned());
-    let known = login::Entity::find_by_id(key).one(tx.connection()).await?;
-    match known {
-        Some(row) if row.person == person => Ok(Followed::default()),
-        Some(former) => {
-            // Nobody can sign in by that: what the former holder began waits there until they come under their new login.
-            let kept = format!("{name} ({})", former.person);
-            let left = instances::follow_login(tx, name, &kept).await?;
-            note(tx, &kept, &former.person).await?;
-            let followed = follow(tx, name, person).await?;
-            Ok(Followed { instances: followed.instances + left, ..followed })
-        }
-        None => follow(tx, name, person).await,
+    match person_of(tx, name).await? {
+        Some(known) if known == person => Ok(Followed::default()),
+        _ => follow(tx, name, person).await,
     }
 }
 
 /// The same, also when the login is known as theirs: what was begun under another one may have come since.
 pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<Followed, StoreError> {
+    // People who change logins with each other come one after another.
+    tx.lock("logins").await?;
+    let mut instances = 0;
+    if let Some(former) = person_of(tx, name).await?.filter(|former| former != person) {
+        // Nobody can sign in by that: what the former holder began waits there until they come under their new login.
+        let kept = format!("{name} ({former})");
+        instances += instances::follow_login(tx, name, &kept).await?;
+        idempotency::forget(tx, name).await?;
+        note(tx, &kept, &former).await?;
+    }
     // What the person was called before is nobody's now.
-    let former = login::Entity::find()
+    let earlier = login::Entity::find()
         .filter(login::Column::Tenant.eq(tx.tenant()))
         .filter(login::Column::Person.eq(person))
         .filter(login::Column::Login.ne(name))
         .all(tx.connection())
         .await?;
-    let mut instances = 0;
-    for row in former {
+    for row in earlier {
         instances += instances::follow_login(tx, &row.login, name).await?;
         login::Entity::delete_by_id((row.tenant, row.login)).exec(tx.connection()).await?;
     }

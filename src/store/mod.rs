@@ -39,8 +39,8 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqlErr, Statement, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
+    RuntimeErr, SqlErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -174,15 +174,28 @@ impl Tx {
     /// # Errors
     /// [`StoreError`].
     pub async fn try_lock(&self, name: &str) -> Result<bool, StoreError> {
-        let backend = self.transaction.get_database_backend();
-        if backend != DbBackend::Postgres {
+        if self.is_alone() {
             return Ok(true);
         }
-        let sql = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS taken";
-        let key = format!("{name} of {}", self.tenant);
-        let row = self.transaction.query_one_raw(Statement::from_sql_and_values(backend, sql, [key.into()])).await?;
+        let row = self.ask_for_lock("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS taken", name).await?;
         let row = row.ok_or(StoreError::Inconsistent { table: "lock", why: "no row".to_owned() })?;
         Ok(row.try_get("", "taken")?)
+    }
+
+    /// Waits for a lock that ends with the transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lock(&self, name: &str) -> Result<(), StoreError> {
+        if !self.is_alone() {
+            self.ask_for_lock("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_for_lock(&self, sql: &str, name: &str) -> Result<Option<QueryResult>, StoreError> {
+        let (backend, key) = (self.transaction.get_database_backend(), format!("{name} of {}", self.tenant));
+        Ok(self.transaction.query_one_raw(Statement::from_sql_and_values(backend, sql, [key.into()])).await?)
     }
 
     /// The SQL expression for the database's own clock, in milliseconds.

@@ -80,6 +80,9 @@ pub async fn get(
     let view = portal.engine.view(&caller, parse(&id)?).await?;
     let mut page = page::make(&portal, &visitor, &view).await?;
     page.frame.menu = query.plain.is_none();
+    if query.plain.is_some() {
+        page.frame.refresh = page.frame.refresh.map(|path| path + "&plain=1");
+    }
     Ok(visitor.finish(render_page(&page)?))
 }
 

@@ -53,8 +53,8 @@ pub struct Frame {
     pub sees_certificates: bool,
     /// Deep links hide the menu.
     pub menu: bool,
-    /// A page that changes by itself asks the server again.
-    pub refresh: Option<u32>,
+    /// Where a page that changes by itself asks the server again, where there are no scripts.
+    pub refresh: Option<String>,
 }
 
 /// Renders a page.

@@ -74,7 +74,7 @@ pub async fn post(
         };
         return Err(PageError::new(StatusCode::FORBIDDEN, title, say));
     };
-    let granted = portal.sessions.grant(&visitor.session, visitor.is_stored, &form.role, person, &origin).await;
+    let granted = portal.sessions.grant(&visitor.session, visitor.is_stored, &form.role, &person, &origin).await;
     granted.map_err(|error| PageError::internal(&error))?;
     Ok(visitor.finish(see_other(&local(&form.to))))
 }

@@ -48,8 +48,8 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
             let claimed = request.headers().get(&portal.configuration.sign_in.header);
             let claimed = claimed.and_then(|value| portal.sign_in.claimed(value.to_str().ok()?));
             let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
-            // Who has not shown that they are the proxy says nothing of where a request comes from.
-            if matches!(refusal, Refusal::Peer | Refusal::Secret | Refusal::Assertion) {
+            // Who may not have shown that they are the proxy says nothing of where a request comes from.
+            if refusal != Refusal::Login {
                 origin.peer = peer.map(|address| address.to_canonical().to_string());
             }
             portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
@@ -61,7 +61,8 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     origin.login = Some(login.clone());
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
     // What a page asks by itself while nobody looks at it is no use of the session.
-    let is_used = !request.path().ends_with("/events") && !request.headers().contains_key("x-renewal");
+    let is_renewal = request.headers().contains_key("x-renewal") || request.query_string().contains("renewal=1");
+    let is_used = !is_renewal && !request.path().ends_with("/events");
     let session = portal.sessions.open(cookie.as_deref(), &login, is_used, &origin).await;
     let session = session.map_err(|error| PageError::internal(&error))?;
     let is_new = session.cookie.is_some();

@@ -14,6 +14,8 @@ on_both_databases! {
     who_is_gone_is_revoked_but_never_on_a_partial_answer,
     who_is_renamed_keeps_what_is_theirs,
     who_is_renamed_goes_on_with_what_they_began,
+    people_who_change_logins_keep_what_they_began,
+    what_a_former_holder_began_is_not_about_whoever_has_the_login,
     who_has_moved_is_settled_as_the_policy_says,
     people_are_compared_by_the_clock,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
@@ -160,6 +162,45 @@ async fn who_is_renamed_goes_on_with_what_they_began(database: Database) {
         }
         assert_eq!(test.audited("certificate-issued").await.len(), 2);
     }
+}
+
+/// Whoever of the two comes first.
+async fn people_who_change_logins_keep_what_they_began(database: Database) {
+    for order in [["alice", "bob"], ["bob", "alice"]] {
+        let (test, slapd, _folder) = directory::start(database).await;
+        slapd.add(&format!("dn: uid=bob,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: Bob\n"));
+        let of_alice = journey::begin(&test.world, "alice").await.expect("begun").instance;
+        let of_bob = journey::begin(&test.world, "bob").await.expect("begun").instance;
+        for (from, to) in [("alice", "other"), ("bob", "alice"), ("other", "bob")] {
+            slapd.modify(&format!(
+                "dn: uid={from},ou=people,{BASE}\nchangetype: modrdn\nnewrdn: uid={to}\ndeleteoldrdn: 1\n"
+            ));
+        }
+        for login in order {
+            Client::sign_in(&test, login, "user").await;
+        }
+        for (login, own) in [("alice", &of_bob), ("bob", &of_alice)] {
+            let seen = Client::sign_in(&test, login, "user").await.get("/api/v1/instances").await.1;
+            let seen: Vec<&str> =
+                seen["instances"].as_array().expect("a list").iter().filter_map(|of| of["id"].as_str()).collect();
+            assert_eq!(seen, [own.as_str()], "{login}, {order:?}");
+        }
+    }
+}
+
+/// The directory was away when it was begun; when it answers again, the login is somebody else's.
+async fn what_a_former_holder_began_is_not_about_whoever_has_the_login(database: Database) {
+    let (test, mut slapd, _folder) = directory::start(database).await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    slapd.stop();
+    let begun = alice.post("/api/v1/instances", "{\"workflow\":\"personalize\"}").await.1;
+    slapd.restart().await;
+    slapd.modify(&format!("dn: uid=alice,ou=people,{BASE}\nchangetype: modrdn\nnewrdn: uid=bob\ndeleteoldrdn: 1\n"));
+    slapd.add(&format!("dn: uid=alice,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: alice\ncn: Ali\nsn: Ali\n"));
+    let bob = Client::sign_in(&test, "bob", "user").await;
+    let path = format!("/api/v1/instances/{}", begun["id"].as_str().expect("an id"));
+    let view = bob.until(&path, |view| view["state"] != "look-up-person").await;
+    assert!(!view.to_string().contains("Ali\""), "{view:#}");
 }
 
 async fn who_has_moved_is_settled_as_the_policy_says(database: Database) {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::assertion::{AssertionOptions, Assertions, KeySetError};
 use super::mutual_tls::MutualTlsOptions;
+use super::roles::SYSTEM;
 
 use spelling::{LONGEST_LOGIN, canonical, squeezed};
 
@@ -184,7 +185,8 @@ impl HeaderSignIn {
             Proof::Assertion(assertions) => assertions.login(value, now).ok_or(Refusal::Assertion)?.into_bytes(),
             _ => value.to_vec(),
         };
-        canonical(&login).ok_or(Refusal::Login)
+        // The portal's own name is nobody's.
+        canonical(&login).filter(|login| login != SYSTEM).ok_or(Refusal::Login)
     }
 
     fn secret_header(&self) -> Option<&str> {

@@ -41,6 +41,7 @@ fn only_the_proxy_is_believed_and_only_what_is_plain() {
         (login(HERE, &[("x-remote-user", "alice "), good]), Refusal::Login),
         (login(HERE, &[("x-remote-user", "аlice"), good]), Refusal::Login),
         (login(HERE, &[("x-remote-user", "al\u{0}ice"), good]), Refusal::Login),
+        (login(HERE, &[("x-remote-user", "System"), good]), Refusal::Login),
     ];
     for (found, expected) in refused {
         assert_eq!(found, Err(expected));

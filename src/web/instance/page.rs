@@ -100,7 +100,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
     let mut frame = visitor.frame(portal, &view.definition.title);
     // Without scripts the page stands still while the visitor writes an answer; with them it follows what others do, and leaves what is typed.
     let asks_visitor = view.questions.iter().any(|question| !question.actions.is_empty());
-    frame.refresh = (instance.is_open() && !asks_visitor).then_some(3);
+    frame.refresh = (instance.is_open() && !asks_visitor).then(|| format!("/instances/{}?renewal=1", instance.id));
     let deadline = view.deadline.map(time_text);
     Ok(InstancePage {
         id: instance.id.to_string(),
