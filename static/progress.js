@@ -73,17 +73,19 @@ if (main) {
   };
   // A browser has few connections to a server for all its pages: one that is not looked at has none.
   let source = null;
+  let patience = 5000;
   const close = () => { source?.close(); source = null; };
   const listen = () => {
     if (document.hidden) return close();
     if (source || !main.dataset.events) return;
     source = new EventSource(main.dataset.events);
-    source.addEventListener("change", renew);
+    source.addEventListener("change", () => { patience = 5000; renew(); });
     // A browser comes back by itself, but not after an answer that is no stream: a proxy's while the portal restarts, or the end of the session.
     source.addEventListener("error", () => {
       if (source?.readyState !== EventSource.CLOSED) return;
       close();
-      setTimeout(() => { renew(); listen(); }, 5000);
+      setTimeout(() => { renew(); listen(); }, patience);
+      patience = Math.min(2 * patience, 60000);
     });
   };
   document.addEventListener("visibilitychange", listen);

@@ -240,6 +240,29 @@ async fn what_somebody_types_stays() {
     rita.until("return document.querySelector('#ask-back-question, #news a') === null").await;
 }
 
+/// A proxy answers the page's stream while the portal is away: the browser gives it up then, and the page does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_comes_back_with_the_portal() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    journey::offer(&mut begun).await.expect("a code");
+    let alice = Chromium::start(&test.path("alice")).await;
+    enter(&alice, &test, "alice", "user").await;
+    alice.open(&format!("http://{}{}", test.world.proxy, begun.path)).await;
+    alice.until("return document.querySelector('form[action$=code] button') !== null").await;
+    // Another stream, to know when the browser gives up.
+    alice.run("window.probe = new EventSource(document.querySelector('main').dataset.events)").await;
+    alice.until("return window.probe.readyState === EventSource.OPEN").await;
+    test.world.kill_portal().await.expect("killed");
+    alice.until("return window.probe.readyState === EventSource.CLOSED").await;
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let view: Value = serde_json::from_str(&journey::view(&mut begun).await.expect("a view")).expect("JSON");
+    let csrf = begun.csrf.clone();
+    let stop = [("csrf", csrf.as_str()), ("step", &view["step"].to_string()), ("action", "cancel")];
+    begun.browser.post(&format!("{}/act", begun.path), &stop).await.expect("stopped");
+    alice.until("return document.querySelector('[role=status]')?.innerText.startsWith('You stopped')").await;
+}
+
 /// Who reads a question and takes a button answers that question: another one does not come into its place by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_not_exchanged_for_another() {
