@@ -28,6 +28,14 @@ pub struct Parameters {
     require: Vec<Attribute>,
 }
 
+/// What is looked up, and who had the login when that was decided.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plan {
+    login: String,
+    require: Vec<Attribute>,
+    person: Option<String>,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -45,26 +53,27 @@ impl Activity for FindPerson {
     const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
-    type Plan = Parameters;
+    type Plan = Plan;
     type Performed = Lookup;
     type Outcome = Outcome;
 
-    async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Parameters, Outcome>, Failure> {
-        Ok(Planned::Perform(parameters))
+    async fn plan(&self, tx: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
+        let Parameters { login, require } = parameters;
+        let person = logins::person_of(tx, &login).await?;
+        Ok(Planned::Perform(Plan { login, require, person }))
     }
 
-    async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Lookup, Failure> {
+    async fn perform(&self, _: &Call, plan: &Plan) -> Result<Lookup, Failure> {
         fail_point!("directory.find-person");
         Ok(self.directory.find(&plan.login, &plan.require).await?)
     }
 
-    async fn record(&self, tx: &Tx, call: &Call, _: Parameters, found: &Lookup) -> Result<Outcome, Failure> {
+    async fn record(&self, tx: &Tx, call: &Call, plan: Plan, found: &Lookup) -> Result<Outcome, Failure> {
         Ok(match found {
             Lookup::Found(person) => {
-                let known = logins::person_of(tx, &call.instance.owner.login).await?;
                 settle_login(tx, call, person).await?;
-                // It was begun by whoever had the login before: this is not about whoever has it now.
-                if known.is_some_and(|known| known != person.id) {
+                // The login has become somebody else's in between: this is about whoever had it.
+                if plan.person.is_some_and(|planned| planned != person.id) {
                     return Ok(Outcome::NotFound);
                 }
                 Outcome::Found(person.clone())
