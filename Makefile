@@ -33,7 +33,9 @@ package: ## Debian packages of server and agent, in var/package
 
 check: ## What .ci/run checks beside the tests: format, lints, documents
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir var/fuzz/target -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 fix: ## Format, and mend what the lints can mend

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::activities::{self, Attestations, Rooms, Stock};
 use crate::auth::Roles;
 use crate::auth::header::HeaderSignIn;
-use crate::auth::roles::{ROLES, SYSTEM};
+use crate::auth::roles::ROLES;
 use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
 use crate::cards::pairings::Pairings;

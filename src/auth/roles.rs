@@ -14,8 +14,6 @@ use crate::directory::{Directory, DirectoryError, Lookup, Person};
 /// The roles of the portal, in the order that people are offered them.
 pub const ROLES: [(&str, &str); 4] =
     [("user", "User"), ("ra-operator", "RA Operator"), ("ca-operator", "CA Operator"), ("auditor", "Auditor")];
-/// The role that the portal itself acts in; no handler can grant it.
-pub const SYSTEM: &str = "system";
 
 /// A role's handler in the configuration.
 #[derive(Clone, Debug, Deserialize)]

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Heads, Origin, Sealer};
 use crate::auth::header::ProofOptions;
+use crate::auth::header::SYSTEM;
 use crate::auth::mutual_tls;
-use crate::auth::roles::SYSTEM;
 use crate::config::Configuration;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;

@@ -10,10 +10,11 @@ use zeroize::Zeroizing;
 
 use super::assertion::{AssertionOptions, Assertions, KeySetError};
 use super::mutual_tls::MutualTlsOptions;
-use super::roles::SYSTEM;
 
 use spelling::{LONGEST_LOGIN, canonical, squeezed};
 
+/// The login and the role that the portal itself acts under: nobody signs in as it, and no handler grants it.
+pub const SYSTEM: &str = "system";
 /// The shortest secret in characters.
 const SHORTEST_SECRET: usize = 32;
 
