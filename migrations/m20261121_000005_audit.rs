@@ -23,7 +23,7 @@ impl MigrationTrait for Migration {
             .col(uuid_null("instance"))
             .col(string("request"))
             .col(string_null("actor"))
-            .col(string_null("peer"))
+            .col(string_null("address"))
             .col(json_binary_null("detail"))
             .col(string_null("salt"))
             .col(string("personal"))

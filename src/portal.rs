@@ -16,14 +16,14 @@ use zeroize::Zeroizing;
 
 use crate::activities::{self, Attestations, Rooms, Stock};
 use crate::auth::Roles;
-use crate::auth::header::HeaderSignIn;
+use crate::auth::header::{HeaderSignIn, ProofError, SYSTEM};
 use crate::auth::roles::ROLES;
 use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
 use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{CardOptions, Configuration};
+use crate::config::{CardOptions, Configuration, SignInOptions};
 use crate::directory::{Directory, Lookup, Person};
 use crate::engine::rights::Unknown;
 use crate::engine::{Engine, Humans, Parts};
@@ -164,10 +164,7 @@ impl Portal {
     pub async fn build(configuration: Configuration) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let options = &configuration.sign_in;
-        let sign_in = HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())
-            .context("sign-in")?
-            .with_address_header(options.address_header.clone())
-            .context("sign-in")?;
+        let sign_in = sign_in(options).context("sign-in")?;
         let directory = Directory::new(&configuration.directory)?;
         let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
         approvers(&configuration)?;
@@ -244,6 +241,15 @@ impl Portal {
             clock,
         })
     }
+}
+
+/// Who is believed to say who somebody is.
+///
+/// # Errors
+/// [`ProofError`].
+pub fn sign_in(options: &SignInOptions) -> Result<HeaderSignIn, ProofError> {
+    HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())?
+        .with_address_header(options.address_header.clone())
 }
 
 /// Who is who, by the directory.

@@ -36,12 +36,13 @@ if (main) {
     const at = held && known(held);
     shown = next.innerHTML;
     main.innerHTML = shown;
-    // A page that has ended, or is another one, changes no more.
-    if (!next.dataset.events) delete main.dataset.events;
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
     const same = [...main.querySelectorAll("a, button, summary, [tabindex='0']")].find((part) => known(part) === at);
     if (held) (same ?? main).focus({ preventScroll: true });
-    if (!main.dataset.events) close();
+    if (next.dataset.events) return;
+    // It has ended, or is another page: it changes no more.
+    delete main.dataset.events;
+    close();
   };
   // One at a time: an older answer must not come after a newer one.
   let isRenewing = false;
@@ -51,8 +52,10 @@ if (main) {
     if (isRenewing) return;
     isRenewing = true;
     try {
-      const headers = { Accept: "text/html", "X-Renewal": "1" };
-      const answer = await fetch(location.href, { headers, signal: AbortSignal.timeout(15000) });
+      const address = new URL(location.href);
+      // By itself, which is no use of the session.
+      address.searchParams.set("renewal", "1");
+      const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(15000) });
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       if (!next) return;
@@ -95,6 +98,6 @@ if (main) {
   const letGo = () => { isPressing = false; look(); };
   document.addEventListener("pointerdown", (press) => { isPressing = press.button === 0; });
   for (const end of ["pointerup", "pointercancel", "blur", "contextmenu"]) window.addEventListener(end, letGo);
-  window.addEventListener("pointermove", (move) => { if (isPressing && move.isTrusted && move.buttons === 0) letGo(); });
+  window.addEventListener("pointermove", (move) => { if (isPressing && move.buttons === 0) letGo(); });
   main.addEventListener("focusout", look);
 }

@@ -142,7 +142,7 @@ async fn a_person_is_erased_and_the_chain_still_holds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_wiped_without_the_command_for_it_is_found() {
-    const WIPED: &str = "SET actor = NULL, peer = NULL, detail = NULL, salt = NULL WHERE";
+    const WIPED: &str = "SET actor = NULL, address = NULL, detail = NULL, salt = NULL WHERE";
     let problems = problems_after(&format!("UPDATE audit {WIPED} sequence = 3")).await;
     assert_eq!(problems, [Problem::Erased { erased: 1, declared: 0 }]);
     // Beside one that was erased in order, or with the record of that.

@@ -81,7 +81,7 @@ async fn three_surfaces(test: &mut TestWorld, proxy: &Proxy) {
         let mut rows = test.audited(event).await;
         rows.retain(|row| row.actor.as_deref() == Some("alice"));
         assert!(
-            !rows.is_empty() && rows.iter().all(|row| row.peer.as_deref() == Some("127.0.0.1")),
+            !rows.is_empty() && rows.iter().all(|row| row.address.as_deref() == Some("127.0.0.1")),
             "{event}: {rows:?}"
         );
     }
@@ -179,7 +179,7 @@ async fn the_audit_has_the_address_that_the_proxy_has_seen(test: &TestWorld, pro
     assert_eq!(browser.send().await.expect("an answer").status(), 403);
     let addresses = async |event: &str, login: Option<&str>| {
         let rows = test.audited(event).await.into_iter().filter(|row| row.actor.as_deref() == login);
-        rows.filter_map(|row| row.peer).collect::<Vec<String>>()
+        rows.filter_map(|row| row.address).collect::<Vec<String>>()
     };
     assert_eq!(addresses("role-granted", Some("bob")).await, ["127.0.0.7"]);
     assert_eq!(addresses("sign-in-refused", None).await.first().map(String::as_str), Some("127.0.0.7"));

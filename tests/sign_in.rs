@@ -108,7 +108,7 @@ async fn what_a_page_asks_by_itself_is_no_use_of_the_session(database: Database)
     test.world.kill_portal().await.expect("killed");
     test.world.restart_portal(&later("+50m")).await.expect("restarted");
     let get = |client: &Client, path: &str| client.request(reqwest::Method::GET, path);
-    assert_eq!(get(&gone, "/").header("X-Renewal", "1").send().await.expect("an answer").status(), 200);
+    assert_eq!(get(&gone, "/?renewal=1").send().await.expect("an answer").status(), 200);
     assert_eq!(get(&gone, "/events").send().await.expect("an answer").status(), 200);
     assert_eq!(get(&here, "/").send().await.expect("an answer").status(), 200);
     test.world.kill_portal().await.expect("killed");
@@ -144,20 +144,20 @@ async fn the_audit_has_the_address_that_an_act_came_from(database: Database) {
     let expected = ["192.0.2.7", "2001:db8::7", "127.0.0.1", "127.0.0.1"];
     for event in ["role-granted", "workflow-started", "workflow-acted"] {
         let rows = test.audited(event).await.into_iter().rev().filter(|row| row.actor.as_deref() == Some("alice"));
-        let addresses: Vec<String> = rows.filter_map(|row| row.peer).collect();
+        let addresses: Vec<String> = rows.filter_map(|row| row.address).collect();
         assert_eq!(addresses, expected, "{event}");
     }
     // A program on the proxy's machine does not know the secret.
     let request = reqwest::Client::new().get(format!("http://{}/role", test.world.pages));
     let request = request.header("X-Sealwright-Proxy", "wrong").header("X-Remote-User", "alice");
     assert_eq!(request.header("X-Forwarded-For", "192.0.2.7").send().await.expect("an answer").status(), 403);
-    assert_eq!(test.audited("sign-in-refused").await[0].peer.as_deref(), Some("127.0.0.1"));
+    assert_eq!(test.audited("sign-in-refused").await[0].address.as_deref(), Some("127.0.0.1"));
     // Another machine is no proxy.
     let elsewhere = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
     let request = elsewhere.build().expect("a client").get(format!("http://{}/role", test.world.pages));
     assert_eq!(request.header("X-Forwarded-For", "192.0.2.7").send().await.expect("an answer").status(), 403);
     let refused = test.audited("sign-in-refused").await;
-    assert_eq!(refused.first().and_then(|row| row.peer.as_deref()), Some("127.0.0.2"));
+    assert_eq!(refused.first().and_then(|row| row.address.as_deref()), Some("127.0.0.2"));
 }
 
 async fn identity_headers_are_refused_where_nobody_signs_in(database: Database) {
@@ -170,7 +170,7 @@ async fn identity_headers_are_refused_where_nobody_signs_in(database: Database) 
     }
     let refused = test.audited("agent-refused").await;
     assert_eq!(refused[0].detail, Some(serde_json::json!({ "why": "browser" })));
-    assert_eq!(refused[0].peer.as_deref(), Some("127.0.0.1"));
+    assert_eq!(refused[0].address.as_deref(), Some("127.0.0.1"));
     // The surfaces are apart: pages are not served to agents or the public.
     for base in [&test.world.agent_url, &test.world.public_url] {
         let answer = client.get(format!("{base}/role")).send().await.expect("an answer");

@@ -102,9 +102,7 @@ impl Activity for ComparePeople {
         let at = milliseconds(call.now);
         for (login, person) in renamed {
             let followed = logins::follow(tx, login, person).await?;
-            if let Some(event) = audit::Event::login_changed(login, followed) {
-                audit::record(tx, &call.origin, Some(call.root), at, &event)?;
-            }
+            audit::record_followed(tx, &call.origin, Some(call.root), at, login, followed)?;
         }
         if departures.is_empty() {
             return Ok(Outcome::Unchanged);

@@ -31,8 +31,7 @@ pub struct Parameters {
 /// What is looked up, and who had the login when that was decided.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
-    login: String,
-    require: Vec<Attribute>,
+    asked: Parameters,
     person: Option<String>,
 }
 
@@ -57,15 +56,14 @@ impl Activity for FindPerson {
     type Performed = Lookup;
     type Outcome = Outcome;
 
-    async fn plan(&self, tx: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
-        let Parameters { login, require } = parameters;
-        let person = logins::person_of(tx, &login).await?;
-        Ok(Planned::Perform(Plan { login, require, person }))
+    async fn plan(&self, tx: &Tx, _: &Call, asked: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
+        let person = logins::person_of(tx, &asked.login).await?;
+        Ok(Planned::Perform(Plan { asked, person }))
     }
 
     async fn perform(&self, _: &Call, plan: &Plan) -> Result<Lookup, Failure> {
         fail_point!("directory.find-person");
-        Ok(self.directory.find(&plan.login, &plan.require).await?)
+        Ok(self.directory.find(&plan.asked.login, &plan.asked.require).await?)
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, found: &Lookup) -> Result<Outcome, Failure> {
@@ -92,8 +90,6 @@ impl Activity for FindPerson {
 /// Whoever is called so now has what is theirs, and nothing of whoever was called so before.
 async fn settle_login(tx: &Tx, call: &Call, person: &Person) -> Result<(), Failure> {
     let followed = logins::settle(tx, &person.login, &person.id).await?;
-    if let Some(event) = audit::Event::login_changed(&person.login, followed) {
-        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
-    }
+    audit::record_followed(tx, &call.origin, Some(call.root), milliseconds(call.now), &person.login, followed)?;
     Ok(())
 }

@@ -359,17 +359,8 @@ impl Channel {
                 let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
                 // A report of a job that is over: it was reported before, or withdrawn.
                 let Some(queued) = told.jobs.remove(&id) else { return self.send(&FromPortal::Withdraw { job }).await };
-                match self
-                    .portal
-                    .engine
-                    .report(
-                        holder(row),
-                        Origin { login: Some(row.login.clone()), ..self.origin.clone() },
-                        &queued,
-                        report,
-                    )
-                    .await
-                {
+                let origin = Origin { login: Some(row.login.clone()), ..self.origin.clone() };
+                match self.portal.engine.report(holder(row), origin, &queued, report).await {
                     // The agent need not keep the report any more.
                     Ok(()) | Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job }).await,
                     Err(EngineError::Unfit) => Err(End::Protocol),

@@ -4,7 +4,7 @@
 //! number of its own and links each to the one before. Where the database has one writer anyway, a row is sealed as it is written.
 //! Heads of the chain are signed and exported; `sealwright audit verify` follows the links up to the last of them.
 //!
-//! What may tell of a person (actor, peer, detail) is in the chain as a salted digest, so that it can be erased and the chain still holds.
+//! What may tell of a person (actor, address, detail) is in the chain as a salted digest, so that it can be erased and the chain still holds.
 
 mod head;
 mod seal;
@@ -29,7 +29,7 @@ pub struct Origin {
     pub login: Option<String>,
     pub role: Option<String>,
     /// The address that the request came from, where there was one.
-    pub peer: Option<String>,
+    pub address: Option<String>,
 }
 
 impl Origin {
@@ -196,18 +196,6 @@ pub enum Event {
     },
 }
 
-impl Event {
-    /// None when nothing changed hands.
-    pub fn login_changed(login: &str, followed: Followed) -> Option<Self> {
-        let Followed { credentials, instances } = followed;
-        (followed != Followed::default()).then(|| Self::LoginChanged {
-            login: login.to_owned(),
-            credentials,
-            instances,
-        })
-    }
-}
-
 /// Writes one row in the transaction of the change.
 ///
 /// # Errors
@@ -220,7 +208,7 @@ pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: 
         _ => return Err(StoreError::Inconsistent { table: "audit", why: "an event without a name".to_owned() }),
     };
     let salt = random::token().map_err(|error| StoreError::Inconsistent { table: "audit", why: error.to_string() })?;
-    let personal = seal::personal(&salt, origin.login.as_deref(), origin.peer.as_deref(), &detail);
+    let personal = seal::personal(&salt, origin.login.as_deref(), origin.address.as_deref(), &detail);
     let row = AuditRow {
         tenant: tx.tenant().to_owned(),
         id: random::id(),
@@ -230,7 +218,7 @@ pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: 
         instance,
         request: origin.request.clone(),
         actor: origin.login.clone(),
-        peer: origin.peer.clone(),
+        address: origin.address.clone(),
         detail: Some(detail),
         salt: Some(salt),
         personal,
@@ -238,6 +226,25 @@ pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: 
     };
     audits::add(tx, row);
     Ok(())
+}
+
+/// Writes down what has followed a person to a login, if anything has.
+///
+/// # Errors
+/// As [`record`].
+pub fn record_followed(
+    tx: &Tx,
+    origin: &Origin,
+    instance: Option<Uuid>,
+    at: i64,
+    login: &str,
+    followed: Followed,
+) -> Result<(), StoreError> {
+    if followed == Followed::default() {
+        return Ok(());
+    }
+    let Followed { credentials, instances } = followed;
+    record(tx, origin, instance, at, &Event::LoginChanged { login: login.to_owned(), credentials, instances })
 }
 
 /// Writes one row of its own: nothing was changed, or was refused.

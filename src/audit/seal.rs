@@ -127,15 +127,17 @@ async fn seal_batch(tx: &Tx, at: i64) -> Result<(), StoreError> {
 }
 
 /// What the chain covers of the part that may tell of a person.
-pub(super) fn personal(salt: &str, actor: Option<&str>, peer: Option<&str>, detail: &Value) -> String {
-    random::digest(json!([salt, actor, peer, detail]).to_string().as_bytes())
+pub(super) fn personal(salt: &str, actor: Option<&str>, address: Option<&str>, detail: &Value) -> String {
+    random::digest(json!([salt, actor, address, detail]).to_string().as_bytes())
 }
 
 /// Whether the personal part is what was written, or was erased as a whole.
 fn is_as_written(row: &AuditRow) -> bool {
     match (&row.salt, &row.detail) {
-        (Some(salt), Some(detail)) => personal(salt, row.actor.as_deref(), row.peer.as_deref(), detail) == row.personal,
-        (None, None) => row.actor.is_none() && row.peer.is_none(),
+        (Some(salt), Some(detail)) => {
+            personal(salt, row.actor.as_deref(), row.address.as_deref(), detail) == row.personal
+        }
+        (None, None) => row.actor.is_none() && row.address.is_none(),
         _ => false,
     }
 }

@@ -189,9 +189,7 @@ impl Sessions {
                 let login = row.login.clone();
                 // Whoever has the login now has what is theirs, and nothing of whoever had it before.
                 let followed = logins::settle(&tx, &login, &person).await?;
-                if let Some(event) = Event::login_changed(&login, followed) {
-                    audit::record(&tx, &origin, None, now, &event)?;
-                }
+                audit::record_followed(&tx, &origin, None, now, &login, followed)?;
                 if !is_stored {
                     audit::record(&tx, &origin, None, now, &Event::SessionBegan)?;
                 }

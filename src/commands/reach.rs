@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::check;
 use crate::audit::Heads;
-use crate::auth::header::{HeaderSignIn, ProofOptions};
+use crate::auth::header::ProofOptions;
 use crate::auth::{Roles, mutual_tls};
 use crate::cards::sealing::SealingKey;
 use crate::config::Configuration;
@@ -76,8 +76,7 @@ fn workflows(configuration: &Configuration) -> anyhow::Result<()> {
 
 fn sign_in(configuration: &Configuration) -> anyhow::Result<()> {
     let options = &configuration.sign_in;
-    HeaderSignIn::new(&options.header, &options.proof, options.peers.clone())?
-        .with_address_header(options.address_header.clone())?;
+    portal::sign_in(options)?;
     if let ProofOptions::MutualTls(proof) = &options.proof {
         mutual_tls::server_config(proof)?;
     }

@@ -25,20 +25,20 @@ use crate::store::{StoreError, Tx, idempotency, instances};
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub actor: Actor,
-    request: Origin,
+    origin: Origin,
 }
 
 impl Caller {
-    pub fn new(login: &str, role: &str, request: &Origin) -> Self {
+    pub fn new(login: &str, role: &str, origin: &Origin) -> Self {
         let actor = Actor { person: Person::new(login), role: role.to_owned() };
-        Self { actor, request: request.clone() }
+        Self { actor, origin: origin.clone() }
     }
 
     pub(super) fn origin(&self) -> Origin {
         Origin {
             login: Some(self.actor.person.login.clone()),
             role: Some(self.actor.role.clone()),
-            ..self.request.clone()
+            ..self.origin.clone()
         }
     }
 }

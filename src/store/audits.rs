@@ -123,7 +123,7 @@ pub async fn erase(tx: &Tx, login: &str) -> Result<u64, StoreError> {
         Condition::any().add(audit::Column::Actor.eq(login)).add(audit::Column::Instance.in_subquery(theirs));
     let erased = audit::Entity::update_many()
         .col_expr(audit::Column::Actor, Expr::value(None::<String>))
-        .col_expr(audit::Column::Peer, Expr::value(None::<String>))
+        .col_expr(audit::Column::Address, Expr::value(None::<String>))
         .col_expr(audit::Column::Detail, Expr::value(None::<serde_json::Value>))
         .col_expr(audit::Column::Salt, Expr::value(None::<String>))
         .filter(audit::Column::Tenant.eq(tx.tenant()))

@@ -98,6 +98,9 @@ fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// What an instance holds that a person has one of at a time; the key is the login.
+pub const OWNER: &str = "owner";
+
 /// Statuses of what has not ended.
 const OPEN: [&str; 2] = [Status::Running.as_str(), Status::Stuck.as_str()];
 
@@ -361,16 +364,14 @@ pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Opti
 
 /// Gives what was begun by and for a login to another one of the same person, and what they hold by that name. Gives how many changed hands.
 pub async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<u64, StoreError> {
-    let mut changed = 0;
-    for column in [instance::Column::Requester, instance::Column::Owner] {
-        let updated = instance::Entity::update_many()
-            .col_expr(column, Expr::value(login))
-            .filter(instance::Column::Tenant.eq(tx.tenant()))
-            .filter(column.eq(former))
-            .exec(tx.connection())
-            .await?;
-        changed = Ord::max(changed, updated.rows_affected);
-    }
+    let followed = |column: instance::Column| Expr::case(column.eq(former), login).finally(Expr::col(column));
+    let changed = instance::Entity::update_many()
+        .col_expr(instance::Column::Owner, followed(instance::Column::Owner).into())
+        .col_expr(instance::Column::Requester, followed(instance::Column::Requester).into())
+        .filter(instance::Column::Tenant.eq(tx.tenant()))
+        .filter(instance::Column::Owner.eq(former).or(instance::Column::Requester.eq(former)))
+        .exec(tx.connection())
+        .await?;
     let held = hold::Entity::find()
         .filter(hold::Column::Tenant.eq(tx.tenant()))
         .filter(hold::Column::What.eq(OWNER))
@@ -382,11 +383,8 @@ pub async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<u64, Sto
         // What was begun under the new login meanwhile stays what a start leads to.
         hold(tx, OWNER, login, held.instance).await?;
     }
-    Ok(changed)
+    Ok(changed.rows_affected)
 }
-
-/// What an instance holds that a person has one of at a time; the key is the login.
-pub const OWNER: &str = "owner";
 
 /// Who holds `key`.
 pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Option<Uuid>, StoreError> {

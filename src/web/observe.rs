@@ -1,5 +1,7 @@
 //! Around every request: its id, one log line, the headers that keep a page safe.
 
+use std::net::IpAddr;
+
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -20,15 +22,29 @@ pub fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
 }
 
-/// Where a request comes from, before it is known whose it is.
+/// Where a request comes from, before it is known whose it is; as the proxy says, where it says that.
 pub fn origin(request: &HttpRequest) -> Origin {
-    let peer = request.peer_addr().map(|address| address.ip());
+    let peer = peer(request);
     let address = match request.app_data::<Data<Portal>>() {
         Some(portal) => portal.sign_in.address(peer, |name| request.headers().get_all(name).last()?.to_str().ok()),
         None => peer,
     };
-    let peer = address.map(|address| address.to_canonical().to_string());
-    Origin { request: request_id(request), peer, ..Origin::default() }
+    origin_at(request, address)
+}
+
+/// The same, of a request that the proxy may not have passed on.
+pub fn unproved_origin(request: &HttpRequest) -> Origin {
+    origin_at(request, peer(request))
+}
+
+/// The address of the connection.
+pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| address.ip())
+}
+
+fn origin_at(request: &HttpRequest, address: Option<IpAddr>) -> Origin {
+    let address = address.map(|address| address.to_canonical().to_string());
+    Origin { request: request_id(request), address, ..Origin::default() }
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \

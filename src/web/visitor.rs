@@ -10,7 +10,7 @@ use sealwright_workflow::instance::Actor;
 use super::Frame;
 use super::certificates::REVOKE;
 use super::error::PageError;
-use super::observe::origin;
+use super::observe::{origin, peer, unproved_origin};
 use crate::audit::{Event, Origin};
 use crate::auth::header::Refusal;
 use crate::auth::{Recheck, Roles};
@@ -31,7 +31,7 @@ pub struct Visitor {
     /// The cookie's value: codes are derived from it.
     pub cookie: String,
     is_new: bool,
-    request: Origin,
+    origin: Origin,
 }
 
 /// Finds out who asks.
@@ -39,10 +39,9 @@ pub struct Visitor {
 /// # Errors
 /// [`PageError::sign_in`] for a refused header; the refusal is audited.
 pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, PageError> {
-    let peer = request.peer_addr().map(|address| address.ip());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let mut origin = origin(request);
-    let login = match portal.sign_in.login(peer, headers, portal.clock.now_ms() / 1000) {
+    let login = match portal.sign_in.login(peer(request), headers, portal.clock.now_ms() / 1000) {
         Ok(login) => login,
         Err(refusal) => {
             let claimed = request.headers().get(&portal.configuration.sign_in.header);
@@ -50,7 +49,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
             let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
             // Who may not have shown that they are the proxy says nothing of where a request comes from.
             if refusal != Refusal::Login {
-                origin.peer = peer.map(|address| address.to_canonical().to_string());
+                origin = unproved_origin(request);
             }
             portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
             tracing::warn!(request = origin.request, why = refusal.as_str(), "a sign-in was refused");
@@ -61,13 +60,12 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     origin.login = Some(login.clone());
     let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
     // What a page asks by itself while nobody looks at it is no use of the session.
-    let is_renewal = request.headers().contains_key("x-renewal") || request.query_string().contains("renewal=1");
-    let is_used = !is_renewal && !request.path().ends_with("/events");
+    let is_used = !request.query_string().contains("renewal=1") && !request.path().ends_with("/events");
     let session = portal.sessions.open(cookie.as_deref(), &login, is_used, &origin).await;
     let session = session.map_err(|error| PageError::internal(&error))?;
     let is_new = session.cookie.is_some();
     let cookie = session.cookie.or(cookie).unwrap_or_default();
-    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, request: origin };
+    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, origin };
     visitor.check_role(portal).await?;
     Ok(visitor)
 }
@@ -95,13 +93,13 @@ impl Visitor {
     }
 
     pub fn origin(&self) -> Origin {
-        Origin { login: Some(self.session.login.clone()), role: self.session.role.clone(), ..self.request.clone() }
+        Origin { login: Some(self.session.login.clone()), role: self.session.role.clone(), ..self.origin.clone() }
     }
 
     /// The caller of a verb; `None` before a role was picked.
     pub fn caller(&self) -> Option<Caller> {
         let role = self.session.role.as_ref()?;
-        Some(Caller::new(&self.session.login, role, &self.request))
+        Some(Caller::new(&self.session.login, role, &self.origin))
     }
 
     pub fn actor(&self) -> Option<Actor> {

@@ -15,7 +15,7 @@ pub struct Model {
     pub request: String,
     /// This and the next three are gone once the record is erased.
     pub actor: Option<String>,
-    pub peer: Option<String>,
+    pub address: Option<String>,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub detail: Option<Json>,
     /// Random, so that the digest tells nothing once the rest is gone.
