@@ -4,7 +4,7 @@ use x509_parser::certificate::TbsCertificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::{Finding, distribution_point, ensure, extensions, serial_number};
+use super::{Finding, distribution_point, ensure, extensions, found, serial_number, unreadable};
 use crate::authority::Authority;
 use crate::extension::key_identifier;
 use crate::key;
@@ -33,11 +33,10 @@ pub(crate) const RULES: [(&str, Rule); 6] = [
 pub(crate) fn lint(above: Option<&Authority>, signer: &dyn Signer, to_be_signed: &[u8]) -> Vec<Finding> {
     let parsed = match TbsCertificate::from_der(to_be_signed) {
         Ok(([], parsed)) => parsed,
-        _ => return vec![Finding { rule: "encoding", message: "the bytes are no certificate".to_owned() }],
+        _ => return unreadable("certificate"),
     };
     let own = Own { parsed, above, signer };
-    let found = |(rule, check): &(&'static str, Rule)| check(&own).err().map(|message| Finding { rule, message });
-    RULES.iter().filter_map(found).collect()
+    RULES.iter().filter_map(|(rule, check)| found(rule, check(&own))).collect()
 }
 
 /// Sections 4.1.2.3, 4.1.2.4 and 4.1.2.6: the algorithm that it is signed by, the name of who signs, and a name of its own; a root's are one.

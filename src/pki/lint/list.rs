@@ -6,7 +6,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Version};
 use x509_parser::revocation_list::TbsCertList;
 
-use super::{Finding, ensure, is_serial};
+use super::{Finding, ensure, found, is_serial, unreadable};
 use crate::authority::Authority;
 use crate::signer::SignatureAlgorithm;
 
@@ -27,11 +27,10 @@ pub(crate) const RULES: [(&str, Rule); 4] =
 pub(crate) fn lint(authority: &Authority, algorithm: SignatureAlgorithm, to_be_signed: &[u8]) -> Vec<Finding> {
     let parsed = match TbsCertList::from_der(to_be_signed) {
         Ok(([], parsed)) => parsed,
-        _ => return vec![Finding { rule: "encoding", message: "the bytes are no list".to_owned() }],
+        _ => return unreadable("list"),
     };
     let list = List { parsed, authority, algorithm };
-    let found = |(rule, check): &(&'static str, Rule)| check(&list).err().map(|message| Finding { rule, message });
-    RULES.iter().filter_map(found).collect()
+    RULES.iter().filter_map(|(rule, check)| found(rule, check(&list))).collect()
 }
 
 /// Sections 5.1.2.1 to 5.1.2.3: version 2, the algorithm that it is signed by, the authority's own name.

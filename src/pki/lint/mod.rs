@@ -74,13 +74,20 @@ pub const RULES: [(&str, RuleFunction); 12] = [
 pub(crate) fn lint(subject: &Subject<'_>) -> Vec<Finding> {
     let parsed = match TbsCertificate::from_der(subject.to_be_signed) {
         Ok(([], parsed)) => parsed,
-        _ => return vec![Finding { rule: "encoding", message: "the bytes are no certificate".to_owned() }],
+        _ => return unreadable("certificate"),
     };
     let certificate = Certificate { parsed, authority: subject.authority, profile: subject.profile };
-    RULES
-        .iter()
-        .filter_map(|(rule, RuleFunction(check))| check(&certificate).err().map(|message| Finding { rule, message }))
-        .collect()
+    RULES.iter().filter_map(|(rule, RuleFunction(check))| found(rule, check(&certificate))).collect()
+}
+
+/// What a rule has found.
+fn found(rule: &'static str, kept: Result<(), String>) -> Option<Finding> {
+    kept.err().map(|message| Finding { rule, message })
+}
+
+/// What is found of bytes that are not even what they are to be.
+fn unreadable(what: &str) -> Vec<Finding> {
+    vec![Finding { rule: "encoding", message: format!("the bytes are no {what}") }]
 }
 
 /// RFC 5280 section 4.1.2.2: whether the octets of a serial number are a positive one of at most 20.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
-use crate::authority::{Authority, NewAuthority, new_issuing, new_root};
+use crate::authority::{Authority, Draft, NewAuthority, new_issuing, new_root};
 use crate::key::KeyAlgorithm;
 use crate::name::NameTemplate;
 use crate::profile::{AlternativeName, Approval, ExtendedKeyUsageWord, KeyUsageBit, Profile, ProfileOptions};
@@ -21,6 +21,13 @@ pub struct Fixture {
     pub authentication: Profile,
     pub signature: Profile,
     pub person: BTreeMap<String, String>,
+}
+
+impl Fixture {
+    /// A draft under the profile for signatures.
+    pub fn draft<'a>(&'a self, request: &'a Request) -> Draft<'a> {
+        Draft { profile: &self.signature, attributes: &self.person, request, serial: [3; 16], now: NOW }
+    }
 }
 
 pub fn name(relative: &[&str]) -> Vec<u8> {

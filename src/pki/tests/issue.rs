@@ -208,14 +208,7 @@ fn the_issuers_key_is_named_as_its_own_certificate_names_it() {
     parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]);
     let elsewhere = parameters.self_signed(&key).expect("a certificate");
     let authority = Authority::new("elsewhere", elsewhere.der(), "http://pki.example.test").expect("an authority");
-    let draft = Draft {
-        profile: &fixture.signature,
-        attributes: &fixture.person,
-        request: &request(),
-        serial: [3; 16],
-        now: NOW,
-    };
-    let bytes = authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+    let bytes = authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
     let named = [0x30, 0x16, 0x80, 0x14].into_iter().chain([7; 20]).collect::<Vec<u8>>();
     assert!(bytes.windows(named.len()).any(|window| window == named), "{bytes:02x?}");
 }
@@ -223,14 +216,7 @@ fn the_issuers_key_is_named_as_its_own_certificate_names_it() {
 #[test]
 fn an_authority_is_one() {
     let fixture = fixture();
-    let leaf_draft = Draft {
-        profile: &fixture.signature,
-        attributes: &fixture.person,
-        request: &request(),
-        serial: [3; 16],
-        now: NOW,
-    };
-    let bytes = fixture.authority.prepare(&leaf_draft, fixture.key.algorithm()).expect("prepared");
+    let bytes = fixture.authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
     let leaf =
         fixture.authority.admit(&bytes, &fixture.signature).expect("admitted").sign(&fixture.key).expect("signed");
     assert!(Authority::new("x", &leaf, "http://pki.example.test").is_err());
