@@ -52,6 +52,34 @@ async fn by_mutual_tls(kind: Kind) {
     three_surfaces(&mut test, &proxy).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_signs_an_assertion() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pair, proof) = assertion(folder.path());
+    let key = data_encoding::BASE64.encode(pair.serialized_der());
+    let signer = serde_json::json!({ "issuer": "proxy", "audience": "sealwright", "kid": "one", "key": key });
+    let mut test = TestWorld::start_with_proof(Database::Sqlite, proof).await;
+    let proxy = Proxy::start(Kind::Nginx, &test, Proof::Assertion(&signer.to_string())).await;
+    // What signs is nobody's page.
+    let asked = proxy.client(Some("alice")).build().expect("a client").get(format!("{}/assertion", proxy.pages_url));
+    assert_eq!(asked.send().await.expect("an answer").status(), 404);
+    three_surfaces(&mut test, &proxy).await;
+}
+
+/// The section of a portal that believes what this new key has signed; its public half is in the folder.
+fn assertion(folder: &Path) -> (rcgen::KeyPair, String) {
+    let pair = rcgen::KeyPair::generate().expect("a key");
+    let point = pair.public_key_raw();
+    let coordinate = |from: usize| data_encoding::BASE64URL_NOPAD.encode(&point[from..from + 32]);
+    let key = serde_json::json!({ "kty": "EC", "crv": "P-256", "kid": "one", "x": coordinate(1), "y": coordinate(33) });
+    std::fs::write(folder.join("keys.json"), serde_json::json!({ "keys": [key] }).to_string()).expect("written");
+    let section = format!(
+        "[sign-in.proof]\nby = \"assertion\"\nkeys-file = \"{}/keys.json\"\nissuer = \"proxy\"\naudience = \"sealwright\"",
+        folder.display()
+    );
+    (pair, section)
+}
+
 /// The section of a portal that knows its proxy by certificate.
 fn mutual_tls(folder: &Path) -> String {
     let here = folder.display();
@@ -242,15 +270,7 @@ async fn mutual_tls_lets_nobody_in_but_the_proxy() {
 async fn an_assertion_signs_in_whom_it_names() {
     use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
     let folder = tempfile::tempdir().expect("a folder");
-    let pair = rcgen::KeyPair::generate().expect("a key");
-    let point = pair.public_key_raw();
-    let coordinate = |from: usize| data_encoding::BASE64URL_NOPAD.encode(&point[from..from + 32]);
-    let key = serde_json::json!({ "kty": "EC", "crv": "P-256", "kid": "one", "x": coordinate(1), "y": coordinate(33) });
-    std::fs::write(folder.path().join("keys.json"), serde_json::json!({ "keys": [key] }).to_string()).expect("written");
-    let proof = format!(
-        "[sign-in.proof]\nby = \"assertion\"\nkeys-file = \"{}/keys.json\"\nissuer = \"proxy\"\naudience = \"sealwright\"",
-        folder.path().display()
-    );
+    let (pair, proof) = assertion(folder.path());
     let test = TestWorld::start_with_proof(Database::Sqlite, proof).await;
     let now = SystemClock.now_ms() / 1000;
     let mut head = Header::new(Algorithm::ES256);

@@ -27,6 +27,8 @@ pub enum Proof<'a> {
     Secret,
     /// `proxy.pem`, `proxy.key` and the authority of the portal's certificate, `ca.pem`, in this folder.
     MutualTls(&'a Path),
+    /// What nginx signs its assertions with: the text of `assertion-signer.json`.
+    Assertion(&'a str),
 }
 
 /// A running server. Ends with the test.
@@ -93,6 +95,13 @@ impl Proxy {
                 include_str!("../../deploy/apache-mutual-tls.conf").replace("/etc/sealwright/", &here),
                 include_str!("../../deploy/nginx-mutual-tls.conf").replace("/etc/sealwright/", &here),
             ),
+            // Apache has no module that signs.
+            Proof::Assertion(signer) => {
+                write(&folder, "assertion-signer.json", signer);
+                write(&folder, "nginx-assertion.js", include_str!("../../deploy/nginx-assertion.js"));
+                let lines = include_str!("../../deploy/nginx-assertion.conf").replace("/etc/sealwright/", &here);
+                (String::new(), lines)
+            }
         };
         write(&folder, "proxy-proof.apache", &of_apache);
         write(&folder, "proxy-proof.nginx", &of_nginx);
@@ -113,6 +122,9 @@ impl Proxy {
             adapted = adapted.replace("http://sealwright_pages", "https://sealwright_pages");
             adapted = adapted.replace("http://${sealwright_pages}", "https://${sealwright_pages}");
             pages = format!("localhost:{}", test.world.pages.port());
+        }
+        if let Proof::Assertion(_) = proof {
+            adapted = adapted.replace("$remote_user", "$assertion");
         }
         for (theirs, ours) in [
             ("127.0.0.1:8001", pages),
@@ -198,7 +210,7 @@ fn nginx(folder: &Path, example: &str) -> Command {
         .map(|name| format!("{name}_temp_path {here}/{name};\n"))
         .concat();
     let text = format!(
-        "daemon off;\npid {here}/pid;\nerror_log {here}/error.log;\nuser www-data;\nworker_processes 1;\nevents {{}}\n\
+        "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\ndaemon off;\npid {here}/pid;\nerror_log {here}/error.log;\nuser www-data;\nworker_processes 1;\nevents {{}}\n\
          http {{\naccess_log off;\n{temporary}{example}}}\n"
     );
     write(folder, "server.conf", &text);
