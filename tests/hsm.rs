@@ -96,8 +96,9 @@ fn a_key_that_could_be_read_out_or_is_another_one_does_not_sign() {
         HsmKey::new(&softhsm.options(label), public_key).expect("a signer").sign(b"message").expect_err("refused")
     };
     assert_eq!(refused("open", &public_key), SignError::Refused);
-    assert_eq!(refused("good", &other), SignError::Refused);
-    assert_eq!(refused("no such key", &public_key), SignError::Refused);
+    // A token that was made anew may get its key back; until then no other one signs.
+    assert_eq!(refused("good", &other), SignError::Offline);
+    assert_eq!(refused("no such key", &public_key), SignError::Offline);
     // A module that is none, and a token that is not there, may come back.
     let mut options = softhsm.options("good");
     options.module = "/nowhere/module.so".into();
@@ -105,6 +106,47 @@ fn a_key_that_could_be_read_out_or_is_another_one_does_not_sign() {
     options = softhsm.options("good");
     options.token = "another".to_owned();
     assert_eq!(HsmKey::new(&options, &public_key).expect("a signer").sign(b"message"), Err(SignError::Offline));
+}
+
+/// The runtime's threads come and go: the one that asks first is no reason for the module's process to end.
+#[test]
+fn a_module_stays_loaded_when_the_thread_that_asked_first_has_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let softhsm = SoftHsm::start(folder.path());
+    let public_key = hsm::generate(&softhsm.options("key"), KeyAlgorithm::P256).expect("a key");
+    let key = HsmKey::new(&softhsm.options("key"), &public_key).expect("a signer");
+    let signs = || std::thread::scope(|scope| scope.spawn(|| key.sign(b"message").is_ok()).join().expect("an end"));
+    assert!(signs());
+    let workers = softhsm.workers();
+    assert!(signs(), "the second signature found no key");
+    assert_eq!(softhsm.workers(), workers, "the module was loaded anew");
+}
+
+/// A module that ends while it signs in may have spent a try: no more than three, whoever starts it.
+#[test]
+fn a_pin_that_is_not_answered_is_tried_three_times() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let softhsm = SoftHsm::start(folder.path());
+    let public_key = hsm::generate(&softhsm.options("key"), KeyAlgorithm::P256).expect("a key");
+    let here = folder.path().display();
+    let script = format!(
+        "#!/bin/sh\nread line\necho '{{\"answer\":\"found\",\"stamp\":\"'$(cat {here}/stamp)'\"}}'\nread line && echo tried >> {here}/tries\n"
+    );
+    let program = folder.path().join("ends");
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
+    let options = HsmOptions { worker: Some(program), ..softhsm.options("key") };
+    let tries = |stamp: &str| {
+        std::fs::write(folder.path().join("stamp"), stamp).expect("written");
+        for _restart in 0..5 {
+            let key = HsmKey::new(&options, &public_key).expect("a signer");
+            assert_eq!(key.sign(b"message"), Err(SignError::Offline));
+        }
+        std::fs::read_to_string(folder.path().join("tries")).expect("a file").lines().count()
+    };
+    assert_eq!(tries("one"), 3);
+    // Somebody has written the file anew.
+    assert_eq!(tries("two"), 6);
 }
 
 async fn start(database: Database) -> (TestWorld, SoftHsm, tempfile::TempDir) {
@@ -163,14 +205,14 @@ async fn a_key_that_is_away_is_waited_for(database: Database) {
 
 /// An empty token of the same name and PIN stands where the right one was: no other key signs, and nothing is lost.
 async fn a_token_that_was_initialized_anew_is_waited_for(database: Database) {
-    let (test, softhsm, _folder) = start(database).await;
+    let (mut test, softhsm, _folder) = start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     softhsm.remove();
     softhsm.initialize();
-    for worker in softhsm.workers() {
-        kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("killed");
-    }
+    // Whoever asks finds a token without the key from the beginning.
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&[]).await.expect("restarted");
     let mut agent = test.agent(&code);
     agent.until(&mut begun, "Waiting for the certification authority's key").await.expect("said");
     shows(&mut begun, "Waiting for the certification authority").await;

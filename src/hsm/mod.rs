@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use process::Worker;
 use protocol::{Answer, Request};
-use refusal::Refusal;
+use refusal::{Refusal, Tried, TriedResult};
 
 /// A key that could not be reached is left alone for so long: a module that hangs costs its time limit each time.
 const REST: Duration = Duration::from_secs(1);
@@ -35,8 +35,8 @@ pub struct HsmOptions {
     /// The key's label (`CKA_LABEL`).
     pub key: String,
     pub pin_file: PathBuf,
-    /// Where it is written down that the token has refused the PIN, so that no restart tries it again: beside the PIN file, with `.refused` added
-    /// to its name, when nothing is said. The portal writes there.
+    /// Where tries with the PIN are written down, so that no restart spends another one: beside the PIN file, with `.refused` added to its name,
+    /// when nothing is said. The portal writes there.
     pub refused_pin_file: Option<PathBuf>,
     /// The program that runs the module, called with the word `hsm-worker`: a wrapper that shuts it in, or sets what the module reads from its
     /// environment. This very program when nothing is said.
@@ -72,8 +72,6 @@ struct State {
     worker: Option<Worker>,
     /// Not asked again before.
     rests_until: Option<Instant>,
-    /// A PIN was refused, and it is written nowhere.
-    spent: bool,
 }
 
 impl HsmKey {
@@ -105,16 +103,11 @@ impl HsmKey {
                 tracing::error!(token = self.options.token, key = self.options.key, why, "the module refuses to sign");
                 Err(SignError::Refused)
             }
-            Ok(Answer::PinRefused { stamp }) => {
+            Ok(Answer::PinRefused) => {
                 tracing::error!(
                     token = self.options.token,
                     "the token refuses the PIN: it is not tried again before the PIN file changes"
                 );
-                if let Err(error) = self.refusal.note(&stamp) {
-                    tracing::error!(token = self.options.token, %error, "that the PIN was refused could not be written down");
-                    // Nothing is tried any more before a restart: nobody would know how often.
-                    state.spent = true;
-                }
                 self.rest(&mut state);
                 Err(SignError::Offline)
             }
@@ -133,23 +126,56 @@ impl HsmKey {
 
     fn exchange(&self, state: &mut State, request: &Request) -> Result<Answer, String> {
         if state.worker.is_none() {
-            if state.spent {
-                return Err("the token has refused the PIN".to_owned());
-            }
-            let refused_pin = self.refusal.read().map_err(|error| error.to_string())?;
-            let mut worker = Worker::start(self.options.worker.as_deref()).map_err(|error| error.to_string())?;
-            let was_refused = refused_pin.is_some();
-            let public_key = Some(BASE64.encode(&self.public_key));
-            let open = Request::Open { options: self.options.clone(), public_key, refused_pin };
-            match worker.exchange(&open)? {
-                Answer::Opened => state.worker = Some(worker),
-                other => return Ok(other),
-            }
-            if was_refused {
-                self.refusal.forget().map_err(|error| error.to_string())?;
+            match open(&self.options, &self.refusal, Some(&self.public_key))? {
+                Opened::Worker(worker) => state.worker = Some(worker),
+                Opened::Not(answer) => return Ok(answer),
             }
         }
         state.worker.as_mut().ok_or("no worker")?.exchange(request)
+    }
+}
+
+/// What came of starting a worker.
+enum Opened {
+    Worker(Worker),
+    Not(Answer),
+}
+
+/// Starts a worker and signs in. A try with the PIN is written down before it is made: whatever happens then, it was one.
+fn open(options: &HsmOptions, refusal: &Refusal, public_key: Option<&[u8]>) -> Result<Opened, String> {
+    let text = |error: std::io::Error| error.to_string();
+    let before = refusal.read().map_err(text)?;
+    let refused_pin = before.as_ref().filter(|tried| tried.result == TriedResult::Refused);
+    let refused_pin = refused_pin.map(|tried| tried.stamp.clone());
+    let mut worker = Worker::start(options.worker.as_deref()).map_err(text)?;
+    let stamp = match worker.exchange(&Request::Find { options: options.clone(), refused_pin })? {
+        Answer::Found { stamp } => stamp,
+        other => return Ok(Opened::Not(other)),
+    };
+    let same = before.filter(|tried| tried.stamp == stamp);
+    if same.as_ref().is_some_and(Tried::is_spent) {
+        return Err("the token has not answered to this PIN, and it is not tried again before the PIN file changes".to_owned());
+    }
+    let unanswered = match same.map(|tried| tried.result) {
+        Some(TriedResult::Unanswered(times)) => times,
+        Some(TriedResult::Refused) | None => 0,
+    };
+    refusal.note(&stamp, TriedResult::Unanswered(unanswered + 1)).map_err(text)?;
+    match worker.exchange(&Request::SignIn { public_key: public_key.map(|key| BASE64.encode(key)) })? {
+        Answer::Opened => {
+            refusal.forget().map_err(text)?;
+            Ok(Opened::Worker(worker))
+        }
+        Answer::PinRefused => {
+            refusal.note(&stamp, TriedResult::Refused).map_err(text)?;
+            Ok(Opened::Not(Answer::PinRefused))
+        }
+        unanswered @ Answer::PinUnanswered { .. } => Ok(Opened::Not(unanswered)),
+        // The token was not there, or the PIN was right and its key is not.
+        other => {
+            refusal.note(&stamp, TriedResult::Unanswered(unanswered)).map_err(text)?;
+            Ok(Opened::Not(other))
+        }
     }
 }
 
@@ -185,24 +211,19 @@ pub fn generate(options: &HsmOptions, algorithm: KeyAlgorithm) -> Result<Vec<u8>
         return Err(HsmError::Module);
     }
     let refusal = Refusal::new(options)?;
-    let refused_pin = refusal.read().map_err(|error| HsmError::Offline(error.to_string()))?;
-    let started = Worker::start(options.worker.as_deref());
-    let mut worker = started.map_err(|error| HsmError::Offline(error.to_string()))?;
-    let open = Request::Open { options: options.clone(), public_key: None, refused_pin };
-    for request in [open, Request::Generate { algorithm }] {
-        match worker.exchange(&request).map_err(HsmError::Offline)? {
-            Answer::Opened => {}
-            Answer::Generated { public_key } => {
-                return BASE64.decode(public_key.as_bytes()).map_err(|error| HsmError::Refused(error.to_string()));
-            }
-            Answer::PinRefused { stamp } => {
-                refusal.note(&stamp).map_err(|error| HsmError::Offline(error.to_string()))?;
-                return Err(HsmError::Refused("the PIN is wrong".to_owned()));
-            }
-            Answer::Offline { why } => return Err(HsmError::Offline(why)),
-            Answer::Refused { why } => return Err(HsmError::Refused(why)),
-            Answer::Signed { .. } => return Err(HsmError::Refused("an answer to another question".to_owned())),
+    let answer = match open(options, &refusal, None).map_err(HsmError::Offline)? {
+        Opened::Worker(mut worker) => worker.exchange(&Request::Generate { algorithm }).map_err(HsmError::Offline)?,
+        Opened::Not(answer) => answer,
+    };
+    match answer {
+        Answer::Generated { public_key } => {
+            BASE64.decode(public_key.as_bytes()).map_err(|error| HsmError::Refused(error.to_string()))
+        }
+        Answer::PinRefused => Err(HsmError::Refused("the PIN is wrong".to_owned())),
+        Answer::Offline { why } | Answer::PinUnanswered { why } => Err(HsmError::Offline(why)),
+        Answer::Refused { why } => Err(HsmError::Refused(why)),
+        Answer::Found { .. } | Answer::Opened | Answer::Signed { .. } => {
+            Err(HsmError::Refused("an answer to another question".to_owned()))
         }
     }
-    Err(HsmError::Refused("no answer".to_owned()))
 }

@@ -12,12 +12,15 @@ pub const LONGEST: usize = 32 * 1024 * 1024;
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
 pub enum Request {
-    /// The first line: loads the module and signs in to the token. With a public key, the private key of it must be there.
-    Open {
+    /// The first line: loads the module, finds the token, and says whether a try with the PIN may be spent.
+    Find {
         options: HsmOptions,
-        public_key: Option<String>,
         /// The state of the PIN file that the token has refused.
         refused_pin: Option<String>,
+    },
+    /// The second one: signs in. With a public key, the private key of it must be there.
+    SignIn {
+        public_key: Option<String>,
     },
     Sign {
         message: String,
@@ -31,6 +34,10 @@ pub enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
+    Found {
+        /// The state of the PIN file.
+        stamp: String,
+    },
     Opened,
     Signed {
         signature: String,
@@ -46,9 +53,10 @@ pub enum Answer {
     Refused {
         why: String,
     },
-    PinRefused {
-        /// The state of the PIN file.
-        stamp: String,
+    PinRefused,
+    /// The token has not said whether the PIN is right; the worker ends.
+    PinUnanswered {
+        why: String,
     },
 }
 

@@ -1,5 +1,5 @@
-//! A PIN that the token has refused is written down: no next try and no next process spends another one. What is written is which state of
-//! the PIN file it was, nothing of the PIN.
+//! Tries with the PIN are written down: no next try and no next process spends another one on a PIN that the token has refused, nor many on one
+//! that it gives no answer to. What is written is which state of the PIN file it was, nothing of the PIN.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -14,7 +14,34 @@ pub(super) fn stamp(pin_file: &File) -> io::Result<String> {
     Ok(format!("{}.{:09} {} {}", told.mtime(), told.mtime_nsec(), told.ino(), told.len()))
 }
 
-/// Where a refusal is written down.
+/// So many tries with one PIN may stay without an answer: a module that crashes, hangs or says something else may have spent them.
+const UNANSWERED: u32 = 3;
+
+/// What is known of the PIN file's state that was tried last.
+pub(super) struct Tried {
+    pub stamp: String,
+    pub result: TriedResult,
+}
+
+/// What came of the tries with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TriedResult {
+    Refused,
+    /// So many ended without an answer.
+    Unanswered(u32),
+}
+
+impl Tried {
+    /// Whether it is not to be tried any more.
+    pub fn is_spent(&self) -> bool {
+        match self.result {
+            TriedResult::Refused => true,
+            TriedResult::Unanswered(times) => times >= UNANSWERED,
+        }
+    }
+}
+
+/// Where that is written down.
 pub(super) struct Refusal {
     file: PathBuf,
 }
@@ -34,16 +61,25 @@ impl Refusal {
         }
     }
 
-    /// The state of the PIN file that was refused, if one was.
-    pub fn read(&self) -> io::Result<Option<String>> {
+    /// What was written down last, if the PIN was not taken since.
+    pub fn read(&self) -> io::Result<Option<Tried>> {
         let text = std::fs::read_to_string(&self.file)?;
-        Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+        let Some((result, stamp)) = text.trim().split_once(' ') else { return Ok(None) };
+        let result = match result {
+            REFUSED => TriedResult::Refused,
+            // What cannot be read was not written here.
+            times => TriedResult::Unanswered(times.parse().unwrap_or(UNANSWERED)),
+        };
+        Ok(Some(Tried { stamp: stamp.to_owned(), result }))
     }
 
     /// Writes it down, for good before anything else is tried.
-    pub fn note(&self, stamp: &str) -> io::Result<()> {
+    pub fn note(&self, stamp: &str, result: TriedResult) -> io::Result<()> {
         let mut file = File::create(&self.file)?;
-        writeln!(file, "{stamp}")?;
+        match result {
+            TriedResult::Refused => writeln!(file, "{REFUSED} {stamp}")?,
+            TriedResult::Unanswered(times) => writeln!(file, "{times} {stamp}")?,
+        }
         file.sync_all()
     }
 
@@ -52,3 +88,5 @@ impl Refusal {
         File::create(&self.file).map(drop)
     }
 }
+
+const REFUSED: &str = "refused";

@@ -1,7 +1,9 @@
 //! The worker: loads the vendor's module and does what the lines ask. It ends with its input, with its parent, and with any error of the module
 //! that another try may mend.
 
+use std::fs::File;
 use std::io::{BufRead, Read, Write};
+use std::os::fd::AsFd;
 
 use aws_lc_rs::digest::{self, SHA256, SHA384};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -9,6 +11,7 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use data_encoding::BASE64;
 use der::Encode;
@@ -24,11 +27,17 @@ pub use super::process::COMMAND;
 
 /// Answers lines until there are none.
 pub fn run() -> std::process::ExitCode {
-    // Whatever the module does, it does not outlive the portal.
+    // Whatever the module does, it does not outlive the portal, nor the thread that reads its answers.
     let _kept = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
     let mut input = std::io::stdin().lock();
-    let mut output = std::io::stdout().lock();
-    let mut token = None;
+    // A module that prints something prints it to the log, and not between the answers.
+    let Ok(mut output) = std::io::stdout().as_fd().try_clone_to_owned().map(File::from) else {
+        return std::process::ExitCode::FAILURE;
+    };
+    if nix::unistd::dup2_stdout(std::io::stderr()).is_err() {
+        return std::process::ExitCode::FAILURE;
+    }
+    let mut state = State::default();
     loop {
         let mut line = Zeroizing::new(String::new());
         let longest = u64::try_from(LONGEST).unwrap_or(u64::MAX);
@@ -37,16 +46,37 @@ pub fn run() -> std::process::ExitCode {
             _ => return std::process::ExitCode::SUCCESS,
         }
         let answer = match serde_json::from_str(&line) {
-            Ok(request) => answer(&mut token, request),
+            Ok(request) => answer(&mut state, request),
             Err(error) => Answer::Refused { why: error.to_string() },
         };
-        let ends = matches!(answer, Answer::Offline { .. } | Answer::PinRefused { .. });
+        let ends = matches!(answer, Answer::Offline { .. } | Answer::PinRefused | Answer::PinUnanswered { .. });
         let Ok(mut text) = serde_json::to_string(&answer) else { return std::process::ExitCode::FAILURE };
         text.push('\n');
         if output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_err() || ends {
             return std::process::ExitCode::FAILURE;
         }
     }
+}
+
+/// How far it has come: a token is found first, and then signed in to.
+#[derive(Default)]
+struct State {
+    found: Option<Found>,
+    token: Option<Token>,
+}
+
+impl State {
+    fn open(&self) -> Result<&Token, Failed> {
+        self.token.as_ref().ok_or_else(|| refused("not open"))
+    }
+}
+
+/// A token that may be signed in to.
+struct Found {
+    module: Pkcs11,
+    slot: Slot,
+    label: String,
+    pin: Zeroizing<String>,
 }
 
 /// A token that is signed in to.
@@ -63,7 +93,8 @@ struct Token {
 enum Failed {
     Offline(String),
     Refused(String),
-    Pin { stamp: String },
+    Pin,
+    PinUnanswered(String),
 }
 
 impl From<Error> for Failed {
@@ -77,7 +108,8 @@ impl From<Failed> for Answer {
         match failed {
             Failed::Offline(why) => Self::Offline { why },
             Failed::Refused(why) => Self::Refused { why },
-            Failed::Pin { stamp } => Self::PinRefused { stamp },
+            Failed::Pin => Self::PinRefused,
+            Failed::PinUnanswered(why) => Self::PinUnanswered { why },
         }
     }
 }
@@ -86,33 +118,43 @@ fn refused(why: &str) -> Failed {
     Failed::Refused(why.to_owned())
 }
 
-fn answer(token: &mut Option<Token>, request: Request) -> Answer {
+/// What may be there later: a token whose objects are not there yet, or one that was initialized anew.
+fn offline(why: &str) -> Failed {
+    Failed::Offline(why.to_owned())
+}
+
+fn answer(state: &mut State, request: Request) -> Answer {
     let result = match request {
-        Request::Open { options, public_key, refused_pin } => {
-            open(&options, public_key.as_deref(), refused_pin.as_deref()).map(|opened| {
-                *token = Some(opened);
+        Request::Find { options, refused_pin } => find(&options, refused_pin.as_deref()).map(|(found, stamp)| {
+            state.found = Some(found);
+            Answer::Found { stamp }
+        }),
+        Request::SignIn { public_key } => {
+            let found = state.found.take().ok_or_else(|| refused("no token was looked for"));
+            found.and_then(|found| sign_in(found, public_key.as_deref())).map(|token| {
+                state.token = Some(token);
                 Answer::Opened
             })
         }
         Request::Sign { message, algorithm } => {
-            let signed = token.as_ref().ok_or_else(|| refused("not open")).and_then(|token| {
+            let signed = state.open().and_then(|token| {
                 let message = BASE64.decode(message.as_bytes()).map_err(|error| refused(&error.to_string()))?;
                 sign(token, &message, algorithm)
             });
             signed.map(|signature| Answer::Signed { signature: BASE64.encode(&signature) })
         }
         Request::Generate { algorithm } => {
-            let made = token.as_ref().ok_or_else(|| refused("not open")).and_then(|token| generate(token, algorithm));
+            let made = state.open().and_then(|token| generate(token, algorithm));
             made.map(|public_key| Answer::Generated { public_key: BASE64.encode(&public_key) })
         }
     };
     result.unwrap_or_else(Answer::from)
 }
 
-fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str>) -> Result<Token, Failed> {
+fn find(options: &HsmOptions, refused_pin: Option<&str>) -> Result<(Found, String), Failed> {
     let (pin, stamp) = read_pin(options).map_err(|error| Failed::Offline(error.to_string()))?;
     if refused_pin.is_some_and(|refused| refused == stamp) {
-        return Err(Failed::Offline("the token has refused this PIN, and it is not tried again".to_owned()));
+        return Err(offline("the token has refused this PIN, and it is not tried again"));
     }
     let module = Pkcs11::new(&options.module)?;
     module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
@@ -126,16 +168,18 @@ fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str
             found = Some((slot, info));
         }
     }
-    let (slot, info) = found.ok_or_else(|| Failed::Offline("no token of this label is there".to_owned()))?;
+    let (slot, info) = found.ok_or_else(|| offline("no token of this label is there"))?;
     // The tries that are left are not ours to spend. After a wrong PIN of ours, another one in the file is somebody's correction of it.
     let counts = info.user_pin_count_low() && refused_pin.is_none();
     if info.user_pin_locked() || info.user_pin_final_try() || counts {
-        return Err(Failed::Offline(
-            "the token counts wrong PINs; sign in to it by hand once, then it goes on".to_owned(),
-        ));
+        return Err(offline("the token counts wrong PINs; sign in to it by hand once, then it goes on"));
     }
-    let session = module.open_rw_session(slot)?;
-    match session.login(UserType::User, Some(&AuthPin::from(pin.trim_end_matches(['\r', '\n'])))) {
+    Ok((Found { module, slot, label: options.key.clone(), pin }, stamp))
+}
+
+fn sign_in(found: Found, public_key: Option<&str>) -> Result<Token, Failed> {
+    let session = found.module.open_rw_session(found.slot)?;
+    match session.login(UserType::User, Some(&AuthPin::from(found.pin.trim_end_matches(['\r', '\n'])))) {
         Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
         Err(Error::Pkcs11(
             RvError::PinIncorrect
@@ -144,10 +188,22 @@ fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str
             | RvError::PinLocked
             | RvError::PinExpired,
             _,
-        )) => return Err(Failed::Pin { stamp }),
-        Err(error) => return Err(error.into()),
+        )) => return Err(Failed::Pin),
+        // The token is not there: it has not seen the PIN.
+        Err(
+            error @ Error::Pkcs11(
+                RvError::DeviceRemoved
+                | RvError::TokenNotPresent
+                | RvError::TokenNotRecognized
+                | RvError::SessionClosed
+                | RvError::SessionHandleInvalid
+                | RvError::HostMemory,
+                _,
+            ),
+        ) => return Err(error.into()),
+        Err(error) => return Err(Failed::PinUnanswered(error.to_string())),
     }
-    let mut token = Token { session, _module: module, label: options.key.clone(), key: None };
+    let mut token = Token { session, _module: found.module, label: found.label, key: None };
     if let Some(public_key) = public_key {
         let public_key = BASE64.decode(public_key.as_bytes()).map_err(|error| refused(&error.to_string()))?;
         token.key = Some(private_key(&token, &public_key)?);
@@ -157,7 +213,7 @@ fn open(options: &HsmOptions, public_key: Option<&str>, refused_pin: Option<&str
 
 /// The PIN file's text, and which state of the file that was.
 fn read_pin(options: &HsmOptions) -> std::io::Result<(Zeroizing<String>, String)> {
-    let mut file = std::fs::File::open(&options.pin_file)?;
+    let mut file = File::open(&options.pin_file)?;
     let stamp = refusal::stamp(&file)?;
     let mut pin = Zeroizing::new(String::new());
     file.read_to_string(&mut pin)?;
@@ -168,8 +224,10 @@ fn read_pin(options: &HsmOptions) -> std::io::Result<(Zeroizing<String>, String)
 fn private_key(token: &Token, public_key: &[u8]) -> Result<ObjectHandle, Failed> {
     let of = |class| vec![Attribute::Class(class), Attribute::Label(token.label.clone().into_bytes())];
     let found = token.session.find_objects(&of(ObjectClass::PRIVATE_KEY))?;
-    let [key] = found.as_slice() else {
-        return Err(refused(&format!("{} private keys have the label `{}`", found.len(), token.label)));
+    let key = match found.as_slice() {
+        [key] => key,
+        [] => return Err(offline("the token has no private key of this label")),
+        [..] => return Err(refused(&format!("{} private keys have the label `{}`", found.len(), token.label))),
     };
     let asked = [AttributeType::Sensitive, AttributeType::AlwaysSensitive, AttributeType::NeverExtractable];
     let attributes = token.session.get_attributes(*key, &asked)?;
@@ -179,10 +237,10 @@ fn private_key(token: &Token, public_key: &[u8]) -> Result<ObjectHandle, Failed>
         }
     }
     let [public] = token.session.find_objects(&of(ObjectClass::PUBLIC_KEY))?[..] else {
-        return Err(refused("there is no public key of this label"));
+        return Err(offline("the token has no public key of this label"));
     };
     if subject_public_key_info(token, public)? != public_key {
-        return Err(refused("the key is not the one of the authority's certificate"));
+        return Err(offline("the key is not the one of the authority's certificate"));
     }
     Ok(*key)
 }
