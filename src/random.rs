@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// The provider has no randomness: the process cannot go on safely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the system gives no random numbers")]
+#[error("the system cannot provide random numbers")]
 pub struct NoRandomness;
 
 /// `N` random bytes.

@@ -130,7 +130,7 @@ async fn what_goes_wrong_is_said_in_plain_words(database: Database) {
     enter(&chromium, &test, "carl", "ca-operator").await;
     chromium.pictures(&pictures, "23-operator-home").await;
     chromium.open(&format!("{base}{instance}")).await;
-    chromium.until("return document.querySelector('button')?.innerText == 'End it without success'").await;
+    chromium.until("return document.querySelector('button')?.innerText == 'Cancel it'").await;
     chromium.pictures(&pictures, "24-operator").await;
     enter(&chromium, &test, "alice", "user").await;
     chromium.open(&format!("{base}{instance}")).await;

@@ -53,7 +53,7 @@ async fn the_header_is_believed_from_the_proxy_alone(database: Database) {
     for headers in refused {
         let (status, body) = status(&test, "/role", headers).await;
         assert_eq!(status, 403, "{headers:?}");
-        assert!(body.contains("You are not signed in") && body.contains("Number of this request"), "{body}");
+        assert!(body.contains("You are not signed in") && body.contains("Request number"), "{body}");
         assert!(!body.contains("alice"), "a refusal says whom it refused");
     }
     // Another machine, here another address of this one, that has learned the secret.
@@ -225,8 +225,8 @@ async fn a_person_whose_entry_is_incomplete_is_told_so(database: Database) {
     let mut ida = journey::begin(&test.world, "ida").await.expect("begun");
     let patience = Duration::from_secs(30);
     let pause = Duration::from_millis(50);
-    let page =
-        ida.browser.until(&ida.path, patience, pause, |page| page.contains("lacks what a certificate needs")).await;
+    let is_told = |page: &str| page.contains("is missing information that a certificate needs");
+    let page = ida.browser.until(&ida.path, patience, pause, is_told).await;
     assert!(page.is_ok(), "{page:?}");
 }
 

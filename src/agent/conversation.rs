@@ -171,7 +171,7 @@ impl Talk {
                 message = connection.receive() => match message {
                     Ok(message) => if let Some(end) = self.take(message) { return end },
                     Err(Lost::Network) => return End::Lost,
-                    Err(Lost::Protocol) => return End::Failed(Error::say("The portal is of another version. Update the agent.")),
+                    Err(Lost::Protocol) => return another_version(),
                 },
                 news = self.news.recv() => match news {
                     Some(news) => if let Some(end) = self.tell(&mut connection, news).await { return end },
@@ -210,7 +210,7 @@ impl Talk {
         let message = [RESUME_CONTEXT.as_bytes(), pairing.as_bytes(), &nonce.0].concat();
         let signature = self.journal.lock().map_err(|_| End::Lost)?.sign(&message);
         send(connection, &FromAgent::Proof { signature: Bytes(signature) }).await?;
-        println!("Going on. If the page still asks for it, the number is {number}.");
+        println!("Reconnected. If the page still asks, the number is {number}.");
         match receive(connection).await? {
             FromPortal::Paired => Ok(()),
             other => Err(unexpected(other)),
@@ -220,7 +220,7 @@ impl Talk {
     async fn pair(&mut self, connection: &mut Connection, key: &[u8]) -> Result<(), End> {
         let mut nonce = [0; 32];
         aws_lc_rs::rand::fill(&mut nonce)
-            .map_err(|_| End::Failed(Error::say("The system gives no random numbers.")))?;
+            .map_err(|_| End::Failed(Error::say("The system cannot provide random numbers.")))?;
         let (answer, listed) = oneshot::channel();
         self.orders.send(Order::List(answer)).map_err(|_| End::Lost)?;
         let readers = self.listed(listed).await?;
@@ -342,8 +342,12 @@ async fn send(connection: &mut Connection, message: &FromAgent) -> Result<(), En
 async fn receive(connection: &mut Connection) -> Result<FromPortal, End> {
     connection.receive().await.map_err(|lost| match lost {
         Lost::Network => End::Lost,
-        Lost::Protocol => End::Failed(Error::say("The portal is of another version. Update the agent.")),
+        Lost::Protocol => another_version(),
     })
+}
+
+fn another_version() -> End {
+    End::Failed(Error::say("The portal speaks another version of the protocol. Update the agent."))
 }
 
 fn unexpected(message: FromPortal) -> End {

@@ -61,7 +61,7 @@ impl Journal {
         {
             return Ok(Self { path, entry, key });
         }
-        let no_key = |_| Error::say("The system gives no random numbers.");
+        let no_key = |_| Error::say("The system cannot provide random numbers.");
         let key = Ed25519KeyPair::generate().map_err(no_key)?;
         let pkcs8 = key.to_pkcs8v1().map_err(no_key)?;
         let entry = Entry { key: Bytes(pkcs8.as_ref().to_vec()), pairing: None, jobs: BTreeMap::new() };

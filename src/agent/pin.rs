@@ -81,7 +81,7 @@ impl Sitting {
                 if first.bytes() == second.bytes() {
                     break first;
                 }
-                println!("The two are not the same.");
+                println!("The two PINs differ. Try again.");
             },
             Source::Spent => return Err(Error::say("The PIN was refused.")),
         };

@@ -131,7 +131,7 @@ impl Readers {
                 }
                 Err(Trouble::Unknown) => {
                     obstacle = Some(format!(
-                        "The card in {reader} is of no kind that is used here. Put another one into the reader."
+                        "The card in {reader} is of a kind that is not supported. Put another one into the reader."
                     ));
                 }
             }
@@ -306,7 +306,7 @@ fn in_use(reader: &str) -> String {
         [] => "Another program".to_owned(),
         names => format!("Another program ({})", names.join(", ")),
     };
-    format!("{who} uses the card in {reader}. This goes on by itself when that program lets go of it.")
+    format!("{who} uses the card in {reader}. This continues when that program releases it.")
 }
 
 /// Names of other processes that have loaded the smart card library (proc(5), `/proc/<pid>/maps`).
@@ -343,7 +343,7 @@ pub fn print_cards(modules: &[ModuleOptions], json: bool) -> Result<(), Error> {
     let list = Readers::new(None, modules, say)?.list();
     if json {
         let list: Vec<Listed> = list.into_iter().map(|Reader { name, card }| Listed { reader: name, card }).collect();
-        let text = serde_json::to_string(&list).map_err(|_| Error::say("The cards cannot be told."))?;
+        let text = serde_json::to_string(&list).map_err(|_| Error::say("The list of cards cannot be written."))?;
         println!("{text}");
         return Ok(());
     }

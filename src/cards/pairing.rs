@@ -1,4 +1,5 @@
-//! How a page and an agent find each other, and how the two people at them know that they are one (DESIGN section 6).
+//! How a page and an agent find each other, and how the two people at them know that they are one
+//! (ARCHITECTURE.md, "A card is personalized").
 //!
 //! A page offers a code: long for the link, short for typing. Redeeming it grants nothing yet. Both sides then show the same six
 //! digits, made from nonces that neither could choose after seeing the other's: the agent commits to its nonce first.

@@ -13,7 +13,7 @@ use crate::store::{Access, Store, StoreError};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Find edits, removals, reorderings, a chain cut off behind an exported head, and rows that are not sealed.
+    /// Find edits, removals, reorderings, a chain cut off before an exported head, and rows that are not sealed.
     Verify {
         #[arg(long, default_value = "/etc/sealwright/sealwright.toml")]
         config: PathBuf,

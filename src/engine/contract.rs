@@ -45,10 +45,10 @@ impl Call {
 /// Why a part of an activity came to no outcome. The caller of the failing operation decides which.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It may succeed later; the class is what `retry` names.
+    /// It may succeed later: it is tried again if the workflow's `retry` names the class and has attempts left, else it is as [`Failure::Fail`].
     #[error("{class}")]
     Retry { class: &'static str },
-    /// It will not succeed without an operator.
+    /// It will not succeed by itself: the instance becomes stuck until somebody repairs it.
     #[error("{class}")]
     Fail { class: &'static str },
     #[error(transparent)]
@@ -67,23 +67,34 @@ impl crate::store::WriteError for Failure {
 /// What a plan came to.
 #[derive(Debug)]
 pub enum Planned<P, O> {
-    /// Nothing outside is needed.
+    /// Nothing outside is needed: the instance goes on by this outcome in the same transaction.
     Done(O),
+    /// Kept with the step, and performed once the transaction is committed.
     Perform(P),
 }
 
+/// An effect on the world that a `do` state asks for.
 #[async_trait]
 pub trait Activity: Send + Sync + 'static {
+    /// What a `do` state calls it.
     const NAME: &'static str;
     /// Classes of [`Failure::Retry`].
     const FAILURES: &'static [&'static str] = &[];
+    /// What it does to a certificate, for the rule that demands `if-cancelled`.
     const CERTIFICATE: CertificateEffect = CertificateEffect::None;
 
+    /// What `with` gives it.
     type Parameters: DeserializeOwned + JsonSchema + Send + Sync;
+    /// What `perform` and `record` need of the plan. It is in the database as JSON until the outcome is recorded.
     type Plan: Serialize + DeserializeOwned + Send + Sync;
+    /// What `perform` brings to `record`, in memory alone: it is lost with the node, and then performed anew.
     type Performed: Send + Sync;
+    /// The outcomes that `next` names, one a variant, each with its result.
     type Outcome: Serialize + JsonSchema + Send;
 
+    /// Runs in the transaction of the step that wants the activity, and of each further attempt; may run again after a rollback. Stores what is
+    /// about to happen.
+    ///
     /// # Errors
     /// [`Failure`].
     async fn plan(
@@ -93,10 +104,14 @@ pub trait Activity: Send + Sync + 'static {
         parameters: Self::Parameters,
     ) -> Result<Planned<Self::Plan, Self::Outcome>, Failure>;
 
+    /// Runs outside any transaction, at least once, perhaps on another node: it must be safe to repeat with the same plan.
+    ///
     /// # Errors
     /// [`Failure`].
     async fn perform(&self, call: &Call, plan: &Self::Plan) -> Result<Self::Performed, Failure>;
 
+    /// Runs in the transaction of the next step, only while the lease is still this node's; may run again after a rollback.
+    ///
     /// # Errors
     /// [`Failure`].
     async fn record(
@@ -117,6 +132,8 @@ pub trait LocalActivity: Send + Sync + 'static {
     type Parameters: DeserializeOwned + JsonSchema + Send + Sync;
     type Outcome: Serialize + JsonSchema + Send;
 
+    /// Runs where [`Activity::plan`] does, and may run again after a rollback.
+    ///
     /// # Errors
     /// [`Failure`].
     async fn run(&self, tx: &Tx, call: &Call, parameters: Self::Parameters) -> Result<Self::Outcome, Failure>;
@@ -159,16 +176,24 @@ pub trait Things: Send + Sync {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
 }
 
+/// Something that a `card` state asks of a card, for the agent to do. A failure undoes the transaction that it happens in: a card's refusal is
+/// an outcome.
 #[async_trait]
 pub trait CardJob: Send + Sync + 'static {
+    /// What a `card` state calls it.
     const NAME: &'static str;
+    /// What it does to a certificate, for the rule that demands `if-cancelled`.
     const CERTIFICATE: CertificateEffect = CertificateEffect::None;
 
+    /// What `with` gives it.
     type Parameters: DeserializeOwned + JsonSchema + Send + Sync;
+    /// What `instruction` and `record` need of the plan. It is in the database as JSON.
     type Plan: Serialize + DeserializeOwned + Send + Sync;
+    /// The outcomes that `next` names, one a variant, each with its result.
     type Outcome: Serialize + JsonSchema + Send;
 
-    /// Which card it is for, and what is kept until the report. Secrets are sealed here, before they are sent.
+    /// Which card it is for, and what is kept until the report. Secrets are sealed here, before they are sent. Runs in the transaction of the
+    /// step that wants the job, and may run again after a rollback.
     ///
     /// # Errors
     /// [`Failure`].
@@ -179,13 +204,14 @@ pub trait CardJob: Send + Sync + 'static {
         parameters: Self::Parameters,
     ) -> Result<(Option<Uuid>, Self::Plan), Failure>;
 
-    /// What the agent is told. Made when it is sent, so that opened secrets are in no table.
+    /// What the agent is told. Made each time that it is sent, outside any transaction, so that opened secrets are in no table.
     ///
     /// # Errors
     /// [`Failure`].
     async fn instruction(&self, plan: &Self::Plan) -> Result<Instruction, Failure>;
 
-    /// `None` for a report that does not answer this job.
+    /// Turns the report into an outcome, in the transaction of the next step, only while the agent still holds the pairing and the job still
+    /// waits; may run again after a rollback. `None` for a report that does not answer this job.
     ///
     /// # Errors
     /// [`Failure`].
@@ -203,6 +229,7 @@ pub trait CardJob: Send + Sync + 'static {
 pub trait Condition: Send + Sync {
     fn name(&self) -> &'static str;
 
+    /// Whether it holds now. Asked outside any transaction, at most about once a second on each node, and only while somebody waits for it.
     async fn holds(&self) -> bool;
 }
 

@@ -41,7 +41,7 @@ impl PageError {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something went wrong",
-            "The portal could not do this. Nothing was lost. Try again in a minute; if it happens again, tell the help desk the number below.",
+            "The portal could not do this. Nothing was lost. Try again in a minute; if it happens again, give the help desk the number below.",
         )
     }
 
@@ -65,7 +65,7 @@ impl PageError {
         Self::new(
             StatusCode::FORBIDDEN,
             "You are not signed in",
-            "The portal did not learn from your company's sign-in who you are. Close the browser, sign in again and come back; if it happens again, tell the help desk the number below.",
+            "The portal could not tell from your company's sign-in who you are. Close the browser, sign in again and come back; if it happens again, give the help desk the number below.",
         )
     }
 }
@@ -83,36 +83,33 @@ impl From<EngineError> for PageError {
                 Rejection::Stale | Rejection::NotExpected { .. } | Rejection::UnknownAction { .. },
             ) => Self::new(
                 StatusCode::CONFLICT,
-                "Somebody was faster",
-                "This went on in the meantime. Go back and reload the page to see where it stands.",
+                "This has changed",
+                "It has moved on since you opened the page. Go back and reload the page to see how it stands now.",
             ),
             EngineError::Rejected(Rejection::Claimed) => Self::new(
                 StatusCode::CONFLICT,
-                "Somebody else works on this",
-                "Another operator has taken this upon themselves. Go back and reload the page; you can free it there.",
+                "Somebody else is working on this",
+                "Another operator is working on this. Go back and reload the page; you can release it there.",
             ),
             EngineError::Rejected(Rejection::Twice { .. }) => Self::new(
                 StatusCode::CONFLICT,
-                "You have said so already",
-                "Your yes counts once. Somebody else must say yes too.",
+                "You have already approved this",
+                "Your approval counts once. Somebody else must approve too.",
             ),
             EngineError::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "Used before",
+                "Idempotency key already used",
                 "This idempotency key was used for another request. Use a new one.",
             ),
             EngineError::Unknown(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",
-                "The directory cannot tell whether you and the requester are two people, and without that nobody may decide. Try again in a minute.",
+                "The directory cannot confirm right now that you and the requester are different people, and without that nobody may decide. Try again in a minute.",
             ),
             EngineError::Rejected(Rejection::Field { field }) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "Something is missing",
-                format!(
-                    "The field “{}” is missing or not as asked for. Go back and correct it.",
-                    field.replace('_', " ")
-                ),
+                format!("The field “{}” is missing or not valid. Go back and correct it.", field.replace('_', " ")),
             ),
             other => Self::internal(&other),
         }

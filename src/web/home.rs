@@ -66,7 +66,7 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
         frame: visitor.frame(&portal, "Start"),
         tasks,
         starts,
-        lists: vec![("Standing still", stuck), ("Under way", open), ("Finished", ended)],
+        lists: vec![("Stuck", stuck), ("In progress", open), ("Finished", ended)],
     };
     Ok(visitor.finish(render(&page)?))
 }

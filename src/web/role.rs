@@ -65,11 +65,11 @@ pub async fn post(
         let (title, say) = match grant {
             Grant::NotKnown => (
                 "The directory does not know you",
-                "The directory does not know you, knows you twice, or your account is disabled. Ask the help desk.",
+                "The directory has no entry for you, or more than one, or your account is disabled. Ask the help desk.",
             ),
             _ => (
                 "Not your role",
-                "You do not have this role. If you should have it, ask the people who keep the portal's roles. You can go on as a user.",
+                "You do not have this role. If you should have it, ask the portal's administrators. You can continue as a user.",
             ),
         };
         return Err(PageError::new(StatusCode::FORBIDDEN, title, say));

@@ -220,7 +220,7 @@ async fn the_person_stops_while_others_decide(database: Database) {
     let rita = Client::sign_in(&test, "rita", "ra-operator").await;
     let question = task(&rita).await;
     let page = begun.browser.get(&begun.path).await.expect("the page");
-    assert!(page.contains("I do not want to go on"), "{page}");
+    assert!(page.contains("<summary>Stop this</summary>"), "{page}");
     let step = journey::field(&page, "step").expect("a step");
     let (act, csrf) = (format!("{}/act", begun.path), begun.csrf.clone());
     let stop = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "cancel")];

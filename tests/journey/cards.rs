@@ -288,7 +288,7 @@ async fn a_card_that_does_not_work_is_named(fault: &str, text: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_without_the_application_is_named() {
-    a_card_that_does_not_work_is_named("no-application", "is of no kind that is used here.").await;
+    a_card_that_does_not_work_is_named("no-application", "is of a kind that is not supported.").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,7 +298,7 @@ async fn a_mute_card_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_answers_gibberish_is_named() {
-    a_card_that_does_not_work_is_named("gibberish", "is of no kind that is used here.").await;
+    a_card_that_does_not_work_is_named("gibberish", "is of a kind that is not supported.").await;
 }
 
 async fn a_card_with_a_blocked_pin_is_not_taken_over(database: Database) {

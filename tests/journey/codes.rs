@@ -213,7 +213,7 @@ async fn of_two_agents_with_one_card_the_later_one_goes_on(database: Database) {
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
     let bobs = journey::offer(&mut bob).await.expect("a code");
     test.agent(&bobs).until(&mut bob, "Answer on the page.").await.expect("asked");
-    shows(&mut bob, "Somebody is working with this card already.").await;
+    shows(&mut bob, "This card is already being used in another request.").await;
     // Alice's second agent.
     let code = new_code(&mut begun).await.expect("a code");
     let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");

@@ -65,12 +65,12 @@ async fn people_that_the_directory_does_not_know_for_certain_are_told_so(databas
     assert_eq!(test.audited("role-refused").await.len(), 3);
     let mut begun = journey::begin(&test.world, "ida").await.expect("begun");
     assert_eq!(ended(&mut begun).await["status"], "failure");
-    shows(&mut begun, "Your directory entry lacks what a certificate needs.").await;
+    shows(&mut begun, "Your directory entry is missing information that a certificate needs.").await;
     // Known when they signed in, and gone when they are looked up.
     slapd.modify(&format!("dn: uid=ida,ou=people,{BASE}\nchangetype: delete\n"));
     let csrf = begun.csrf.clone();
     begun.path = begun.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("started");
-    shows(&mut begun, "The directory does not know you, or knows you twice. Ask the help desk.").await;
+    shows(&mut begun, "The directory has no entry for you, or more than one. Ask the help desk.").await;
 }
 
 /// Down when the person is looked up; the portal is killed when it is about to try again.
@@ -110,9 +110,9 @@ async fn what_stands_still_is_sent_on_by_an_operator(database: Database) {
     slapd.restart().await;
     let (mut carl, csrf) = journey::sign_in(&test.world, "carl", "ca-operator").await.expect("signed in");
     let home = carl.get("/").await.expect("the page");
-    assert!(home.contains("Standing still"), "{home}");
+    assert!(home.contains("<h2>Stuck</h2>"), "{home}");
     let page = carl.get(&begun.path).await.expect("the page");
-    assert!(page.contains("Try again") && page.contains("unavailable"), "{page}");
+    assert!(page.contains("Try again") && page.contains("Attempt failed: unavailable"), "{page}");
     let resume = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "resume")];
     carl.post(&act, &resume).await.expect("resumed");
     let code = journey::offer(&mut begun).await.expect("a code");

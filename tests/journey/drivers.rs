@@ -328,7 +328,7 @@ async fn a_token_with_a_pin_pad_is_refused() {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
-    agent.until(&mut begun, "a PIN pad").await.expect("told why");
+    agent.until(&mut begun, "has its own PIN pad").await.expect("told why");
     shows(&mut begun, "This card cannot be used").await;
     assert_eq!(token.tool(&["--list-objects"]), before);
     drop(agent);

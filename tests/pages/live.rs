@@ -38,7 +38,7 @@ async fn what_somebody_types_stays() {
     assert_eq!(approval::take(&ralf, &question, "claim", json!({})).await.0, 200);
     rita.until(IS_BEHIND).await;
     rita.run("document.activeElement.blur()").await;
-    rita.until("return document.querySelector('main').innerText.includes('ralf works on this')").await;
+    rita.until("return document.querySelector('main').innerText.includes('ralf is working on this')").await;
     assert_eq!(approval::take(&ralf, &question, "release", json!({})).await.0, 200);
     rita.until("return document.querySelector('#ask-back-question') !== null").await;
     rita.write("#ask-back-question", "Is this your").await;
@@ -109,6 +109,6 @@ async fn a_question_is_not_exchanged_for_another() {
     assert_eq!(rita.run(step).await, before);
     assert_eq!(rita.run(IS_BEHIND).await, true);
     rita.click("form:has(input[value=approve]) button").await;
-    rita.until("return document.querySelector('h1')?.innerText == 'Somebody was faster'").await;
+    rita.until("return document.querySelector('h1')?.innerText == 'This has changed'").await;
     assert_eq!(test.audited("certificate-issued").await.len(), 1);
 }

@@ -60,9 +60,7 @@ fn refusal(error: &CardError) -> Refusal {
         CardError::ManagementKey => Refusal::ManagementKey,
         CardError::Unsupported => Refusal::Unsupported,
         CardError::PinPad => {
-            println!(
-                "The PIN of this card is typed at its reader, a PIN pad. That cannot be used: take a reader without one."
-            );
+            println!("This card's reader has its own PIN pad, which is not supported. Use a reader without one.");
             Refusal::Unsupported
         }
         _ => Refusal::Card,
@@ -135,7 +133,7 @@ fn with_pin<T>(desk: &mut Desk<'_>, work: impl Fn(&mut dyn Card, &Pin) -> Result
                 if !desk.sitting.can_ask() {
                     return Err(Trouble::Refused(Refusal::NoPin));
                 }
-                println!("The card says that this is not its PIN.");
+                println!("Wrong PIN.");
             }
             Err(CardError::Blocked) => return Err(Trouble::Refused(Refusal::PinBlocked)),
             other => return Ok(other?),

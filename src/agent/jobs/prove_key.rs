@@ -22,7 +22,7 @@ pub(super) fn prove(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &
             // What a ciphertext that is none is taken for: nothing is told of how it was wrong (RFC 8017 section 7.2.2).
             let mut instead = Zeroizing::new([0; 32]);
             aws_lc_rs::rand::fill(instead.as_mut_slice())
-                .map_err(|_| Error::say("The system gives no random numbers."))?;
+                .map_err(|_| Error::say("The system cannot provide random numbers."))?;
             let found = with_pin(desk, |card, pin| card.find_secret(pin, slot, algorithm, &challenge.0))?;
             let secret = found.as_ref().map_or(instead.as_slice(), |secret| secret.as_slice());
             let mut digest = Context::new(&SHA256);

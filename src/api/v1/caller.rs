@@ -61,7 +61,7 @@ impl Client {
             let event = Event::SignInRefused { why: "token".to_owned(), claimed: None };
             let recorded = portal.sessions.record(&origin, event).await;
             recorded.map_err(|error| crate::web::PageError::internal(&error))?;
-            let detail = "This address asks for a service account's token that is good: `Authorization: Bearer …`.";
+            let detail = "This address needs a valid service account token: `Authorization: Bearer …`.";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
         };
         Ok(Self { caller: Caller::new(&account.login(), &account.role, &origin), visitor: None })

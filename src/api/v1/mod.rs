@@ -28,12 +28,11 @@ pub fn routes(door: Door) -> impl FnOnce(&mut web::ServiceConfig) {
         let mut scope = web::scope("/api/v1")
             .app_data(door)
             .app_data(web::JsonConfig::default().limit(MAXIMUM_BODY).error_handler(|_, _| {
-                Problem::new(StatusCode::BAD_REQUEST, "The body is no JSON of the expected form.").into()
+                Problem::new(StatusCode::BAD_REQUEST, "The body is not valid JSON of the expected form.").into()
             }))
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
-                Problem::new(StatusCode::BAD_REQUEST, "A parameter of the address has no value that is known here.")
-                    .into()
+                Problem::new(StatusCode::BAD_REQUEST, "A query parameter has an unknown value.").into()
             }))
             .route("/openapi.json", web::get().to(document))
             .route("/certificates", web::get().to(certificates::list))

@@ -293,7 +293,7 @@ impl Agent {
         if let Some(number) = line.strip_prefix("Number:") {
             return self.compare(begun, number.trim()).await;
         }
-        let Some(number) = line.strip_prefix("Going on. If the page still asks for it, the number is ") else {
+        let Some(number) = line.strip_prefix("Reconnected. If the page still asks, the number is ") else {
             return Ok(());
         };
         // Confirmed on this side before.

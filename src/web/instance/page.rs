@@ -93,7 +93,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
             "This cannot go on by itself. It waits for you, or another operator.".to_owned()
         }
         (None, Waiting::Operator { .. }) => {
-            "This cannot go on by itself. It is on the operators' list; you need not do anything.".to_owned()
+            "This cannot go on by itself. It is on the operators' list; you do not need to do anything.".to_owned()
         }
         (None, _) => deepest_label(portal, view).unwrap_or_else(|| state.label.clone()),
     };

@@ -13,7 +13,7 @@ use crate::store::instances::HistoryRow;
 /// A line of the progress list.
 pub struct Line {
     pub label: String,
-    /// `done`, `now` or `failed`.
+    /// `done`, `now`, `failed` or `cancelled`.
     pub status: &'static str,
     pub below: Vec<Line>,
 }
@@ -45,11 +45,7 @@ pub fn progress(portal: &Portal, view: &View, id: Uuid) -> Vec<Line> {
         last = Some(row.step);
         let Some(state) = definition.state(&row.state) else { continue };
         let current = row.step == i64::try_from(part.instance.step).unwrap_or(-1);
-        let status = match (current, part.instance.status) {
-            (true, Status::Running) => "now",
-            (true, Status::Stuck | Status::Failure | Status::Cancelled) => "failed",
-            _ => "done",
-        };
+        let status = if current { line_status(part.instance.status) } else { "done" };
         let children = view.tree.iter().filter(|child| {
             child
                 .instance
@@ -78,7 +74,8 @@ fn line_status(status: Status) -> &'static str {
     match status {
         Status::Running => "now",
         Status::Success => "done",
-        Status::Stuck | Status::Failure | Status::Cancelled => "failed",
+        Status::Stuck | Status::Failure => "failed",
+        Status::Cancelled => "cancelled",
     }
 }
 
@@ -90,15 +87,34 @@ pub fn entries(portal: &Portal, view: &View) -> Vec<Entry> {
             let part = view.tree.iter().find(|part| part.instance.id == row.instance)?;
             let definition = portal.engine.definitions().of(&part.instance.workflow, part.instance.version).ok()?;
             let label = definition.state(&row.state).map(|state| state.label.clone()).unwrap_or_default();
-            let detail = row.detail.as_deref().unwrap_or_default();
             Some(Entry {
                 at: time_text(row.at),
                 label: format!("{}: {label}", definition.title),
-                what: format!("{} {detail}", row.event).replace('-', " ").trim().to_owned(),
+                what: what(&row.event, row.detail.as_deref().unwrap_or_default()),
                 who: row.actor.clone().unwrap_or_default(),
             })
         })
         .collect()
+}
+
+/// What happened, in words: the engine's names of events (`engine/events.rs`) are for programs.
+fn what(event: &str, detail: &str) -> String {
+    let detail = detail.replace('-', " ");
+    match (event, detail.as_str()) {
+        ("started", _) => "Started".to_owned(),
+        ("acted", action) => format!("Action: {action}"),
+        ("completed", outcome) => format!("Result: {outcome}"),
+        ("failed", class) => format!("Attempt failed: {class}"),
+        ("timer", "retry") => "Tried again".to_owned(),
+        ("timer", "state deadline" | "deadline") => "Deadline passed".to_owned(),
+        ("child-ended", outcome) => format!("Part ended: {outcome}"),
+        ("condition-held", _) => "Condition met".to_owned(),
+        ("cancelled", _) => "Asked to end".to_owned(),
+        ("claimed", _) => "Claimed".to_owned(),
+        ("released", _) => "Released".to_owned(),
+        ("resumed", _) => "Tried again by an operator".to_owned(),
+        (event, detail) => format!("{event} {detail}").replace('-', " ").trim().to_owned(),
+    }
 }
 
 /// A moment for people, in UTC.
