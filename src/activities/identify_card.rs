@@ -16,7 +16,7 @@ use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
-use crate::store::cards::CardRow;
+use crate::store::cards::{CardKeyRow, CardRow};
 use crate::store::{Access, Tx, cards, certificates, instances};
 
 pub struct IdentifyCard {
@@ -149,6 +149,9 @@ impl IdentifyCard {
             card.owner.clone_from(&row.owner);
             card.state = CardState::Assigned;
         }
+        if management == ManagementKind::SoPin {
+            self.forget_what_is_gone(tx, call, &row, facts).await?;
+        }
         row.reader = Some(facts.reader.clone());
         row.changed_at = milliseconds(call.now);
         cards::update(tx, &row).await?;
@@ -162,6 +165,23 @@ impl IdentifyCard {
             .certificates
             .iter()
             .all(|(_, found)| ours.iter().any(|known| known.certificate.as_ref() == Some(&found.0))))
+    }
+
+    /// Whoever has a token's PIN can delete what is on it: a certificate that it does not show is not installed any more.
+    async fn forget_what_is_gone(&self, tx: &Tx, call: &Call, row: &CardRow, facts: &CardFacts) -> Result<(), Failure> {
+        let ours = certificates::of_card(tx, row.id).await?;
+        let is_there = |id: Uuid| {
+            let known = ours.iter().find(|known| known.id == id).and_then(|known| known.certificate.as_ref());
+            facts.certificates.iter().any(|(_, found)| Some(&found.0) == known)
+        };
+        for key in cards::keys(tx, row.id).await? {
+            if key.certificate.is_some_and(|id| !is_there(id)) {
+                tracing::warn!(serial = facts.serial, slot = key.slot, "a token has lost a certificate");
+                let at = milliseconds(call.now);
+                cards::put_key(tx, CardKeyRow { certificate: None, changed_at: at, ..key });
+            }
+        }
+        Ok(())
     }
 
     /// An unknown card: blank, in stock and with the factory's secrets, or nothing.

@@ -17,6 +17,7 @@ use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::issuance::{Certificate, SlotName};
 use crate::random;
+use crate::store::certificates::Status;
 use crate::store::{Tx, cards, certificates};
 
 pub struct InstallCertificate {
@@ -68,6 +69,8 @@ pub enum Outcome {
     NotProved,
     /// It could not be written.
     Refused,
+    /// It is on the card, and was revoked or suspended in the meantime.
+    Revoked,
 }
 
 #[async_trait]
@@ -138,6 +141,10 @@ impl CardJob for InstallCertificate {
         };
         if !is_proved {
             return Ok(Some(Outcome::NotProved));
+        }
+        let row = certificates::find(tx, plan.certificate).await?;
+        if !row.is_some_and(|row| row.is(Status::Issued)) {
+            return Ok(Some(Outcome::Revoked));
         }
         let event = Event::KeyProved { card, slot: slot.as_str().to_owned(), serial };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;

@@ -1,6 +1,7 @@
-//! `pki.issue-crl`: signs a revocation list with everything that is revoked now, under the next number.
+//! `pki.issue-crl`: signs the revocation list of each authority that signs here, with everything that is revoked now, under the next number.
 
 use async_trait::async_trait;
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use sealwright_pki::revocation::{self, ListError, RevocationReason, Revoked};
 use sealwright_pki::signer::SignError;
@@ -12,7 +13,7 @@ use crate::audit;
 use crate::clock::{milliseconds, moment};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Issuance, serial_bytes};
+use crate::issuance::{Issuance, Issuer};
 use crate::store::certificates::RevocationListRow;
 use crate::store::{Access, Store, Tx, certificates};
 
@@ -33,15 +34,22 @@ impl IssueCrl {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {}
 
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Plan {
+/// A list as it was signed.
+#[derive(Debug, Clone)]
+struct Signed {
     authority: String,
+    der: Vec<u8>,
+    number: i64,
+    this_update: i64,
+    /// The number of the list that was the last one before what is revoked was read.
+    follows: Option<i64>,
 }
 
-#[derive(Debug, Clone)]
-pub enum Performed {
-    Signed { der: Vec<u8>, number: i64, this_update: i64 },
-    KeyOffline,
+#[derive(Debug)]
+pub struct Performed {
+    signed: Vec<Signed>,
+    /// An authority's key is away: the lists of the others are published all the same.
+    is_key_offline: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -57,67 +65,92 @@ impl Activity for IssueCrl {
     const FAILURES: &'static [&'static str] = &["signer", "overtaken"];
 
     type Parameters = Parameters;
-    type Plan = Plan;
+    type Plan = ();
     type Performed = Performed;
     type Outcome = Outcome;
 
-    async fn plan(&self, _: &Tx, _: &Call, _: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
-        let issuer = self.issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
-        Ok(Planned::Perform(Plan { authority: issuer.authority.name().to_owned() }))
+    async fn plan(&self, _: &Tx, _: &Call, _: Parameters) -> Result<Planned<(), Outcome>, Failure> {
+        Ok(Planned::Perform(()))
     }
 
-    async fn perform(&self, call: &Call, plan: &Plan) -> Result<Performed, Failure> {
+    async fn perform(&self, call: &Call, (): &()) -> Result<Performed, Failure> {
         fail_point!("pki.issue-crl");
-        let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
-        let at = milliseconds(call.now);
+        let mut performed = Performed { signed: Vec::new(), is_key_offline: false };
+        for issuer in self.issuance.issuers() {
+            match self.sign(call, issuer).await? {
+                Some(signed) => performed.signed.push(signed),
+                None => performed.is_key_offline = true,
+            }
+        }
+        Ok(performed)
+    }
+
+    async fn record(&self, tx: &Tx, call: &Call, (): (), performed: &Performed) -> Result<Outcome, Failure> {
+        tx.lock("revocation lists").await?;
+        for list in &performed.signed {
+            // Of two lists made at once the later one is made again: it may not know what the first one did.
+            let latest = certificates::latest_list(tx, &list.authority).await?.map(|list| list.number);
+            if latest != list.follows {
+                return Err(Failure::Retry { class: "overtaken" });
+            }
+            let row = RevocationListRow {
+                tenant: tx.tenant().to_owned(),
+                authority: list.authority.clone(),
+                number: list.number,
+                der: list.der.clone(),
+                this_update: list.this_update,
+                next_update: list.this_update + milliseconds(time::OffsetDateTime::UNIX_EPOCH + VALIDITY),
+            };
+            certificates::insert_list(tx, row).await?;
+            let event =
+                audit::Event::RevocationListIssued { authority: list.authority.clone(), number: list.number };
+            audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
+        }
+        Ok(if performed.is_key_offline { Outcome::KeyOffline } else { Outcome::Issued })
+    }
+}
+
+impl IssueCrl {
+    /// `None` while the key is away.
+    async fn sign(&self, call: &Call, issuer: &Issuer) -> Result<Option<Signed>, Failure> {
+        let (issuer, authority) = (issuer.clone(), issuer.authority.name().to_owned());
+        let (at, now) = (milliseconds(call.now), call.now);
+        let follows = certificates::latest_list(self.store.read(), &authority).await?.map(|list| list.number);
         // The time, so that a number rises also after a restore from a backup that does not know the last ones; and one more than the last, so
         // that it rises also when the clock was set back.
-        let latest = certificates::latest_list(self.store.read(), &plan.authority).await?.map_or(0, |list| list.number);
-        let number = call.now.unix_timestamp().max(latest + 1);
-        let revoked: Vec<Revoked> = certificates::revoked(self.store.read(), &plan.authority, at)
-            .await?
+        let number = now.unix_timestamp().max(follows.unwrap_or(0) + 1);
+        let rows = certificates::revoked(self.store.read(), &authority, at).await?;
+        let revoked: Option<Vec<Revoked>> = rows
             .iter()
-            .map(|row| Revoked {
-                serial: serial_bytes(&row.serial),
-                at: moment(row.revoked_at.unwrap_or(at)),
-                reason: RevocationReason::from_word(row.reason.as_deref().unwrap_or_default()),
+            .map(|row| {
+                Some(Revoked {
+                    serial: serial_bytes(&row.serial)?,
+                    at: moment(row.revoked_at.unwrap_or(at)),
+                    reason: RevocationReason::from_word(row.reason.as_deref().unwrap_or_default()),
+                })
             })
             .collect();
-        let now = call.now;
+        // A number that cannot be read would revoke another certificate, or none.
+        let revoked = revoked.ok_or(Failure::Fail { class: "serial" })?;
         let unsigned = u64::try_from(number).unwrap_or_default();
         let signed = tokio::task::spawn_blocking(move || {
             revocation::list(&issuer.authority, &revoked, unsigned, now, VALIDITY, issuer.signer.as_ref())
         })
         .await;
         match signed {
-            Ok(Ok(der)) => Ok(Performed::Signed { der, number, this_update: at }),
-            Ok(Err(ListError::Sign(SignError::Offline))) => Ok(Performed::KeyOffline),
+            Ok(Ok(der)) => Ok(Some(Signed { authority, der, number, this_update: at, follows })),
+            Ok(Err(ListError::Sign(SignError::Offline))) => Ok(None),
             Ok(Err(ListError::Found(finding))) => {
-                tracing::error!(?finding, "a revocation list was not signed");
+                tracing::error!(authority, ?finding, "a revocation list was not signed");
                 Err(Failure::Fail { class: "lint" })
             }
             _ => Err(Failure::Retry { class: "signer" }),
         }
     }
+}
 
-    async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
-        let Performed::Signed { der, number, this_update } = performed.clone() else { return Ok(Outcome::KeyOffline) };
-        // Two lists made at once: the later one is made again, with what the first one did not know.
-        let latest = certificates::latest_list(tx, &plan.authority).await?.map_or(0, |list| list.number);
-        if latest >= number {
-            return Err(Failure::Retry { class: "overtaken" });
-        }
-        let row = RevocationListRow {
-            tenant: tx.tenant().to_owned(),
-            authority: plan.authority.clone(),
-            number,
-            der,
-            this_update,
-            next_update: this_update + milliseconds(time::OffsetDateTime::UNIX_EPOCH + VALIDITY),
-        };
-        certificates::insert_list(tx, row).await?;
-        let event = audit::Event::RevocationListIssued { authority: plan.authority, number };
-        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
-        Ok(Outcome::Issued)
-    }
+/// A hexadecimal serial number as big-endian bytes.
+fn serial_bytes(serial: &str) -> Option<Vec<u8>> {
+    let even = if serial.len().is_multiple_of(2) { serial.to_owned() } else { format!("0{serial}") };
+    HEXLOWER.decode(even.as_bytes()).ok()
 }

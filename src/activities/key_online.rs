@@ -1,4 +1,5 @@
-//! The condition `ca.key-online`: the issuing authority's key signs.
+//! The conditions `ca.key-online`, that the issuing authority's key signs, and `ca.list-keys-online`, that the keys of all authorities do which have a
+//! revocation list to keep.
 
 use async_trait::async_trait;
 
@@ -6,8 +7,10 @@ use super::Rooms;
 use crate::engine::contract::Condition;
 use crate::issuance::Issuance;
 
-/// The name that a `wait` state says.
-pub const NAME: &str = "ca.key-online";
+/// The names that a `wait` state says.
+pub const NAMES: [&str; 2] = [ISSUING, LISTS];
+const ISSUING: &str = "ca.key-online";
+const LISTS: &str = "ca.list-keys-online";
 
 pub struct KeyOnline {
     issuance: Issuance,
@@ -22,7 +25,7 @@ impl KeyOnline {
 #[async_trait]
 impl Condition for KeyOnline {
     fn name(&self) -> &'static str {
-        NAME
+        ISSUING
     }
 
     async fn holds(&self) -> bool {
@@ -30,5 +33,31 @@ impl Condition for KeyOnline {
             Some(issuer) => issuer.is_online().await,
             None => false,
         }
+    }
+}
+
+pub struct ListKeysOnline {
+    issuance: Issuance,
+}
+
+impl ListKeysOnline {
+    pub fn new(rooms: &Rooms) -> Self {
+        Self { issuance: rooms.issuance.clone() }
+    }
+}
+
+#[async_trait]
+impl Condition for ListKeysOnline {
+    fn name(&self) -> &'static str {
+        LISTS
+    }
+
+    async fn holds(&self) -> bool {
+        for issuer in self.issuance.issuers() {
+            if !issuer.is_online().await {
+                return false;
+            }
+        }
+        true
     }
 }

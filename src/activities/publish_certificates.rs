@@ -13,6 +13,7 @@ use crate::directory::{Directory, Person, Published};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::Certificate;
+use crate::store::certificates::Status;
 use crate::store::{Store, Tx, certificates};
 
 pub struct PublishCertificates {
@@ -60,9 +61,14 @@ impl Activity for PublishCertificates {
             plan.certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<BTreeSet<_>, _>>()?;
         let wanted = ids.len();
         let rows = certificates::find_all(self.store.read(), ids).await?;
-        let ders: Vec<_> = rows.into_iter().filter_map(|row| row.certificate).collect();
-        if ders.len() != wanted {
+        if rows.len() != wanted {
             return Err(Failure::Fail { class: "certificate" });
+        }
+        // Hours may have passed: what was revoked or suspended since was taken out of the directory before it came in.
+        let good = rows.into_iter().filter(|row| row.is(Status::Issued));
+        let ders: Vec<_> = good.filter_map(|row| row.certificate).collect();
+        if ders.is_empty() {
+            return Ok(Published::AsBefore);
         }
         Ok(self.directory.publish(&plan.person, &ders).await?)
     }

@@ -36,6 +36,8 @@ pub struct Readers {
     say: Say,
     /// What kept a card from being used when it was looked for last, for the person.
     obstacle: RefCell<Option<String>>,
+    /// The card that was found last, by its serial number, and the reader it was in.
+    last: RefCell<Option<(String, String)>>,
 }
 
 /// Why a reader gives no card.
@@ -56,7 +58,7 @@ impl Readers {
     pub fn new(only: Option<String>, modules: &[ModuleOptions], say: Say) -> Result<Self, Error> {
         let context = RefCell::new(Context::establish(Scope::User).map_err(Error::Service)?);
         let tokens = Tokens::load(modules, &say);
-        Ok(Self { context, tokens, only, say, obstacle: RefCell::new(None) })
+        Ok(Self { context, tokens, only, say, obstacle: RefCell::default(), last: RefCell::default() })
     }
 
     fn names(&self) -> Vec<CString> {
@@ -102,9 +104,20 @@ impl Readers {
         listed
     }
 
-    /// The card with this serial number. `None` when it is not there now.
+    /// The card with this serial number. `None` when it is not there now. Where it was last is looked at first: what another program does with a
+    /// card in another reader holds up nothing.
     pub fn find(&self, serial: &str) -> Option<Box<dyn Card>> {
-        self.all().into_iter().find(|(found, _)| found == serial).map(|(_, open)| open)
+        let last = self.last.borrow().clone().filter(|(known, _)| known == serial).map(|(_, reader)| reader);
+        let name = last.and_then(|reader| self.names().into_iter().find(|name| name.to_string_lossy() == reader.as_str()));
+        if let Some(Ok((found, open))) = name.map(|name| self.look(&name))
+            && found == serial
+        {
+            self.obstacle.replace(None);
+            return Some(Box::new(open));
+        }
+        let (_, open) = self.all().into_iter().find(|(found, _)| found == serial)?;
+        self.last.replace(Some((serial.to_owned(), open.reader().to_owned())));
+        Some(open)
     }
 
     /// Every card and its serial number; one that is in a reader as a PIV card is not taken from a module too.

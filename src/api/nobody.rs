@@ -5,7 +5,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
 
-use crate::audit::Event;
 use crate::portal::Portal;
 use crate::web::observe::origin;
 
@@ -22,8 +21,7 @@ pub async fn nobody_signs_in<B: MessageBody>(
     match portal.filter(|portal| identified(portal)) {
         None => Ok(next.call(request).await?.map_into_left_body()),
         Some(portal) => {
-            let event = Event::SignInRefused { why: "surface".to_owned(), claimed: None };
-            if let Err(error) = portal.sessions.record(&origin(request.request()), event).await {
+            if let Err(error) = portal.sessions.record_refusal(&origin(request.request()), "surface", None).await {
                 tracing::error!(%error, "a refusal could not be written down");
             }
             let answer = HttpResponse::Forbidden().body("Nobody signs in at this address.");

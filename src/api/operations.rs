@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
+use crate::clock::milliseconds;
 use crate::portal::Portal;
 use crate::store::{StoreError, audits, certificates, instances, work};
 
@@ -38,20 +39,23 @@ async fn live() -> HttpResponse {
 struct Ready {
     /// Without it nothing can be done: then the answer is 503.
     database: bool,
-    /// While it is away certificates wait; everything else goes on.
+    /// While an authority's is away certificates or lists wait; everything else goes on.
     key: bool,
-    /// Whether the list that relying parties have is good still.
+    /// Whether the lists that relying parties have are good still, also those that are signed elsewhere.
     revocation_list: bool,
 }
 
 async fn ready(portal: web::Data<Portal>) -> HttpResponse {
-    let Some(issuer) = portal.issuance.issuing() else { return HttpResponse::ServiceUnavailable().finish() };
-    let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await;
-    let ready = Ready {
-        database: list.is_ok(),
-        key: issuer.is_online().await,
-        revocation_list: list.ok().flatten().is_some_and(|list| list.next_update > portal.clock.now_ms()),
-    };
+    let mut ready = Ready { database: true, key: true, revocation_list: true };
+    for issuer in portal.issuance.issuers() {
+        let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await;
+        ready.database &= list.is_ok();
+        ready.key &= issuer.is_online().await;
+        ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.next_update > portal.clock.now_ms());
+    }
+    for (_, until) in portal.issuance.lists_valid_until().await {
+        ready.revocation_list &= until.is_some_and(|until| until > portal.clock.now());
+    }
     match ready.database {
         true => HttpResponse::Ok().json(ready),
         false => HttpResponse::ServiceUnavailable().json(ready),
@@ -74,11 +78,18 @@ async fn gauge(portal: &Portal) -> Result<(), StoreError> {
     }
     metrics::gauge!("sealwright_activities_planned").set(figure(work::count(reader).await?));
     metrics::gauge!("sealwright_audit_unsealed").set(figure(audits::count_unsealed(reader).await?));
-    if let Some(issuer) = portal.issuance.issuing() {
+    let now = portal.clock.now_ms();
+    let valid = |authority: &str, until: i64| {
+        let left = (until - now).max(0) / 1000;
+        metrics::gauge!("sealwright_revocation_list_valid_seconds", "authority" => authority.to_owned())
+            .set(figure(left));
+    };
+    for (name, until) in portal.issuance.lists_valid_until().await {
+        valid(name, until.map_or(0, milliseconds));
+    }
+    for issuer in portal.issuance.issuers() {
         let name = issuer.authority.name();
-        let until = certificates::latest_list(reader, name).await?.map_or(0, |list| list.next_update);
-        let left = (until - portal.clock.now_ms()).max(0) / 1000;
-        metrics::gauge!("sealwright_revocation_list_valid_seconds", "authority" => name.to_owned()).set(figure(left));
+        valid(name, certificates::latest_list(reader, name).await?.map_or(0, |list| list.next_update));
         let online = i64::from(issuer.is_online().await);
         metrics::gauge!("sealwright_authority_key_online", "authority" => name.to_owned()).set(figure(online));
     }

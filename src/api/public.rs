@@ -27,6 +27,8 @@ async fn crl(portal: web::Data<Portal>, name: web::Path<String>) -> HttpResponse
         };
     }
     match certificates::latest_list(portal.store.read(), &name).await {
+        // One that a restore has put aside: another one was published since, and a new one is made now.
+        Ok(Some(list)) if list.next_update <= list.this_update => HttpResponse::ServiceUnavailable().finish(),
         Ok(Some(list)) => {
             let until = moment(list.next_update) - portal.clock.now();
             let seconds = until.whole_seconds().clamp(0, 3600);

@@ -7,6 +7,7 @@
 //! What may tell of a person (actor, address, detail) is in the chain as a salted digest, so that it can be erased and the chain still holds.
 
 mod head;
+mod refusals;
 mod seal;
 
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::store::logins::Followed;
 use crate::store::{Access, Store, StoreError, Tx, audits};
 
 pub use head::{Head, HeadError, Heads, HeadsOptions};
+pub use refusals::Refusals;
 pub use seal::{Chain, Problem, Sealer, verify};
 
 /// Where a change comes from.

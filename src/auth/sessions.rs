@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::audit::{self, Event, Origin};
+use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
 use crate::store::sessions::SessionRow;
@@ -40,6 +40,7 @@ pub struct Sessions {
     recent: Recent<String, Option<SessionRow>>,
     /// What cookies are signed with.
     key: hmac::Key,
+    refused: Arc<Refusals>,
 }
 
 /// How many sessions are kept in memory, for a second.
@@ -50,7 +51,8 @@ const TOUCH: i64 = 60_000;
 
 impl Sessions {
     pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
-        Self { store, clock, idle: i64::from(idle_minutes) * 60_000, recent: Recent::until_forgotten(KEPT), key }
+        let (idle, recent) = (i64::from(idle_minutes) * 60_000, Recent::until_forgotten(KEPT));
+        Self { store, clock, idle, recent, key, refused: Arc::default() }
     }
 
     /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
@@ -229,6 +231,22 @@ impl Sessions {
     /// [`StoreError`].
     pub async fn record(&self, origin: &Origin, event: Event) -> Result<(), StoreError> {
         audit::record_alone(&self.store, origin.clone(), None, self.clock.now_ms(), event).await
+    }
+
+    /// Writes down that somebody was refused who has not signed in: as many rows as [`Refusals`] lets.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_refusal(
+        &self,
+        origin: &Origin,
+        why: &'static str,
+        claimed: Option<String>,
+    ) -> Result<(), StoreError> {
+        if !self.refused.is_row(self.clock.now_ms(), why) {
+            return Ok(());
+        }
+        self.record(origin, Event::SignInRefused { why: why.to_owned(), claimed }).await
     }
 }
 

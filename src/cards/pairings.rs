@@ -7,7 +7,7 @@ use sealwright_protocol::Reader;
 use uuid::Uuid;
 
 use super::pairing::{self, Code, LIFETIME, PairingState};
-use crate::audit::{self, Event, Origin};
+use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::fail_point;
 use crate::random;
@@ -102,7 +102,7 @@ pub struct Pairings {
     node: Arc<str>,
     wrong: Arc<Mutex<HashMap<Vec<u8>, Vec<i64>>>>,
     /// When agents were refused that are not what they say.
-    refused: Arc<Mutex<Vec<i64>>>,
+    refused: Arc<Refusals>,
 }
 
 impl Pairings {
@@ -175,8 +175,7 @@ impl Pairings {
         checked
     }
 
-    /// Writes down that an agent is not the one that it says, or no agent at all: any web page can be that, so no more than some within ten minutes are
-    /// rows of their own.
+    /// Writes down that an agent is not the one that it says, or no agent at all: any web page can be that, so not all of them are rows.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -186,15 +185,8 @@ impl Pairings {
         root: Option<Uuid>,
         why: &'static str,
     ) -> Result<(), StoreError> {
-        metrics::counter!("sealwright_agents_refused_total", "why" => why).increment(1);
         let now = self.clock.now_ms();
-        let is_one_more = self.refused.lock().is_ok_and(|mut refused| {
-            refused.retain(|at| *at > now - LIFETIME);
-            refused.push(now);
-            refused.truncate(TRIES_OF_ALL + 1);
-            refused.len() <= TRIES_OF_ALL
-        });
-        if is_one_more {
+        if self.refused.is_row(now, why) {
             audit::record_alone(&self.store, origin.clone(), root, now, Event::AgentRefused { why }).await?;
         }
         Ok(())

@@ -130,6 +130,11 @@ pub fn init(
     hsm: Option<&HsmOptions>,
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory)?;
+    // Before anything is made: a key in a token cannot be taken back, and a list that is published is not replaced by one of another key.
+    for file in ["root.key", "root.pem", "root.crl", "issuing.key", "issuing.pem"] {
+        let path = directory.join(file);
+        anyhow::ensure!(!path.exists(), "{} is there already", path.display());
+    }
     let now = SystemClock.now();
     let named = |common: &str| -> anyhow::Result<Vec<u8>> {
         let relative: Vec<String> = name.iter().cloned().chain([format!("CN={common}")]).collect();

@@ -10,6 +10,7 @@ use crate::audit::Heads;
 use crate::auth::header::ProofOptions;
 use crate::auth::{Roles, mutual_tls};
 use crate::cards::sealing::SealingKey;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Configuration;
 use crate::directory::Directory;
 use crate::store::Store;
@@ -124,6 +125,10 @@ async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
         let Some(issuer) = issuance.issuer(name).cloned() else { continue };
         let signed = tokio::task::spawn_blocking(move || issuer.signer.sign(PROBE)).await?;
         signed.with_context(|| format!("the key of `{name}`"))?;
+    }
+    for (name, until) in issuance.lists_valid_until().await {
+        let until = until.with_context(|| format!("the revocation list of `{name}` cannot be read"))?;
+        anyhow::ensure!(until > SystemClock.now(), "the revocation list of `{name}` was good until {until}");
     }
     Ok(())
 }

@@ -197,7 +197,7 @@ async fn keep_house(portal: Portal, stop: CancellationToken) {
     }
 }
 
-/// A list is made when there is none, and again long before the last one is over.
+/// Lists are made when an authority has none, and again long before its last one is over.
 async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
     let now = portal.clock.now_ms();
     let system = Caller::new(SYSTEM, SYSTEM, &Origin::system("revocation-list"));
@@ -207,12 +207,14 @@ async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
     if !instances::list(portal.store.read(), &filter, 1).await?.is_empty() {
         return Ok(());
     }
-    if let Some(issuer) = portal.issuance.issuing() {
+    let half_over =
+        |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
+    for issuer in portal.issuance.issuers() {
         let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await?;
-        let half_over =
-            |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
         if list.as_ref().is_none_or(half_over) {
+            // One makes those of all authorities.
             portal.engine.start(&system, "issue-crl", Map::new(), None).await?;
+            break;
         }
     }
     Ok(())

@@ -14,8 +14,10 @@ use schemars::JsonSchema;
 use sealwright_pki::authority::Authority;
 use sealwright_pki::profile::Profile;
 use sealwright_pki::request::{Request, RequestError};
+use sealwright_pki::revocation;
 use sealwright_pki::signer::Signer;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::store::certificates::CertificateRow;
 
@@ -62,6 +64,11 @@ impl Issuance {
         self.issuers.get(self.issuing.as_ref())
     }
 
+    /// All that sign here: one that issues nothing any more has a list to keep.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.issuers.values()
+    }
+
     pub fn issuer(&self, name: &str) -> Option<&Issuer> {
         self.issuers.get(name)
     }
@@ -70,6 +77,16 @@ impl Issuance {
     /// SubjectPublicKeyInfo, hexadecimal.
     pub fn is_blocked(&self, key_digest: &str) -> bool {
         self.blocked.contains(key_digest)
+    }
+
+    /// Until when the lists in files are good: of each authority whose list is signed elsewhere. `None` where no list can be read.
+    pub async fn lists_valid_until(&self) -> Vec<(&str, Option<OffsetDateTime>)> {
+        let mut lists = Vec::new();
+        for (name, path) in self.lists.iter() {
+            let der = tokio::fs::read(path).await.ok();
+            lists.push((name.as_str(), der.and_then(|der| revocation::next_update(&der))));
+        }
+        lists
     }
 
     /// The file with the list of an authority that does not sign here.
@@ -246,13 +263,4 @@ impl Reason {
             Self::PrivilegeWithdrawn => "privilege-withdrawn",
         }
     }
-}
-
-/// A hexadecimal serial number as big-endian bytes.
-pub fn serial_bytes(serial: &str) -> Vec<u8> {
-    let even = if serial.len().is_multiple_of(2) { serial.to_owned() } else { format!("0{serial}") };
-    (0..even.len())
-        .step_by(2)
-        .filter_map(|at| even.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect()
 }

@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use x509_cert::Version;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 use x509_cert::serial_number::SerialNumber;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::authority::{Authority, sign};
 use crate::encoding::{RevokedEntry, ToBeSignedList, moment};
@@ -114,6 +115,12 @@ pub fn list(
         Some(finding) => Err(ListError::Found(finding)),
         None => Ok(sign(&to_be_signed, signer)?),
     }
+}
+
+/// Until when a list (DER) is good (RFC 5280 section 5.1.2.5). `None` for what is no list, or has no end.
+pub fn next_update(list: &[u8]) -> Option<OffsetDateTime> {
+    let (_, list) = CertificateRevocationList::from_der(list).ok()?;
+    list.next_update().map(|until| until.to_datetime())
 }
 
 fn entry(revoked: &Revoked) -> der::Result<RevokedEntry> {

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, Database, DbBackend, EntityTrait, Qu
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use super::entities::{pairing, session, work};
+use super::entities::{pairing, revocation_list, session, work};
 use super::{Access, Store, StoreError, Tx, postgres, sqlite};
 
 /// Why a copy was not made or taken.
@@ -101,7 +101,8 @@ async fn run(
 }
 
 impl Store {
-    /// Ends what was good only when the copy was made: browser sessions, agents' pairings, leases of nodes that are gone.
+    /// Ends what was good only when the copy was made: browser sessions, agents' pairings, leases of nodes that are gone, and lists: the last one that
+    /// was published has another number, and the next one is made at the start.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -115,6 +116,11 @@ impl Store {
         work::Entity::update_many()
             .col_expr(work::Column::LeaseUntil, Expr::value(None::<i64>))
             .filter(work::Column::Tenant.eq(tx.tenant()))
+            .exec(tx.connection())
+            .await?;
+        revocation_list::Entity::update_many()
+            .col_expr(revocation_list::Column::NextUpdate, Expr::col(revocation_list::Column::ThisUpdate))
+            .filter(revocation_list::Column::Tenant.eq(tx.tenant()))
             .exec(tx.connection())
             .await?;
         Ok(())

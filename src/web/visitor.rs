@@ -46,14 +46,13 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
         Err(refusal) => {
             let claimed = request.headers().get(&portal.configuration.sign_in.header);
             let claimed = claimed.and_then(|value| portal.sign_in.claimed(value.to_str().ok()?));
-            let event = Event::SignInRefused { why: refusal.as_str().to_owned(), claimed };
             // Who may not have shown that they are the proxy says nothing of where a request comes from.
             if refusal != Refusal::Login {
                 origin = unproved_origin(request);
             }
-            portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
+            let recorded = portal.sessions.record_refusal(&origin, refusal.as_str(), claimed).await;
+            recorded.map_err(|error| PageError::internal(&error))?;
             tracing::warn!(request = origin.request, why = refusal.as_str(), "a sign-in was refused");
-            metrics::counter!("sealwright_sign_ins_refused_total", "why" => refusal.as_str()).increment(1);
             return Err(PageError::sign_in());
         }
     };

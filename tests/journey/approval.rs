@@ -186,7 +186,7 @@ async fn nobody_decides_on_their_own_request(database: Database) {
     let request = reqwest::Client::new().post(format!("{}{path}", test.world.agent_url));
     let request = request.header("authorization", format!("Bearer {}", token.trim()));
     let body = json!({ "step": question["step"], "shown": question["shown"] }).to_string();
-    assert_eq!(answer(request.header("content-type", "application/json").body(body)).await.0, 503);
+    assert_eq!(answer(request.header("content-type", "application/json").body(body)).await.0, 403);
     assert_eq!(task(&rita).await["approvals"], json!({ "given": 0, "needed": 1 }));
 }
 

@@ -5,7 +5,6 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::problem::Problem;
-use crate::audit::Event;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 use crate::web::observe::origin;
@@ -58,8 +57,7 @@ impl Client {
         let account = account.map_err(|error| crate::web::PageError::internal(&error))?;
         let origin = origin(request);
         let Some(account) = account else {
-            let event = Event::SignInRefused { why: "token".to_owned(), claimed: None };
-            let recorded = portal.sessions.record(&origin, event).await;
+            let recorded = portal.sessions.record_refusal(&origin, "token", None).await;
             recorded.map_err(|error| crate::web::PageError::internal(&error))?;
             let detail = "This address needs a valid service account token: `Authorization: Bearer …`.";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));

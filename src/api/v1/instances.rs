@@ -161,7 +161,7 @@ pub async fn act(
 async fn view_of(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Problem> {
     let view = portal.engine.view(&client.caller, id).await?;
     let jobs = jobs::times(portal.store.read(), view.stored.root).await.map_err(EngineError::from)?;
-    Ok(InstanceView::of(&view, &jobs))
+    Ok(InstanceView::of(&view, portal.engine.definitions(), &jobs))
 }
 
 /// The idempotency key of a request and the digest of what it asks for.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::clock::moment;
 use crate::engine::rights;
+use crate::engine::Definitions;
 use crate::engine::verbs::View;
 use crate::store::instances::{Listed, Stored};
 
@@ -161,7 +162,7 @@ impl Summary {
 
 impl InstanceView {
     /// `jobs`: when the jobs of its tree were queued and when they ended.
-    pub fn of(view: &View, jobs: &[(i64, Option<i64>)]) -> Self {
+    pub fn of(view: &View, definitions: &Definitions, jobs: &[(i64, Option<i64>)]) -> Self {
         let actions = view.actions().iter().map(|action| action.name.text.clone());
         let operations = view.operations.iter().map(|operation| operation.as_str().to_owned());
         Self {
@@ -172,7 +173,7 @@ impl InstanceView {
             actions: actions.chain(operations).collect(),
             questions: view.questions.iter().map(Question::of).collect(),
             tree: view.tree.iter().map(|part| Part::of(view, part)).collect(),
-            times: times(view, jobs),
+            times: times(view, definitions, jobs),
         }
     }
 }
@@ -218,7 +219,7 @@ fn plain_data(view: &View) -> Map<String, Value> {
     data.iter().filter(|(name, _)| !secret(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn times(view: &View, jobs: &[(i64, Option<i64>)]) -> Times {
+fn times(view: &View, definitions: &Definitions, jobs: &[(i64, Option<i64>)]) -> Times {
     let Some(root) = view.tree.iter().find(|part| part.instance.id == view.stored.root) else {
         return Times { total_ms: 0, card_ms: 0, portal_ms: 0 };
     };
@@ -228,9 +229,10 @@ fn times(view: &View, jobs: &[(i64, Option<i64>)]) -> Times {
     let mut waits = jobs.clone();
     for part in &view.tree {
         let history = view.histories.get(&part.instance.id).map(Vec::as_slice).unwrap_or_default();
+        let definition = definitions.of(&part.instance.workflow, part.instance.version).ok();
         let asks = |state: &str| {
-            view.definition.name.text == part.instance.workflow
-                && view.definition.state(state).is_some_and(|state| matches!(state.kind, Kind::Ask(_)))
+            let state = definition.as_ref().and_then(|definition| definition.state(state));
+            state.is_some_and(|state| matches!(state.kind, Kind::Ask(_)))
         };
         for pair in history.windows(2) {
             if let [before, after] = pair
