@@ -82,7 +82,7 @@ pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types:
     for (role, _) in ROLES {
         catalog.add_role(role);
     }
-    catalog.add_role(SYSTEM);
+    catalog.add_own_role(SYSTEM);
     catalog.add_policy("personalization.slots", Type::List(Box::new(Type::Named("slot".to_owned()))));
     for about in ["gone", "disabled", "moved"] {
         catalog.add_policy(&format!("synchronization.{about}"), Type::Named("departure-action".to_owned()));

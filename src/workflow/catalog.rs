@@ -40,6 +40,8 @@ pub struct Catalog {
     jobs: BTreeMap<String, Signature>,
     conditions: BTreeSet<String>,
     roles: BTreeSet<String>,
+    /// Those of them that nobody signs in with.
+    own_roles: BTreeSet<String>,
     policy: BTreeMap<String, Type>,
     things: BTreeSet<String>,
 }
@@ -97,6 +99,12 @@ impl Catalog {
         self.roles.insert(name.to_owned());
     }
 
+    /// Declares a role that the host alone acts under: it starts workflows and runs them, and nobody signs in with it.
+    pub fn add_own_role(&mut self, name: &str) {
+        self.add_role(name);
+        self.own_roles.insert(name.to_owned());
+    }
+
     /// Declares a value of the configuration that data may be copied from at the start, as `policy.<path>`.
     pub fn add_policy(&mut self, path: &str, policy_type: Type) {
         self.policy.insert(path.to_owned(), policy_type);
@@ -141,6 +149,11 @@ impl Catalog {
 
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.roles.iter().map(String::as_str)
+    }
+
+    /// Whether nobody signs in with this role.
+    pub fn is_own_role(&self, name: &str) -> bool {
+        self.own_roles.contains(name)
     }
 
     pub fn policy(&self, path: &str) -> Option<&Type> {

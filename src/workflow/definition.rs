@@ -52,6 +52,11 @@ impl Definition {
         self.states.iter().find(|state| state.name.text == name)
     }
 
+    /// Whether the way leads straight to an end: then what was done counts, cancelled or not.
+    pub fn ends_now(&self, next: &Next) -> bool {
+        next.to.states().all(|name| self.state(&name.text).is_some_and(|state| matches!(state.kind, Kind::End(_))))
+    }
+
     /// What an instance that ended well gives to its parent: the fields of `result` and where each is read from.
     pub fn success_results(&self) -> impl Iterator<Item = &BTreeMap<String, Path>> {
         self.states.iter().filter_map(|state| match &state.kind {
@@ -393,6 +398,15 @@ pub struct Deadline {
 }
 
 impl State {
+    /// The sentence with places for data: the question, or what an end says.
+    pub fn sentence(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Ask(ask) => Some(ask.question.as_str()),
+            Kind::End(end) => end.say.as_deref(),
+            Kind::Do(_) | Kind::Card(_) | Kind::Run(_) | Kind::Fork(_) | Kind::Wait(_) => None,
+        }
+    }
+
     /// Every way out of the state, with what is kept on it.
     pub fn ways(&self) -> Vec<&Next> {
         match &self.kind {

@@ -255,17 +255,10 @@ impl<'a> Machine<'a> {
             self.hold(&held.text)?;
         }
         let asked = matches!(self.instance.cancelling, Some(Cancelling::Asked { .. }));
-        if asked && !self.ends_now(next) {
+        if asked && !self.definition.ends_now(next) {
             return self.leave_cancelled(state);
         }
         self.aim(&next.to)
-    }
-
-    /// Whether the way leads straight to an end: then what was done counts, cancelled or not.
-    fn ends_now(&self, next: &Next) -> bool {
-        next.to
-            .states()
-            .all(|name| self.definition.state(&name.text).is_some_and(|state| matches!(state.kind, Kind::End(_))))
     }
 
     fn aim(&mut self, target: &'a Target) -> Result<(), Rejection> {

@@ -27,7 +27,7 @@ use crate::definition::{Default as FieldDefault, Definition};
 use crate::instance::{Effect, Event, Instance, Parent, Person, Status, Timer, Waiting};
 
 pub use rights::{About, is_party, may_act, may_claim, needed};
-pub use sentence::fill;
+pub use sentence::{fill, places};
 
 use machine::Machine;
 

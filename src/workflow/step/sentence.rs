@@ -4,6 +4,17 @@ use serde_json::{Map, Value};
 
 use crate::guard::lookup;
 
+/// What stands between the braces of a sentence: the places that [`fill`] puts data into.
+pub fn places(sentence: &str) -> impl Iterator<Item = &str> {
+    let mut rest = sentence;
+    std::iter::from_fn(move || {
+        let (_, after) = rest.split_once('{')?;
+        let (place, tail) = after.split_once('}')?;
+        rest = tail;
+        Some(place)
+    })
+}
+
 /// Replaces `{field.part}` in a sentence.
 pub fn fill(sentence: &str, data: &Map<String, Value>) -> String {
     let mut out = String::new();

@@ -90,6 +90,7 @@ pub fn catalog() -> Catalog {
     for role in ["user", "ra-operator", "ca-operator", "auditor"] {
         catalog.add_role(role);
     }
+    catalog.add_own_role("system");
     catalog.add_thing("certificate");
     catalog.add_policy("people", Type::List(Box::new(Type::Text)));
     catalog

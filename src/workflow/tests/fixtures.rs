@@ -52,12 +52,11 @@ fn bad_fixtures_are_refused_by_their_rule_at_the_marked_line() {
     for (name, source) in fixtures("bad") {
         let rule = rule_of(&name);
         let problems = load(&name, &source).expect_err(&name);
-        let part = source.split("=====\n").find(|part| part.contains("# here")).unwrap_or(&source);
-        let marked = part.lines().position(|line| line.contains("# here")).map(|line| line + 1);
-        let found =
-            problems.iter().any(|problem| problem.rule == rule && marked.is_none_or(|line| line == problem.at.line));
+        let mark = |part: &str| part.lines().position(|line| line.contains("# here")).map(|line| line + 1);
+        let marked = source.split("=====\n").find_map(mark).unwrap_or_else(|| panic!("{name} marks no line `# here`"));
+        let found = problems.iter().any(|problem| problem.rule == rule && problem.at.line == marked);
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert!(found, "{name}: no `{rule}` at line {marked:?}:\n{}", problems.join("\n"));
+        assert!(found, "{name}: no `{rule}` at line {marked}:\n{}", problems.join("\n"));
     }
 }
 

@@ -10,8 +10,41 @@ use crate::types::Type;
 /// Paths that are not null.
 pub type Set = BTreeSet<Vec<String>>;
 
+/// What an outcome keeps.
+pub(super) struct Kept {
+    /// The type of each, in the order of `keep`.
+    pub types: Vec<Result<Type, guard::TypeError>>,
+    /// What is certainly set afterwards.
+    pub set: Set,
+}
+
+/// What an outcome keeps where this was set before: each replaces what it is kept in, and a later one may read that.
+pub(super) fn kept(context: &Context<'_>, state: &State, next: &Next, entered: &Set) -> Kept {
+    let brought = brought(context, state, next);
+    let mut kept = Kept { types: Vec::new(), set: entered.clone() };
+    for (field, path) in &next.keep {
+        let found = kept_type(path, &brought, &context.environment_with(&kept.set));
+        kept.set.retain(|known| known.first() != Some(&field.text));
+        if found.as_ref().is_ok_and(|found| !found.is_optional()) {
+            kept.set.insert(vec![field.text.clone()]);
+        }
+        kept.types.push(found);
+    }
+    kept
+}
+
+/// What is certainly set on the way of `if-cancelled`: taken at once, or when the outcome under way has been kept.
+pub(super) fn when_cancelled(context: &Context<'_>, state: &State, entered: &Set) -> Set {
+    let mut set = entered.clone();
+    for next in state.ways().into_iter().filter(|next| !context.definition.ends_now(next)) {
+        let after = kept(context, state, next, entered).set;
+        set.retain(|path| after.contains(path));
+    }
+    set
+}
+
 /// What an outcome brings: the types that `result`, `child`, `children` or `fields` have on a way.
-pub(super) fn brought(context: &Context<'_>, state: &State, next: &Next) -> BTreeMap<String, Type> {
+fn brought(context: &Context<'_>, state: &State, next: &Next) -> BTreeMap<String, Type> {
     let mut names = BTreeMap::new();
     match &state.kind {
         Kind::Do(call) | Kind::Card(call) => {
@@ -69,7 +102,7 @@ fn child_results(
 }
 
 /// The type of what is kept, or `None` when the outcome does not bring it.
-pub(super) fn kept_type(
+fn kept_type(
     path: &crate::definition::Path,
     brought: &BTreeMap<String, Type>,
     environment: &Environment<'_>,
@@ -110,24 +143,15 @@ pub(super) fn definitely_set<'a>(context: &Context<'a>) -> BTreeMap<&'a str, Set
         }
         entered.insert(name, merged.clone());
         let Some(state) = definition.state(name) else { continue };
-        let names = definition.data.iter().map(|(name, field)| (name.clone(), field.field_type.clone())).collect();
-        let environment = Environment::new(context.catalog, names).with(&merged);
         for next in state.ways() {
-            let brought = brought(context, state, next);
-            let mut after = merged.clone();
-            for (field, path) in &next.keep {
-                after.retain(|path| path.first() != Some(&field.text));
-                if kept_type(path, &brought, &environment).is_ok_and(|found| !found.is_optional()) {
-                    after.insert(vec![field.text.clone()]);
-                }
-            }
-            spread(&next.to, &after, &mut work);
+            spread(&next.to, &kept(context, state, next, &merged).set, &mut work);
         }
         if let Some(deadline) = &state.deadline {
             work.push((deadline.to.as_str(), merged.clone()));
         }
-        if let Some(target) = &state.if_cancelled {
-            spread(target, &merged, &mut work);
+        // A state that names itself goes on, and is not entered again.
+        if let Some(target) = state.if_cancelled.as_ref().filter(|_| !state.goes_on_when_cancelled()) {
+            spread(target, &when_cancelled(context, state, &merged), &mut work);
         }
     }
     entered

@@ -23,10 +23,15 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     }
 }
 
+/// Whoever starts a workflow out of nothing, or about what is theirs, is its owner and its requester at once.
+fn one_person(definition: &Definition) -> bool {
+    let start = &definition.start;
+    !start.by.is_empty() && (start.about.is_none() || start.by.iter().all(|party| *party == Party::Owner))
+}
+
 /// Who is left of `by` once `never` is taken away.
 fn left<'a>(definition: &Definition, action: &'a Action) -> Vec<&'a Party> {
-    // Who starts a workflow out of nothing is its owner and its requester at once.
-    let one_person = !definition.start.by.is_empty() && definition.start.about.is_none();
+    let one_person = one_person(definition);
     let excluded = |party: &Party| {
         action.never.iter().any(|never| match (never, party) {
             (Party::Role(never), Party::Role(role)) => never.text == role.text,
@@ -47,7 +52,8 @@ fn possible(definition: &Definition, action: &Action, report: &mut Report) {
 fn approval(context: &Context<'_>, state: &State, action: &Action, people: &People, report: &mut Report) {
     let left = left(context.definition, action);
     let by_role = left.iter().any(|party| role_of(party).is_some());
-    let persons: BTreeSet<bool> = left.iter().map(|party| matches!(party, Party::Owner)).collect();
+    let one_person = one_person(context.definition);
+    let persons: BTreeSet<bool> = left.iter().map(|party| !one_person && matches!(party, Party::Owner)).collect();
     match people {
         People::Number(number) if !by_role && persons.len() < usize::try_from(*number).unwrap_or(usize::MAX) => {
             let message =
@@ -61,6 +67,12 @@ fn approval(context: &Context<'_>, state: &State, action: &Action, people: &Peop
                 Ok(Type::Integer) => {}
                 Ok(found) => report.add(path.at, RULE, format!("`people` is a number, `{path}` is {found}")),
                 Err(error) => report.add(path.at, RULE, error.to_string()),
+            }
+            // Whatever the number turns out to be, so many people must be there.
+            if !by_role {
+                let message =
+                    format!("`{}` asks for as many people as `{path}` says, and has no role", action.name.text);
+                report.add_with_hint(action.name.at, RULE, message, "name a role in `by`");
             }
         }
     }

@@ -9,19 +9,14 @@ const RULE: &str = "guards";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     for state in &context.definition.states {
-        let environment = context.environment(&state.name.text);
+        let entered = context.entered(&state.name.text);
         for next in state.ways() {
-            let brought = flow::brought(context, state, next);
-            let mut kept = flow::Set::new();
-            for (field, path) in &next.keep {
-                if flow::kept_type(path, &brought, &environment).is_ok_and(|found| !found.is_optional()) {
-                    kept.insert(vec![field.text.clone()]);
-                }
-            }
-            target(&next.to, &environment.with(&kept), report);
+            let kept = flow::kept(context, state, next, &entered);
+            target(&next.to, &context.environment_with(&kept.set), report);
         }
         if let Some(if_cancelled) = &state.if_cancelled {
-            target(if_cancelled, &environment, report);
+            let set = flow::when_cancelled(context, state, &entered);
+            target(if_cancelled, &context.environment_with(&set), report);
         }
     }
 }

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use crate::catalog::{Catalog, CertificateEffect};
-use crate::definition::{Definition, EndOutcome, Kind, Next, State};
+use crate::definition::{Definition, EndOutcome, Kind, Next, Outcomes, Run, State};
 use crate::diagnostic::Report;
 
 const RULE: &str = "if-cancelled";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
-    let world = World { workflows: context.workflows, catalog: context.catalog };
-    let pending = world.pending(context.definition, 0);
+    let world = World::new(context.workflows, context.catalog);
+    let pending = world.pending(context.definition);
     for state in &context.definition.states {
-        let open = pending.contains(state.name.as_str()) || world.issues_and_goes_on(context.definition, state, 0);
+        let open = pending.contains(state.name.as_str()) || world.issues_and_goes_on(context.definition, state);
         if open && !matches!(state.kind, Kind::End(_)) && state.if_cancelled.is_none() {
             report.add_with_hint(
                 state.name.at,
@@ -28,14 +28,28 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
 struct World<'a> {
     workflows: &'a BTreeMap<String, Definition>,
     catalog: &'a Catalog,
+    /// Workflows that, when they succeed, hand on a certificate that is not proved.
+    handing_on: BTreeSet<&'a str>,
 }
 
-/// Deeper trees are refused by the rule `recursion` or do not occur.
-const MAXIMUM_DEPTH: u8 = 16;
+impl<'a> World<'a> {
+    fn new(workflows: &'a BTreeMap<String, Definition>, catalog: &'a Catalog) -> Self {
+        let mut world = Self { workflows, catalog, handing_on: BTreeSet::new() };
+        // A parent may hand on what its child did: until nothing is added.
+        let mut before = usize::MAX;
+        while before != world.handing_on.len() {
+            before = world.handing_on.len();
+            for (name, definition) in workflows {
+                if world.ends_pending(definition) {
+                    world.handing_on.insert(name.as_str());
+                }
+            }
+        }
+        world
+    }
 
-impl World<'_> {
     /// States that are entered with a certificate neither proved nor revoked.
-    fn pending<'d>(&self, definition: &'d Definition, depth: u8) -> BTreeSet<&'d str> {
+    fn pending<'d>(&self, definition: &'d Definition) -> BTreeSet<&'d str> {
         let mut pending = BTreeSet::new();
         let mut before = usize::MAX;
         while before != pending.len() {
@@ -43,12 +57,15 @@ impl World<'_> {
             for state in &definition.states {
                 let inside = pending.contains(state.name.as_str());
                 for next in state.ways() {
-                    if self.leaves_pending(state, next, inside, depth) {
+                    if self.leaves_pending(state, next, inside) {
                         pending.extend(next.to.states().map(|word| word.as_str()));
                     }
                 }
                 if inside {
                     pending.extend(state.deadline.iter().map(|deadline| deadline.to.as_str()));
+                }
+                // A cancellation that waited for the outcome leaves with what it brought.
+                if inside || self.issues_and_goes_on(definition, state) {
                     pending
                         .extend(state.if_cancelled.iter().flat_map(|target| target.states()).map(|word| word.as_str()));
                 }
@@ -57,45 +74,36 @@ impl World<'_> {
         pending
     }
 
-    fn leaves_pending(&self, state: &State, next: &Next, inside: bool, depth: u8) -> bool {
+    fn leaves_pending(&self, state: &State, next: &Next, inside: bool) -> bool {
+        let leads = |outcomes: &Outcomes, outcome: &str| outcomes.get(outcome).is_some_and(|way| way.at == next.at);
+        // What settles it is named: by `otherwise` come other outcomes too.
+        let is_named = |outcomes: &Outcomes, outcome: &str| {
+            outcomes.named.iter().any(|(name, way)| name.text == outcome && way.at == next.at)
+        };
         match &state.kind {
-            Kind::Do(call) | Kind::Card(call) => {
-                let effect = self.effect(state);
-                let by = |outcome: &str| call.next.get(outcome).is_some_and(|way| way.at == next.at);
-                match effect {
-                    CertificateEffect::Issues(outcome) => inside || by(outcome),
-                    CertificateEffect::Proves(outcome) => inside && !by(outcome),
-                    CertificateEffect::Revokes => false,
-                    CertificateEffect::None => inside,
-                }
-            }
+            Kind::Do(call) | Kind::Card(call) => match self.effect(state) {
+                CertificateEffect::Issues(outcome) => inside || leads(&call.next, outcome),
+                CertificateEffect::Proves(outcome) => inside && !is_named(&call.next, outcome),
+                CertificateEffect::Revokes => false,
+                CertificateEffect::None => inside,
+            },
+            // A child that was to revoke has not when it fails, is cancelled, or somebody keeps the certificate.
             Kind::Run(run) => {
-                let success = run.next.get("success").is_some_and(|way| way.at == next.at);
-                match self.workflows.get(&run.workflow.text) {
-                    Some(child) if self.revokes(child) => false,
-                    Some(child) => inside || (success && self.ends_pending(child, depth + 1)),
-                    None => inside,
-                }
+                let is_revoked = self.revokes(run) && is_named(&run.next, "success");
+                (inside && !is_revoked) || (self.hands_on(run) && leads(&run.next, "success"))
             }
-            _ => inside,
+            // Where not all children have succeeded some may have.
+            Kind::Fork(fork) => {
+                let is_revoked = self.revokes(&fork.run) && is_named(&fork.run.next, "all-succeeded");
+                (inside && !is_revoked) || self.hands_on(&fork.run)
+            }
+            Kind::Ask(_) | Kind::Wait(_) | Kind::End(_) => inside,
         }
     }
 
     /// Whether the state itself may issue and does not go straight to an end with it.
-    fn issues_and_goes_on(&self, definition: &Definition, state: &State, depth: u8) -> bool {
-        let (outcome, next) = match &state.kind {
-            Kind::Do(call) | Kind::Card(call) => match self.effect(state) {
-                CertificateEffect::Issues(outcome) => (outcome, &call.next),
-                _ => return false,
-            },
-            Kind::Run(run) => match self.workflows.get(&run.workflow.text) {
-                Some(child) if self.ends_pending(child, depth + 1) => ("success", &run.next),
-                _ => return false,
-            },
-            _ => return false,
-        };
-        let is_end = |name: &str| definition.state(name).is_some_and(|state| matches!(state.kind, Kind::End(_)));
-        next.get(outcome).is_some_and(|way| !way.to.states().all(|word| is_end(word.as_str())))
+    fn issues_and_goes_on(&self, definition: &Definition, state: &State) -> bool {
+        state.ways().into_iter().any(|next| self.leaves_pending(state, next, false) && !definition.ends_now(next))
     }
 
     fn effect(&self, state: &State) -> CertificateEffect {
@@ -107,17 +115,19 @@ impl World<'_> {
         signature.map(|of| of.certificate).unwrap_or_default()
     }
 
-    fn revokes(&self, child: &Definition) -> bool {
-        child.states.iter().any(|state| self.effect(state) == CertificateEffect::Revokes)
+    fn revokes(&self, run: &Run) -> bool {
+        let child = self.workflows.get(&run.workflow.text);
+        child.is_some_and(|child| child.states.iter().any(|state| self.effect(state) == CertificateEffect::Revokes))
     }
 
-    /// Whether a successful child hands on a certificate that is not proved.
-    fn ends_pending(&self, child: &Definition, depth: u8) -> bool {
-        if depth > MAXIMUM_DEPTH {
-            return true;
-        }
-        let pending = self.pending(child, depth);
-        child.states.iter().any(|state| {
+    fn hands_on(&self, run: &Run) -> bool {
+        self.handing_on.contains(run.workflow.as_str())
+    }
+
+    /// Whether a workflow may succeed with a certificate that is not proved.
+    fn ends_pending(&self, definition: &Definition) -> bool {
+        let pending = self.pending(definition);
+        definition.states.iter().any(|state| {
             let success = matches!(&state.kind, Kind::End(end) if end.outcome == EndOutcome::Success);
             success && pending.contains(state.name.as_str())
         })

@@ -9,15 +9,15 @@ const RULE: &str = "keep";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     for state in &context.definition.states {
-        let environment = context.environment(&state.name.text);
+        let entered = context.entered(&state.name.text);
         for next in state.ways() {
-            let brought = flow::brought(context, state, next);
-            for (field, path) in &next.keep {
+            let kept = flow::kept(context, state, next, &entered);
+            for ((field, path), found) in next.keep.iter().zip(kept.types) {
                 let Some(declared) = context.definition.data.get(&field.text) else {
                     report.add(field.at, RULE, format!("there is no data named `{}` to keep this in", field.text));
                     continue;
                 };
-                match flow::kept_type(path, &brought, &environment) {
+                match found {
                     Ok(found) if declared.field_type.accepts(&found) => {}
                     Ok(found) => {
                         let message = format!("`{}` is {}, `{path}` is {found}", field.text, declared.field_type);
@@ -30,6 +30,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             }
         }
         if let Kind::End(end) = &state.kind {
+            let environment = context.environment_with(&entered);
             for path in end.result.values() {
                 let walk: Vec<String> = std::iter::once(path.root.clone()).chain(path.fields.iter().cloned()).collect();
                 match guard::path_type(&walk, &environment) {

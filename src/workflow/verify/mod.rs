@@ -7,6 +7,7 @@ mod flow;
 mod forms;
 mod four_eyes;
 mod guards;
+mod holds;
 mod if_cancelled;
 mod keep;
 mod loops;
@@ -18,6 +19,7 @@ mod recursion;
 mod repair;
 mod roles;
 mod secrets;
+mod sentences;
 mod start;
 
 use std::collections::BTreeMap;
@@ -38,30 +40,37 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Optional data that is certainly set where `state` is entered.
+    pub fn entered(&self, state: &str) -> flow::Set {
+        self.set.get(state).cloned().unwrap_or_default()
+    }
+
     /// What names mean in `state`.
     pub fn environment(&self, state: &str) -> Environment<'a> {
+        self.environment_with(&self.entered(state))
+    }
+
+    /// What names mean where this optional data is set.
+    pub fn environment_with(&self, set: &flow::Set) -> Environment<'a> {
         let mut names: BTreeMap<String, Type> =
             self.definition.data.iter().map(|(name, field)| (name.clone(), field.field_type.clone())).collect();
         names.insert("owner".to_owned(), Type::Named("human".to_owned()));
         names.insert("requester".to_owned(), Type::Named("human".to_owned()));
-        let environment = Environment::new(self.catalog, names);
-        match self.set.get(state) {
-            Some(set) => environment.with(set),
-            None => environment,
-        }
+        Environment::new(self.catalog, names).with(set)
     }
 }
 
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 15] = [
+pub const RULES: [(&str, RuleFunction); 17] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
     ("parameters", RuleFunction(parameters::check)),
     ("keep", RuleFunction(keep::check)),
     ("guards", RuleFunction(guards::check)),
+    ("holds", RuleFunction(holds::check)),
     ("roles", RuleFunction(roles::check)),
     ("start", RuleFunction(start::check)),
     ("forms", RuleFunction(forms::check)),
@@ -70,6 +79,7 @@ pub const RULES: [(&str, RuleFunction); 15] = [
     ("loops", RuleFunction(loops::check)),
     ("recursion", RuleFunction(recursion::check)),
     ("secrets", RuleFunction(secrets::check)),
+    ("sentences", RuleFunction(sentences::check)),
     ("if-cancelled", RuleFunction(if_cancelled::check)),
 ];
 

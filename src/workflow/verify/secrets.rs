@@ -3,6 +3,7 @@
 use super::Context;
 use crate::definition::{ArgumentValue, Definition, Fork, Kind, Path, Run};
 use crate::diagnostic::Report;
+use crate::step::places;
 
 const RULE: &str = "secrets";
 
@@ -22,13 +23,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 report.add(path.at, RULE, format!("`{}` is secret and stays in this instance", path.root));
             }
         }
-        let said = match &state.kind {
-            Kind::End(end) => end.say.as_deref(),
-            Kind::Ask(ask) => Some(ask.question.as_str()),
-            _ => None,
-        };
-        let names = said.into_iter().flat_map(|said| said.split('{').skip(1));
-        for name in names.filter_map(|part| part.split(['}', '.']).next()).filter(|name| is_secret(definition, name)) {
+        let names = state.sentence().into_iter().flat_map(places).filter_map(|place| place.split('.').next());
+        for name in names.filter(|name| is_secret(definition, name)) {
             report.add(state.name.at, RULE, format!("`{name}` is secret and is never said"));
         }
         match &state.kind {
