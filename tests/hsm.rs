@@ -16,6 +16,7 @@ on_both_databases! {
     a_token_signs_and_a_module_that_dies_is_started_again,
     a_key_that_is_away_is_waited_for,
     a_token_that_was_initialized_anew_is_waited_for,
+    a_token_that_signs_wrongly_issues_nothing,
     a_wrong_pin_is_tried_once,
 }
 
@@ -220,6 +221,21 @@ async fn a_token_that_was_initialized_anew_is_waited_for(database: Database) {
     while agent.line().await.expect("a line").is_some() {}
     assert!(agent.end().await.expect("an end").success());
     assert_personalized(&test, &mut begun).await;
+}
+
+async fn a_token_that_signs_wrongly_issues_nothing(database: Database) {
+    let (test, softhsm, _folder) = start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    softhsm.sign_wrongly();
+    for worker in softhsm.workers() {
+        kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("killed");
+    }
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, "Making a key on the card").await.expect("a job");
+    logged(&test, "a certificate was not signed", 1).await;
+    assert!(!test.audited("certificate-intended").await.is_empty());
+    assert!(test.audited("certificate-issued").await.is_empty());
 }
 
 async fn a_wrong_pin_is_tried_once(database: Database) {

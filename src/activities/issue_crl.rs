@@ -140,6 +140,11 @@ impl IssueCrl {
         match signed {
             Ok(Ok(der)) => Ok(Some(Signed { authority, der, number, this_update: at, follows })),
             Ok(Err(ListError::Sign(SignError::Offline))) => Ok(None),
+            // Of another class than a refusal: a key that signs wrongly is not tried again by itself.
+            Ok(Err(ListError::Sign(error @ SignError::Wrong))) => {
+                tracing::error!(authority, %error, "a revocation list was not signed");
+                Err(Failure::Fail { class: "signature" })
+            }
             Ok(Err(ListError::Found(finding))) => {
                 tracing::error!(authority, ?finding, "a revocation list was not signed");
                 Err(Failure::Fail { class: "lint" })

@@ -99,8 +99,9 @@ impl Activity for SignCertificate {
             csr: parameters.csr,
             profile: parameters.profile,
         };
+        // All that was shown, its words too.
         let prepared = match prepare_certificate::prepare(&self.issuance, tx, call, &again).await? {
-            Ok(prepared) if prepared.draft.digest == parameters.draft.digest => prepared,
+            Ok(prepared) if prepared.draft == parameters.draft => prepared,
             _ => return Ok(Planned::Done(Outcome::Changed)),
         };
         let parsed = x509_parser::prelude::FromDer::from_der(&prepared.to_be_signed);
@@ -159,6 +160,10 @@ impl Activity for SignCertificate {
         match signed {
             Ok(Ok(der)) => Ok(Performed::Signed(der)),
             Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),
+            Ok(Err(error @ SignError::Wrong)) => {
+                tracing::error!(authority = plan.authority, %error, "a certificate was not signed");
+                Err(Failure::Fail { class: "signature" })
+            }
             Ok(Err(SignError::Refused)) | Err(_) => Err(Failure::Fail { class: "signer" }),
         }
     }

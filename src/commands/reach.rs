@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use sealwright_pki::signer::sign_verified;
 
 use super::check;
 use crate::audit::Heads;
@@ -123,7 +124,7 @@ async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
     )?;
     for name in configuration.authorities.keys() {
         let Some(issuer) = issuance.issuer(name).cloned() else { continue };
-        let signed = tokio::task::spawn_blocking(move || issuer.signer.sign(PROBE)).await?;
+        let signed = tokio::task::spawn_blocking(move || sign_verified(PROBE, issuer.signer.as_ref())).await?;
         signed.with_context(|| format!("the key of `{name}`"))?;
     }
     for (name, until) in issuance.lists_valid_until().await {

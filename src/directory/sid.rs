@@ -1,9 +1,12 @@
 //! Security identifiers of Windows, MS-DTYP section 2.4.2.
 
-/// The textual form of an `objectSid`: binary as Active Directory keeps it, or text already.
+use sealwright_pki::extension::is_account_identifier;
+
+/// The textual form of a person's `objectSid`: binary as Active Directory keeps it, or text already. None for what is no account's of a domain: no
+/// certificate could say it.
 pub(super) fn to_text(value: &[u8]) -> Option<String> {
     if let Ok(text) = std::str::from_utf8(value)
-        && text.starts_with("S-1-")
+        && is_account_identifier(text)
     {
         return Some(text.to_owned());
     }
@@ -20,7 +23,7 @@ pub(super) fn to_text(value: &[u8]) -> Option<String> {
         text.push('-');
         text.push_str(&part.to_string());
     }
-    Some(text)
+    is_account_identifier(&text).then_some(text)
 }
 
 #[cfg(test)]
@@ -34,5 +37,10 @@ mod tests {
         assert_eq!(to_text(b"S-1-5-21-1-2-3-1104").as_deref(), Some("S-1-5-21-1-2-3-1104"));
         assert_eq!(to_text(&binary[..20]), None);
         assert_eq!(to_text(&[]), None);
+        // Of a group that every computer has, and what only looks like one.
+        assert_eq!(to_text(&[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0]), None);
+        for text in ["S-1-", "S-1-0-0", "S-1-+5-21-1-2-3-1104", "S-1-5-21-1-2-3-01104", "S-1-5-21-1-2-3-1104\n"] {
+            assert_eq!(to_text(text.as_bytes()), None, "{text:?}");
+        }
     }
 }

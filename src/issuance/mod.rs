@@ -167,7 +167,7 @@ pub struct DraftCertificate {
     pub key_algorithm: String,
     #[serde(default)]
     pub validity_days: i64,
-    /// What an approval binds to: everything but serial number and times, SHA-256, hexadecimal.
+    /// What an approval binds to: everything but serial number and moment, SHA-256, hexadecimal.
     pub digest: String,
 }
 

@@ -20,7 +20,7 @@ use crate::lint::{self, Finding, Subject};
 use crate::name::NameError;
 use crate::profile::Profile;
 use crate::request::Request;
-use crate::signer::{SignError, SignatureAlgorithm, Signer};
+use crate::signer::{SignError, SignatureAlgorithm, Signer, sign_verified};
 
 /// How far notBefore lies before the moment of issuance, for clients whose clocks are late.
 pub const BACKDATE: Duration = Duration::minutes(5);
@@ -78,7 +78,8 @@ impl Ticket {
     /// Signs what was linted, and consumes the ticket.
     ///
     /// # Errors
-    /// [`SignError::Refused`] for the key of another authority, else what the signer says.
+    /// [`SignError::Refused`] for the key of another authority, [`SignError::Wrong`] for a signature that is not its key's, else what the signer
+    /// says.
     pub fn sign(self, signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
         if signer.public_key() != self.authority_key {
             return Err(SignError::Refused);
@@ -209,7 +210,8 @@ impl Authority {
     }
 }
 
-/// What two preparations of the same certificate have in common: everything but serial number, times and signature algorithm.
+/// What two preparations of the same certificate have in common: everything but serial number, signature algorithm and the moment. How long it is
+/// valid belongs to it.
 ///
 /// # Errors
 /// [`AuthorityError::Encoding`] when the bytes are no to-be-signed certificate.
@@ -220,6 +222,8 @@ pub fn digest(to_be_signed: &[u8]) -> Result<Vec<u8>, AuthorityError> {
         context.update(&part);
     }
     context.update(&parsed.extensions.to_der()?);
+    let [from, to] = [parsed.validity.not_before, parsed.validity.not_after].map(|time| time.to_unix_duration());
+    context.update(&to.saturating_sub(from).as_secs().to_be_bytes());
     Ok(context.finish().as_ref().to_vec())
 }
 
@@ -267,7 +271,7 @@ impl Parts<'_> {
 }
 
 pub(crate) fn sign(to_be_signed: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
-    let signature = signer.sign(to_be_signed)?;
+    let signature = sign_verified(to_be_signed, signer)?;
     let signed = Signed {
         to_be_signed: Any::from_der(to_be_signed).map_err(|_| SignError::Refused)?,
         algorithm: signer.algorithm().identifier(),

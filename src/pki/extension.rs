@@ -21,12 +21,21 @@ use crate::profile::{AlternativeName, KeyUsageBit, Profile};
 pub const USER_PRINCIPAL_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
 /// szOID_NTDS_CA_SECURITY_EXT and the otherName in it.
 pub const SECURITY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.25.2");
-const SECURITY_IDENTIFIER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.25.2.1");
+pub(crate) const SECURITY_IDENTIFIER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.25.2.1");
 
 /// Key identifier by RFC 7093 section 2 method 1: the leftmost 160 bits of the SHA-256 of the key's bits.
 pub fn key_identifier(public_key_bits: &[u8]) -> Vec<u8> {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, public_key_bits);
     digest.as_ref().iter().take(20).copied().collect()
+}
+
+/// Whether a text is the security identifier of a domain's account (MS-DTYP section 2.4.2): `S-1-5-21-`, and then one to fourteen numbers of 32
+/// bits in their one writing; 21 itself is the first of fifteen at most.
+pub fn is_account_identifier(text: &str) -> bool {
+    // Written again it must be the same: no sign, no zero before it.
+    let is_number = |part: &str| part.parse::<u32>().is_ok_and(|number| number.to_string() == part);
+    let Some(rest) = text.strip_prefix("S-1-5-21-") else { return false };
+    rest.split('-').count() <= 14 && rest.split('-').all(is_number)
 }
 
 pub(crate) fn extension<T: Encode>(oid: ObjectIdentifier, critical: bool, value: &T) -> der::Result<Extension> {

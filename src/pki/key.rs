@@ -51,7 +51,7 @@ pub enum WeakKey {
     RsaLength,
     #[error("the RSA modulus is even or has a small factor")]
     RsaModulus,
-    #[error("the RSA exponent is not an odd number from 65537")]
+    #[error("the RSA exponent is not 65537, the only one that is certified here")]
     RsaExponent,
     #[error("the RSA key is of a generator whose keys can be factored (CVE-2017-15361)")]
     Roca,
@@ -112,10 +112,8 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     if SMALL_PRIMES.iter().any(|&prime| remainder(modulus, prime) == 0) {
         return Err(WeakKey::RsaModulus);
     }
-    let odd = exponent.last().is_some_and(|last| last & 1 == 1);
-    let at_least_f4 = exponent.len() > 3 || (exponent.len() == 3 && exponent >= [1, 0, 1].as_slice());
-    // SP 800-56B: below 2^256.
-    if !odd || !at_least_f4 || exponent.len() > 32 {
+    // Cards' keys have no other one (SP 800-78-5 section 3.1), and the same modulus with another one would be a key that nobody knows again.
+    if exponent != [1, 0, 1] {
         return Err(WeakKey::RsaExponent);
     }
     if roca::has_fingerprint(modulus) {

@@ -6,27 +6,19 @@
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, EphemeralPrivateKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{Pkcs1PublicEncryptingKey, PublicEncryptingKey};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
-    VerificationAlgorithm,
-};
 
 use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
 use crate::certificate;
 use crate::key::{self, KeyAlgorithm};
+use crate::signer::SignatureAlgorithm;
 
 /// Verifies `signature` over `message` with the public key of a certificate (DER).
 pub fn verify(certificate: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let Some(summary) = certificate::summary(certificate) else { return false };
     let Ok(kind) = key::examine(&summary.subject_public_key_info) else { return false };
-    let algorithm: &'static dyn VerificationAlgorithm = match kind {
-        KeyAlgorithm::P256 => &ECDSA_P256_SHA256_ASN1,
-        KeyAlgorithm::P384 => &ECDSA_P384_SHA384_ASN1,
-        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => &RSA_PKCS1_2048_8192_SHA256,
-    };
-    UnparsedPublicKey::new(algorithm, &summary.subject_public_key_info).verify(message, signature).is_ok()
+    SignatureAlgorithm::for_key(kind).verifies(&summary.subject_public_key_info, message, signature)
 }
 
 /// Whether a certificate (DER) allows its key to sign.

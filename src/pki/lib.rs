@@ -6,7 +6,7 @@
 //! 1. [`request::Request::read`] checks the PKCS#10 request: proof of possession and the key;
 //! 2. [`authority::Authority::prepare`] makes the to-be-signed bytes from the profile and the directory, never from the request's names;
 //! 3. [`authority::Authority::admit`] lints those bytes and gives a [`authority::Ticket`];
-//! 4. [`authority::Ticket::sign`] consumes the ticket; nothing else reaches the key.
+//! 4. [`authority::Ticket::sign`] consumes the ticket and verifies the signature; nothing else reaches the key.
 
 pub mod attestation;
 pub mod authority;

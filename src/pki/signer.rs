@@ -1,5 +1,9 @@
 //! Who signs: a public key and `sign(bytes)`. The software key is here; a PKCS#11 key lives in the room `hsm`.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
 use der::Any;
 use der::asn1::ObjectIdentifier;
 use rcgen::{KeyPair, PublicKeyData, SigningKey};
@@ -33,6 +37,16 @@ impl SignatureAlgorithm {
             KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => Self::RsaSha256,
         }
     }
+
+    /// Whether a signature of a message is the one of a key, by its SubjectPublicKeyInfo (DER).
+    pub(crate) fn verifies(self, public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let algorithm: &'static dyn VerificationAlgorithm = match self {
+            Self::EcdsaSha256 => &ECDSA_P256_SHA256_ASN1,
+            Self::EcdsaSha384 => &ECDSA_P384_SHA384_ASN1,
+            Self::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
+        };
+        UnparsedPublicKey::new(algorithm, public_key).verify(message, signature).is_ok()
+    }
 }
 
 /// Why there is no signature.
@@ -43,6 +57,9 @@ pub enum SignError {
     Offline,
     #[error("the key refused to sign")]
     Refused,
+    /// What came back is no signature of this key, and is forgotten.
+    #[error("the key gave a wrong signature")]
+    Wrong,
 }
 
 /// A private key that signs, wherever it is.
@@ -57,6 +74,17 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`SignError`].
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+}
+
+/// Signs, and lets the signature out when the public key verifies it: a token may have another private key there than the public one says, and
+/// an RSA signature that was computed with a fault gives the key away (Boneh, DeMillo, Lipton, Eurocrypt 1997).
+///
+/// # Errors
+/// [`SignError`]: what the signer says, or that its signature is wrong.
+pub fn sign_verified(message: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
+    let signature = signer.sign(message)?;
+    let is_good = signer.algorithm().verifies(signer.public_key(), message, &signature);
+    if is_good { Ok(signature) } else { Err(SignError::Wrong) }
 }
 
 /// A key in this process's memory.

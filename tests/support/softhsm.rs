@@ -44,6 +44,14 @@ impl SoftHsm {
         self.run("softhsm2-util", &["--init-token", "--free", "--label", TOKEN, "--so-pin", SO_PIN, "--pin", PIN]);
     }
 
+    /// Puts a signature of nothing, `r = s = 1`, in the place of those that the module gives, once its process is started again.
+    pub fn sign_wrongly(&self) {
+        let worker = self.folder.join("worker");
+        let script = std::fs::read_to_string(&worker).expect("the worker").replace("exec ", "");
+        let wrong = "s/\"signature\":\"[^\"]*\"/\"signature\":\"MAYCAQECAQE=\"/";
+        std::fs::write(worker, format!("{} | sed -u '{wrong}'\n", script.trim_end())).expect("written");
+    }
+
     /// What the configuration says of a key in this token.
     pub fn options(&self, key: &str) -> HsmOptions {
         HsmOptions {

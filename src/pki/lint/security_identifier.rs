@@ -5,6 +5,7 @@ use der::asn1::OctetStringRef;
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 
 use super::{Certificate, ensure};
+use crate::extension::{SECURITY_IDENTIFIER_NAME, is_account_identifier};
 
 const SECURITY_IDENTIFIER: &str = "1.3.6.1.4.1.311.25.2";
 
@@ -18,13 +19,8 @@ pub(super) fn check(certificate: &Certificate<'_>) -> Result<(), String> {
     let [GeneralName::OtherName(name)] = names.as_slice() else {
         return Err("the security identifier is not one other name".to_owned());
     };
+    ensure(name.type_id == SECURITY_IDENTIFIER_NAME, "the other name is of another type than a security identifier")?;
     let text: &OctetStringRef = name.value.decode_as().map_err(|_| "the security identifier is no octet string")?;
-    ensure(is_sid(text.as_bytes()), "the security identifier is not of the form S-1-5-21-…")
-}
-
-fn is_sid(text: &[u8]) -> bool {
-    std::str::from_utf8(text).ok().and_then(|text| text.strip_prefix("S-1-")).is_some_and(|rest| {
-        let parts: Vec<&str> = rest.split('-').collect();
-        parts.len() >= 2 && parts.iter().all(|part| part.parse::<u64>().is_ok())
-    })
+    let is_accounts = std::str::from_utf8(text.as_bytes()).is_ok_and(is_account_identifier);
+    ensure(is_accounts, "the security identifier is not of the form S-1-5-21-…")
 }

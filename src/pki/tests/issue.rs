@@ -1,14 +1,17 @@
+use der::{Decode as _, Encode as _};
 use time::Duration;
+use x509_cert::time::Validity;
 use x509_parser::prelude::FromDer;
 
-use super::fixture::{NOW, fixture, request, request_der};
-use crate::authority::{Authority, AuthorityError, BACKDATE, Draft, digest};
+use super::fixture::{NOW, fixture, name, request, request_der};
+use crate::authority::{Authority, AuthorityError, BACKDATE, Draft, NewAuthority, digest, new_root};
 use crate::certificate;
-use crate::key::WeakKey;
+use crate::encoding::{ToBeSigned, moment};
+use crate::key::{KeyAlgorithm, WeakKey};
 use crate::key_file;
 use crate::name::{NameError, NameTemplate};
 use crate::request::{Request, RequestError};
-use crate::revocation::{self, RevocationReason, Revoked};
+use crate::revocation::{self, ListError, RevocationReason, Revoked};
 use crate::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
 
 #[test]
@@ -164,9 +167,61 @@ fn a_ticket_is_for_one_key_and_a_digest_forgets_serial_and_time() {
     let (first, second) = (prepare(1, NOW), prepare(2, NOW + Duration::hours(1)));
     assert_ne!(first, second);
     assert_eq!(digest(&first), digest(&second));
-    let other = SoftwareKey::generate(crate::key::KeyAlgorithm::P256).expect("a key");
+    // How long it is valid is shown to whoever approves, and is not forgotten.
+    let mut longer = ToBeSigned::from_der(&first).expect("our own encoding");
+    let end = moment(NOW - BACKDATE + fixture.signature.validity() + Duration::days(1)).expect("a time");
+    longer.validity = Validity::new(longer.validity.not_before, end);
+    assert_ne!(digest(&longer.to_der().expect("encoded")), digest(&first));
+    let other = SoftwareKey::generate(KeyAlgorithm::P256).expect("a key");
     let ticket = fixture.authority.admit(&first, &fixture.signature).expect("admitted");
     assert_eq!(ticket.sign(&other), Err(SignError::Refused));
+}
+
+/// A key that is faulty, or has another one in its place.
+struct Faulty<'a> {
+    said: &'a SoftwareKey,
+    real: &'a SoftwareKey,
+    turned: u8,
+}
+
+impl Signer for Faulty<'_> {
+    fn public_key(&self) -> &[u8] {
+        self.said.public_key()
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.said.algorithm()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let mut signature = self.real.sign(message)?;
+        if let Some(last) = signature.last_mut() {
+            *last ^= self.turned;
+        }
+        Ok(signature)
+    }
+}
+
+#[test]
+fn a_wrong_signature_leaves_nowhere() {
+    let fixture = fixture();
+    let bytes = fixture.authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
+    let other = SoftwareKey::generate(KeyAlgorithm::P256).expect("a key");
+    for (real, turned) in [(&fixture.key, 1), (&other, 0)] {
+        let faulty = Faulty { said: &fixture.key, real, turned };
+        let ticket = fixture.authority.admit(&bytes, &fixture.signature).expect("admitted");
+        assert_eq!(ticket.sign(&faulty), Err(SignError::Wrong));
+        let list = revocation::list(&fixture.authority, &[], 7, NOW, Duration::days(1), &faulty);
+        assert_eq!(list, Err(ListError::Sign(SignError::Wrong)));
+    }
+    let subject = name(&["CN=Root"]);
+    let new = NewAuthority { subject: &subject, serial: [1; 16], now: NOW, validity: Duration::days(1) };
+    for kind in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048] {
+        let key = SoftwareKey::generate(kind).expect("a key");
+        let root = |turned| new_root(&new, &Faulty { said: &key, real: &key, turned });
+        assert!(root(0).is_ok(), "{kind:?}");
+        assert_eq!(root(1), Err(AuthorityError::Key), "{kind:?}");
+    }
 }
 
 #[test]
@@ -189,7 +244,7 @@ fn a_list_names_what_was_revoked_and_its_number() {
 
 #[test]
 fn a_key_file_opens_with_its_passphrase_alone() {
-    let key = SoftwareKey::generate(crate::key::KeyAlgorithm::P256).expect("a key");
+    let key = SoftwareKey::generate(KeyAlgorithm::P256).expect("a key");
     let pem = key_file::write(&key, b"correct horse", &[7; 16], [8; 16]).expect("written");
     assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
     let read = key_file::read(&pem, b"correct horse").expect("read");

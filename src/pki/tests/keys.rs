@@ -51,7 +51,8 @@ fn good_keys_are_certified() {
 #[test]
 fn weak_keys_are_not() {
     let good = modulus(2048);
-    for exponent in [1, 3, 65_535, 65_538] {
+    // Also those that are as good as 65537: a key that is blocked must not come back with another one.
+    for exponent in [1, 3, 65_535, 65_538, 65_539, u32::MAX] {
         assert_eq!(rsa(&good, exponent), Err(WeakKey::RsaExponent), "{exponent}");
     }
     assert_eq!(rsa(&modulus(1024), 65_537), Err(WeakKey::RsaLength));
@@ -60,6 +61,7 @@ fn weak_keys_are_not() {
     let coprime = |number: &BigUint| (2_u32..100).all(|by| number % by != BigUint::ZERO);
     let first = (0_u32..).map(|more| &close + more).find(coprime).expect("a number");
     let second = (1_000_u32..).map(|more| &close + more).find(coprime).expect("a number");
+    assert_eq!(rsa(&(&first * &first), 65_537), Err(WeakKey::Fermat), "a square");
     assert_eq!(rsa(&(first * second), 65_537), Err(WeakKey::Fermat));
     let rest = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
     assert_eq!(examine(&rest.subject_public_key_info()), Err(WeakKey::UnknownAlgorithm));

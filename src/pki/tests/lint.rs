@@ -1,11 +1,12 @@
 //! For every rule a certificate that breaks it, made from a good one.
 
-use der::asn1::{ObjectIdentifier, OctetString};
+use der::asn1::{ObjectIdentifier, OctetString, OctetStringRef};
 use der::oid::AssociatedOid;
 use der::{Any, Decode, Encode};
 use time::Duration;
 use x509_cert::Version;
-use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::ext::pkix::name::{GeneralName, GeneralNames, OtherName};
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage};
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::Validity;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -14,7 +15,7 @@ use x509_parser::prelude::FromDer as _;
 use super::fixture::{Fixture, NOW, fixture, name, request, request_der};
 use crate::authority::{Authority, AuthorityError, Draft, NewAuthority, new_root};
 use crate::encoding::{RevokedEntry, Signed, ToBeSigned, ToBeSignedList, moment};
-use crate::extension::{self, SECURITY_IDENTIFIER};
+use crate::extension::{self, SECURITY_IDENTIFIER, SECURITY_IDENTIFIER_NAME};
 use crate::key::KeyAlgorithm;
 use crate::lint::{self, RULES};
 use crate::profile::{Approval, KeyUsageBit, Profile, ProfileOptions};
@@ -42,6 +43,13 @@ fn without(certificate: &mut ToBeSigned, oid: &str) {
 fn add(certificate: &mut ToBeSigned, extension: x509_cert::ext::Extension) {
     if let Some(extensions) = &mut certificate.extensions {
         extensions.push(extension);
+    }
+}
+
+/// Gives an extension that is there another value.
+fn put(certificate: &mut ToBeSigned, oid: ObjectIdentifier, value: &[u8]) {
+    for extension in certificate.extensions.iter_mut().flatten().filter(|extension| extension.extn_id == oid) {
+        extension.extn_value = OctetString::new(value).expect("a string");
     }
 }
 
@@ -180,6 +188,32 @@ fn every_rule_finds_the_certificate_that_breaks_it() {
 
 /// What a key may be used for is the profile's list, and nothing beside it.
 #[test]
+fn a_further_key_usage_is_found() {
+    let fixture = fixture();
+    // digitalSignature, and beside it each other usage of RFC 5280; the tenth bit and the seventeenth, which have no name.
+    for bits in [
+        &[6, 0xc0][..],
+        &[5, 0xa0],
+        &[4, 0x90],
+        &[3, 0x88],
+        &[2, 0x84],
+        &[1, 0x82],
+        &[0, 0x81],
+        &[7, 0x80, 0x80],
+        &[6, 0x80, 0x40],
+        &[7, 0x80, 0, 0x80],
+    ] {
+        let mut certificate = good(&fixture);
+        let length = u8::try_from(bits.len()).expect("a length");
+        put(&mut certificate, KeyUsage::OID, &[&[3, length][..], bits].concat());
+        let bytes = certificate.to_der().expect("encoded");
+        let findings = fixture.authority.admit(&bytes, &fixture.authentication).expect_err("refused");
+        assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key-usage"], "{bits:02x?}");
+    }
+}
+
+/// The same of extended usages.
+#[test]
 fn a_further_extended_key_usage_is_found() {
     // serverAuth, codeSigning, OCSPSigning, anyExtendedKeyUsage, and one that nobody knows.
     for further in ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.9", "2.5.29.37.0", "1.3.6.1.4.1.1.1"] {
@@ -187,14 +221,56 @@ fn a_further_extended_key_usage_is_found() {
         let mut certificate = good(&fixture);
         let words = fixture.authentication.extended_key_usage().iter().map(|word| word.oid());
         let usage = ExtendedKeyUsage(words.chain([ObjectIdentifier::new_unwrap(further)]).collect());
-        for extension in certificate.extensions.iter_mut().flatten() {
-            if extension.extn_id == ExtendedKeyUsage::OID {
-                extension.extn_value = OctetString::new(usage.to_der().expect("encoded")).expect("a string");
-            }
-        }
+        put(&mut certificate, ExtendedKeyUsage::OID, &usage.to_der().expect("encoded"));
         let bytes = certificate.to_der().expect("encoded");
         let findings = fixture.authority.admit(&bytes, &fixture.authentication).expect_err(further);
         assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["key-usage"], "{further}");
+    }
+}
+
+#[test]
+fn a_security_identifier_says_what_it_is_and_is_an_accounts() {
+    let fixture = fixture();
+    let findings = |type_id: ObjectIdentifier, text: &str| {
+        let mut certificate = good(&fixture);
+        let value = OctetStringRef::new(text.as_bytes()).map(Any::from).expect("a string");
+        let names: GeneralNames = vec![GeneralName::OtherName(OtherName { type_id, value })];
+        put(&mut certificate, SECURITY_IDENTIFIER, &names.to_der().expect("encoded"));
+        let bytes = certificate.to_der().expect("encoded");
+        let found = fixture.authority.admit(&bytes, &fixture.authentication).err().unwrap_or_default();
+        found.into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    let of_numbers = |count| format!("S-1-5-21{}", "-4294967295".repeat(count));
+    for good in ["S-1-5-21-1-2-3-1104", "S-1-5-21-0", &of_numbers(14)] {
+        assert_eq!(findings(SECURITY_IDENTIFIER_NAME, good), Vec::<&str>::new(), "{good}");
+    }
+    // The extension's own identifier, and a principal's name.
+    for type_id in [SECURITY_IDENTIFIER, extension::USER_PRINCIPAL_NAME] {
+        assert_eq!(findings(type_id, "S-1-5-21-1-2-3-1104"), ["security-identifier"], "{type_id}");
+    }
+    for bad in [
+        "",
+        "S-1-0-0",
+        "S-1-5-32-544",
+        "S-1-5-21",
+        "S-1-5-21-",
+        "S-1-5-210-1",
+        "s-1-5-21-1-2-3-1104",
+        "S-1-+5-21",
+        "S-1-05-21-1",
+        "S-1-5-21-+1-2-3-1104",
+        "S-1-5-21--1-2-3-1104",
+        "S-1-5-21-1-2-3-01104",
+        "S-1-5-21-00",
+        "S-1-5-21-1-2-3-4294967296",
+        "S-1-5-21-1-2-3-0x450",
+        "S-1-5-21-1-2-3-1104-",
+        "S-1-5-21-1-2-3-1104 ",
+        "S-1-5-21-1-2-3-1104\0",
+        "S-1-5-21-\u{661}",
+        &of_numbers(15),
+    ] {
+        assert_eq!(findings(SECURITY_IDENTIFIER_NAME, bad), ["security-identifier"], "{bad:?}");
     }
 }
 
