@@ -17,6 +17,7 @@ use crate::support::{Database, TestWorld, ended, run, sqlite};
 on_both_databases! {
     health_and_metrics_tell_what_happens,
     a_backup_brings_everything_back_and_revocations_stay,
+    an_authority_that_issues_nothing_any_more_keeps_its_list,
     what_cannot_be_recorded_is_not_done,
 }
 
@@ -193,6 +194,58 @@ async fn a_backup_brings_everything_back_and_revocations_stay(database: Database
     let verified = done(&["audit", "verify", "--config", &config]);
     assert!(verified.contains("the audit chain is whole"), "{verified}");
     assert_eq!(test.audited("restored").await.len(), 1);
+    // Without the last list no older one is shown in its place: a new one is made, with a number that rises.
+    let next = test.list_number("next.crl").await;
+    test.world.kill_portal().await.expect("killed");
+    lose(&test);
+    assert!(done(&restore).contains("Without --revocation-list"));
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let url = format!("{}/pki/crl/issuing.crl", test.world.public_url);
+    while reqwest::get(&url).await.expect("an answer").status() == 503 {
+        tokio::task::yield_now().await;
+    }
+    assert!(test.list_number("anew.crl").await > next);
+}
+
+/// Another authority issues from now on; what the first one has issued is revoked in the first one's list, which is still renewed.
+async fn an_authority_that_issues_nothing_any_more_keeps_its_list(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    ended(&mut begun).await;
+    let before = test.list_number("before.crl").await;
+    test.world.kill_portal().await.expect("killed");
+    let folder = test.world.folder.join("next");
+    let (here, ca) = (folder.display().to_string(), test.world.folder.join("ca").display().to_string());
+    let passphrase = test.path("passphrase");
+    std::fs::write(&passphrase, "of the next authority\n").expect("written");
+    let passphrase = passphrase.display().to_string();
+    let init = ["ca", "init", "--passphrase-file", &passphrase, "--public-url", &test.world.public_url, "--directory"];
+    done(&[&init[..], &[&here]].concat());
+    // Nothing that is there is made anew, least of all a list that relying parties read.
+    let list = std::fs::read(format!("{ca}/root.crl")).expect("a list");
+    assert!(refusal(&[&init[..], &[&ca]].concat()).contains("is there already"));
+    assert_eq!(std::fs::read(format!("{ca}/root.crl")).expect("a list"), list);
+    let config = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    let text = text.replace("issuing-authority = \"issuing\"", "issuing-authority = \"next\"");
+    let section = format!(
+        "[authorities.next]\ncertificate = \"{here}/issuing.pem\"\nkey = \"{here}/issuing.key\"\npassphrase-file = \"{passphrase}\"\n"
+    );
+    std::fs::write(&config, text.replace("[audit]", &format!("{section}\n[audit]"))).expect("written");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    revoke(&alice, &certificates_of(&alice).await[0]).await;
+    assert!(test.list_number("after.crl").await > before);
+    let text = run(
+        "openssl",
+        &["crl", "-inform", "DER", "-noout", "-text", "-in", test.path("after.crl").to_str().expect("a path")],
+        &[],
+    );
+    assert_eq!(text.matches("Serial Number:").count(), 1, "{text}");
+    let next = reqwest::get(format!("{}/pki/crl/next.crl", test.world.public_url)).await.expect("an answer");
+    assert_eq!(next.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,8 +102,7 @@ impl Activity for IssueCrl {
                 next_update: list.this_update + milliseconds(time::OffsetDateTime::UNIX_EPOCH + VALIDITY),
             };
             certificates::insert_list(tx, row).await?;
-            let event =
-                audit::Event::RevocationListIssued { authority: list.authority.clone(), number: list.number };
+            let event = audit::Event::RevocationListIssued { authority: list.authority.clone(), number: list.number };
             audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         }
         Ok(if performed.is_key_offline { Outcome::KeyOffline } else { Outcome::Issued })

@@ -108,7 +108,8 @@ impl Readers {
     /// card in another reader holds up nothing.
     pub fn find(&self, serial: &str) -> Option<Box<dyn Card>> {
         let last = self.last.borrow().clone().filter(|(known, _)| known == serial).map(|(_, reader)| reader);
-        let name = last.and_then(|reader| self.names().into_iter().find(|name| name.to_string_lossy() == reader.as_str()));
+        let name =
+            last.and_then(|reader| self.names().into_iter().find(|name| name.to_string_lossy() == reader.as_str()));
         if let Some(Ok((found, open))) = name.map(|name| self.look(&name))
             && found == serial
         {

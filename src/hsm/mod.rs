@@ -154,7 +154,9 @@ fn open(options: &HsmOptions, refusal: &Refusal, public_key: Option<&[u8]>) -> R
     };
     let same = before.filter(|tried| tried.stamp == stamp);
     if same.as_ref().is_some_and(Tried::is_spent) {
-        return Err("the token has not answered to this PIN, and it is not tried again before the PIN file changes".to_owned());
+        return Err(
+            "the token has not answered to this PIN, and it is not tried again before the PIN file changes".to_owned()
+        );
     }
     let unanswered = match same.map(|tried| tried.result) {
         Some(TriedResult::Unanswered(times)) => times,

@@ -1,14 +1,16 @@
 //! Certificates are revoked by their owner and by RA operators, and by nobody else.
 
+use sealwright::commands::demo::journey;
 use serde_json::{Value, json};
 
 use super::{assert_personalized, directory};
 use crate::on_both_databases;
 use crate::support::client::Client;
-use crate::support::{Database, TestWorld, run};
+use crate::support::{Database, TestWorld, ended, run};
 
 on_both_databases! {
     the_owner_and_an_operator_revoke,
+    what_was_revoked_on_its_way_to_the_card_is_not_called_ready,
 }
 
 /// The certificates that a caller is told of, the newest first.
@@ -95,4 +97,32 @@ async fn the_owner_and_an_operator_revoke(database: Database) {
     let revoked = test.audited("certificate-revoked").await;
     let who: Vec<_> = revoked.iter().filter_map(|row| row.actor.as_deref()).collect();
     assert_eq!((revoked.len(), who), (2, vec!["rita", "alice"]));
+}
+
+/// An operator revokes the certificate while the card is away; the person comes back later and is told.
+async fn what_was_revoked_on_its_way_to_the_card_is_not_called_ready(database: Database) {
+    let (test, slapd, _folder) = directory::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let killed = [("SEALWRIGHT_FAIL_POINT", "agent.install.before")];
+    let ended_there = test.agent_with(&code, Some(&test.pin_file), &killed).converse(&mut begun).await;
+    assert!(!ended_there.is_ok_and(|ended| ended.success()), "the agent was not killed");
+    let rita = Client::sign_in(&test, "rita", "ra-operator").await;
+    let issued = certificates(&rita, "").await;
+    assert_eq!(issued.len(), 1);
+    let (status, started) = start(&rita, issued[0]["id"].as_str().expect("an id")).await;
+    assert_eq!(status, 201, "{started}");
+    let instance = started["id"].as_str().expect("an id");
+    rita.until(&format!("/api/v1/instances/{instance}"), |view| view["state"] == "ask").await;
+    assert_eq!(answer(&rita, instance, "revoke", json!({ "reason": "key-compromise" })).await.0, 200);
+    assert_eq!(end(&rita, instance).await["status"], "success");
+    let came_to_an_end = test.agent(&code).converse(&mut begun).await;
+    assert!(!came_to_an_end.is_ok_and(|ended| ended.success()), "the agent says that all is well");
+    let view = ended(&mut begun).await;
+    assert_eq!(view["status"], "failure", "{view:#}");
+    assert!(view.to_string().contains("the certificate was revoked before it was ready"), "{view:#}");
+    // A new start makes what is missing, and publishes what is good alone.
+    let mut begun = directory::personalized(&test).await;
+    assert_eq!(ended(&mut begun).await["status"], "success");
+    assert_eq!(slapd.search("(uid=alice)", "userCertificate").matches("userCertificate;binary:: ").count(), 2);
 }

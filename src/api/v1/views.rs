@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::moment;
-use crate::engine::rights;
 use crate::engine::Definitions;
+use crate::engine::rights;
 use crate::engine::verbs::View;
 use crate::store::instances::{Listed, Stored};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::rights::{checked_fields, is_claimed_by_another, may_act, may_claim, needed};
@@ -262,8 +262,15 @@ impl<'a> Machine<'a> {
     }
 
     fn aim(&mut self, target: &'a Target) -> Result<(), Rejection> {
+        if target.guards.is_empty() {
+            return self.go(&target.otherwise.text);
+        }
+        let mut known = self.instance.data.clone();
+        for (name, person) in [("owner", &self.instance.owner), ("requester", &self.instance.requester)] {
+            known.insert(name.to_owned(), json!({ "login": person.login }));
+        }
         for (guard, state) in &target.guards {
-            let holds = evaluate(&guard.expression, &self.instance.data, &mut Budget::default())
+            let holds = evaluate(&guard.expression, &known, &mut Budget::default())
                 .ok_or_else(|| unfit(&format!("the guard `{guard}` has no value")))?;
             if holds {
                 return self.go(&state.text);

@@ -2,4 +2,5 @@
 
 mod catalog;
 mod fixtures;
+mod people;
 mod properties;
