@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::journey::approval::{asked, task};
 use crate::on_both_databases;
 use crate::support::client::{Client, answer};
 use crate::support::{Database, TestWorld, run};
@@ -12,6 +13,7 @@ use crate::support::{Database, TestWorld, run};
 on_both_databases! {
     a_service_account_calls_with_its_token_alone,
     a_request_that_is_sent_twice_is_carried_out_once,
+    a_start_that_began_nothing_is_remembered_too,
     no_generated_request_is_an_error_of_the_server,
 }
 
@@ -59,14 +61,17 @@ async fn a_service_account_calls_with_its_token_alone(database: Database) {
     assert!(!test.files_with("inventory").is_empty());
 }
 
+/// A request with an idempotency key.
+async fn send(by: &Client, path: &str, key: &str, body: &str) -> (u16, Value) {
+    let request = by.request(Method::POST, path).header("X-CSRF-Token", by.csrf());
+    let request = request.header("content-type", "application/json").header("Idempotency-Key", key);
+    answer(request.body(body.to_owned())).await
+}
+
 async fn a_request_that_is_sent_twice_is_carried_out_once(database: Database) {
     let test = TestWorld::start(database).await;
     let carl = Client::sign_in(&test, "carl", "ca-operator").await;
-    let post = async |path: &str, key: &str, body: &str| {
-        let request = carl.request(Method::POST, path).header("X-CSRF-Token", carl.csrf());
-        let request = request.header("content-type", "application/json").header("Idempotency-Key", key);
-        answer(request.body(body.to_owned())).await
-    };
+    let post = async |path: &str, key: &str, body: &str| send(&carl, path, key, body).await;
     let body = "{\"workflow\":\"issue-crl\"}";
     // At the same moment, and again.
     let (first, second) = tokio::join!(post("/api/v1/instances", "one", body), post("/api/v1/instances", "one", body));
@@ -81,9 +86,7 @@ async fn a_request_that_is_sent_twice_is_carried_out_once(database: Database) {
     }
     // Somebody else's key is theirs.
     let alice = Client::sign_in(&test, "alice", "user").await;
-    let request = alice.request(Method::POST, "/api/v1/instances").header("X-CSRF-Token", alice.csrf());
-    let request = request.header("content-type", "application/json").header("Idempotency-Key", "one");
-    let (status, started) = answer(request.body("{\"workflow\":\"personalize\"}")).await;
+    let (status, started) = send(&alice, "/api/v1/instances", "one", "{\"workflow\":\"personalize\"}").await;
     assert_eq!(status, 201, "{started}");
     assert_ne!(started["id"], first.1["id"]);
     // An action: the second time it is done already, though its step is over.
@@ -99,32 +102,98 @@ async fn a_request_that_is_sent_twice_is_carried_out_once(database: Database) {
     assert_eq!(post(&path, "again", &act).await.0, 409);
 }
 
+/// What is open already is given instead of a new instance, and to the same key also once that has ended.
+async fn a_start_that_began_nothing_is_remembered_too(database: Database) {
+    let test = TestWorld::start(database).await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let start = async |key: &str| {
+        let (status, started) = send(&alice, "/api/v1/instances", key, "{\"workflow\":\"personalize\"}").await;
+        (status, started["id"].as_str().map(str::to_owned))
+    };
+    let first = start("first").await;
+    assert_eq!((first.0, first.1.is_some()), (201, true));
+    // At the same moment, and again.
+    let (one, two) = tokio::join!(start("open"), start("open"));
+    assert_eq!((&one, &two), (&first, &first));
+    assert_eq!(start("open").await, first);
+    let path = format!("/api/v1/instances/{}", first.1.as_deref().expect("an id"));
+    let waits = alice.until(&path, |view| view["state"] == "insert-card").await;
+    let act = json!({ "step": waits["step"] }).to_string();
+    assert_eq!(send(&alice, &format!("{path}/actions/cancel"), "stop", &act).await.0, 200);
+    assert_eq!(alice.get(&path).await.1["status"], "cancelled");
+    // Sent again, neither of the two begins anything.
+    for key in ["first", "open"] {
+        assert_eq!(start(key).await, first, "{key}");
+    }
+    assert_eq!(alice.get("/api/v1/instances").await.1["instances"].as_array().map(Vec::len), Some(1));
+    let second = start("second").await;
+    assert_eq!(second.0, 201);
+    assert_ne!(second, first);
+    // While that one is open, a key still gives what it gave, and one of another request is none of this.
+    assert_eq!(start("open").await, first);
+    assert_eq!(start("stop").await, (422, None));
+    assert_eq!(start("third").await, second);
+}
+
 /// schemathesis makes thousands of requests of the description: none may be an error of the server, and every answer is as described.
 async fn no_generated_request_is_an_error_of_the_server(database: Database) {
-    let test = TestWorld::start(database).await;
+    let test = TestWorld::start_with_approvals(database, 1).await;
+    let (_begun, _agent) = asked(&test).await;
+    let pages = format!("http://{}", test.world.pages);
+    // No id that it thinks of is one of an instance: it is told that of a question, with its step, and of actions that leave it there.
+    let rita = Client::sign_in(&test, "rita", "ra-operator").await;
+    let question = task(&rita).await;
+    let told = format!(
+        "[parameters]\n\"path.id\" = {}\n\"path.action\" = {{ dictionary = \"actions\", probability = 0.9 }}\n\"body.step\" = {}\n\n\
+         [dictionaries.actions]\nvalues = [\"claim\", \"release\", \"approve\", \"reject\"]\n",
+        question["instance"], question["step"]
+    );
+    let report = generated(&test, &pages, &rita.headers(), &told, &["--include-path-regex", "/instances/"]);
+    for operation in ["GET /api/v1/instances/{id}", "POST /api/v1/instances/{id}/actions/{action}"] {
+        let accepted = &report["valid_rates"][operation]["fuzzing"]["accepted"];
+        assert!(accepted.as_u64() > Some(0), "{operation}: {report:#}");
+    }
     let token = account(&test, &["add", "schemathesis", "--role", "ca-operator"]);
     // A program has no session.
     let bearer = [format!("Authorization: Bearer {token}")];
-    generated(&test, &test.world.agent_url, &bearer, &["--exclude-path", "/api/v1/session"]);
+    generated(&test, &test.world.agent_url, &bearer, "", &["--exclude-path", "/api/v1/session"]);
     // The same API, as somebody's browser uses it.
     let carl = Client::sign_in(&test, "carl", "ca-operator").await;
-    generated(&test, &format!("http://{}", test.world.pages), &carl.headers(), &[]);
+    generated(&test, &pages, &carl.headers(), "", &[]);
     assert!(!test.log().contains("\"status\":500"));
 }
 
-/// Sends what schemathesis thinks of for the description at `base`, which must find nothing wrong with the answers.
-fn generated(test: &TestWorld, base: &str, headers: &[String], further: &[&str]) {
+/// Sends what schemathesis thinks of for the description at `base`, where it is `told` nothing else in its configuration; it must find nothing wrong
+/// with the answers. Gives its report.
+fn generated(test: &TestWorld, base: &str, headers: &[String], told: &str, further: &[&str]) -> Value {
     let tool = format!("{}/var/tools/schemathesis/bin/schemathesis", env!("CARGO_MANIFEST_DIR"));
     let url = format!("{base}/api/v1/openapi.json");
     // What it remembers stays in the test's folder.
     let folder = test.path("").display().to_string();
-    let mut arguments = vec!["-C", &folder, &tool, "run", &url, "--max-examples", "40", "--seed", "7"];
-    arguments.extend(["--generation-database", "none", "--checks"]);
+    let [config, report] = ["schemathesis.toml", "report.json"].map(|name| test.path(name).display().to_string());
+    std::fs::write(&config, told).expect("written");
+    let mut arguments = vec!["-C", &folder, &tool, "--config-file", &config, "run", &url, "--max-examples", "40"];
+    arguments.extend(["--seed", "7", "--generation-database", "none", "--report", "json"]);
+    arguments.extend(["--report-json-path", &report, "--checks"]);
     arguments.push("not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance");
     for header in headers {
         arguments.extend(["--header", header]);
     }
     arguments.extend(further);
     let said = run("env", &arguments, &[]);
-    assert!(said.contains("No issues found") || said.contains("passed"), "{said}");
+    // What it prints counts what has passed, whether or not something else has failed.
+    let report = std::fs::read_to_string(&report).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let (operations, cases) = (&report["operations"], &report["test_cases"]);
+    let found = json!([
+        report["exit_code"],
+        report["complete"],
+        report["failures"],
+        report["errors"],
+        cases["with_failures"],
+        cases["errored"]
+    ]);
+    assert_eq!(found, json!([0, true, [], [], 0, 0]), "{said}");
+    assert!(operations["tested"].as_u64() > Some(0) && operations["tested"] == operations["selected"], "{said}");
+    report
 }

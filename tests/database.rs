@@ -22,6 +22,7 @@ use crate::support::{Database, Postgres};
 
 on_both_databases! {
     a_serial_number_is_an_authoritys_once,
+    certificates_are_looked_for_among_an_owners_alone,
     a_schema_goes_down_and_up_and_a_newer_one_is_refused,
     a_failed_call_leaves_nothing,
     work_is_claimed_once_by_who_can_do_it,
@@ -126,6 +127,36 @@ async fn a_serial_number_is_an_authoritys_once(database: Database) {
     insert("issuing", 1).await.expect("inserted");
     assert!(matches!(insert("issuing", 2).await, Err(StoreError::Exists("certificate"))));
     insert("another", 3).await.expect("inserted");
+}
+
+async fn certificates_are_looked_for_among_an_owners_alone(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    for (id, owner) in [(1, "alice"), (2, "alice"), (3, "bob"), (4, "alice")] {
+        let insert = move |tx: Tx| async move {
+            let row = CertificateRow {
+                serial: format!("a{id}"),
+                status: "issued".to_owned(),
+                owner_login: owner.to_owned(),
+                ..certificate(tx.tenant(), "issuing", id)
+            };
+            certificates::insert(&tx, row).await
+        };
+        store.write::<_, StoreError, _, _>(insert).await.expect("inserted");
+    }
+    let found = async |owner: Option<&str>, wanted: Option<&str>, limit: u64| {
+        let rows = certificates::search(store.read(), owner, wanted, limit).await.expect("an answer");
+        rows.into_iter().map(|row| row.id.as_u128()).collect::<Vec<_>>()
+    };
+    // The newest first, and so many at most.
+    assert_eq!(found(None, None, 10).await, [4, 3, 2, 1]);
+    assert_eq!(found(Some("alice"), None, 2).await, [4, 2]);
+    assert_eq!(found(Some("alice"), Some("alice"), 10).await, [4, 2, 1]);
+    assert_eq!(found(Some("alice"), Some("a2"), 10).await, [2]);
+    // What is somebody else's is not found by its owner's login, nor by its serial number.
+    for wanted in ["bob", "a3"] {
+        assert_eq!(found(Some("alice"), Some(wanted), 10).await, []);
+        assert_eq!(found(None, Some(wanted), 10).await, [3]);
+    }
 }
 
 async fn a_failed_call_leaves_nothing(database: Database) {

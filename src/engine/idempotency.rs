@@ -32,6 +32,30 @@ impl Key {
         idempotency::insert(tx, row).await
     }
 
+    /// Remembers the key of a request that has begun nothing, because `instance` was open; gives the instance of the request that used the key first.
+    ///
+    /// # Errors
+    /// As [`Key::first`].
+    pub(super) async fn remember_alone(
+        &self,
+        store: &Store,
+        login: &str,
+        instance: Uuid,
+        at: i64,
+    ) -> Result<Uuid, EngineError> {
+        let (used, caller) = (self.clone(), login.to_owned());
+        let remembered = store
+            .write::<_, StoreError, _, _>(move |tx| {
+                let (key, login) = (used.clone(), caller.clone());
+                async move { key.remember(&tx, &login, instance, at).await }
+            })
+            .await;
+        match remembered {
+            Err(StoreError::Exists(_)) => self.first(store, login).await,
+            other => Ok(other.map(|()| instance)?),
+        }
+    }
+
     /// The instance of the request that used this key first.
     ///
     /// # Errors

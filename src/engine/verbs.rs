@@ -102,10 +102,12 @@ impl Engine {
                 }
             }
         };
-        match (self.start_with(caller, workflow, arguments, remember).await, used) {
-            (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => {
-                key.first(self.store(), &caller.actor.person.login).await
-            }
+        let login = &caller.actor.person.login;
+        match (self.start_anew(caller, workflow, arguments, remember).await, used) {
+            (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => key.first(self.store(), login).await,
+            // The key gives what is open, also once that has ended.
+            (Err(EngineError::Held(held)), Some(key)) => key.remember_alone(self.store(), login, held, now).await,
+            (Err(EngineError::Held(held)), None) => Ok(held),
             (started, _) => started,
         }
     }
@@ -115,6 +117,27 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`], and what `also` ends with.
     pub async fn start_with<F, Fut>(
+        &self,
+        caller: &Caller,
+        workflow: &str,
+        arguments: Map<String, Value>,
+        also: F,
+    ) -> Result<Uuid, EngineError>
+    where
+        F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        match self.start_anew(caller, workflow, arguments, also).await {
+            Err(EngineError::Held(held)) => Ok(held),
+            started => started,
+        }
+    }
+
+    /// The same, where what is held already is no start.
+    ///
+    /// # Errors
+    /// As [`Engine::start_with`], and [`EngineError::Held`].
+    async fn start_anew<F, Fut>(
         &self,
         caller: &Caller,
         workflow: &str,
@@ -141,7 +164,7 @@ impl Engine {
             policy: self.inner.policy.clone(),
         };
         let also = Arc::new(also);
-        let started = dispatch::write(self, caller.origin(), move |engine, tx, origin| {
+        dispatch::write(self, caller.origin(), move |engine, tx, origin| {
             let (definition, mut start, also) = (definition.clone(), start.clone(), also.clone());
             Box::pin(async move {
                 find_thing(&engine, &tx, &definition, &mut start).await?;
@@ -151,11 +174,7 @@ impl Engine {
                 Ok((id, commit.finish().await?))
             })
         })
-        .await;
-        match started {
-            Err(EngineError::Held(first)) => Ok(first),
-            other => other,
-        }
+        .await
     }
 
     /// The open instance that a start would give instead of a new one.

@@ -177,11 +177,20 @@ pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, Sto
     Ok(changed)
 }
 
-/// The newest certificates, at most `limit`; of one login, or with one serial number, when `wanted` says one of the two.
-pub async fn search(access: &impl Access, wanted: Option<&str>, limit: u64) -> Result<Vec<CertificateRow>, StoreError> {
+/// The newest certificates, at most `limit`: of one owner alone when that is said, and of one login, or with one serial number, when `wanted` says
+/// one of the two.
+pub async fn search(
+    access: &impl Access,
+    owner: Option<&str>,
+    wanted: Option<&str>,
+    limit: u64,
+) -> Result<Vec<CertificateRow>, StoreError> {
     let mut query = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Status.ne(Status::Intended.as_str()));
+    if let Some(owner) = owner {
+        query = query.filter(certificate::Column::OwnerLogin.eq(owner));
+    }
     if let Some(wanted) = wanted {
         let serial = wanted.to_ascii_lowercase().replace([':', ' '], "");
         let serial = serial.trim_start_matches('0');

@@ -77,7 +77,7 @@ pub async fn get(
     }
     let wanted = query.into_inner().wanted;
     let text = Some(wanted.trim()).filter(|text| !text.is_empty());
-    let rows = certificates::search(portal.store.read(), text, MOST).await;
+    let rows = certificates::search(portal.store.read(), None, text, MOST).await;
     let rows = rows.map_err(|error| PageError::internal(&error))?;
     let page = CertificatesPage {
         frame: visitor.frame(&portal, "Certificates"),

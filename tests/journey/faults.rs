@@ -129,18 +129,23 @@ async fn a_broken_disk_at_one_flush_after_another_loses_and_doubles_nothing() {
 /// One call of each agent fails: of the first two one before they are paired, of the others the first, the second, and so on of what their jobs note.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
-    for call in ["fsync", "rename"] {
+    for (call, error) in [("write", "ENOSPC"), ("fsync", "ENOSPC"), ("fsync", "EIO"), ("rename", "ENOSPC")] {
         let mut test = TestWorld::start(Database::Sqlite).await;
         let log = test.path("strace");
-        let fault = Fault { call, error: "ENOSPC", when: "$FAILING_CALL", path: None };
-        let arguments = fault.arguments(&log).join(" ");
+        // Much is written beside what is noted, and only that is to fail. The script is called with `connect CODE --portal URL`; the name of a
+        // code's journal is made of the two (`Journal::open`), and it is written under this one before it has its own.
+        let name = "JOURNAL=$(printf '%s\\n%s' \"$4\" \"$2\" | sha256sum | cut -c 1-32).new";
+        let journal = test.world.folder.join("agent-state/$JOURNAL");
+        let path = (call == "write").then_some(journal.as_path());
+        let arguments = Fault { call, error, when: "$FAILING_CALL", path }.arguments(&log).join(" ");
         let script = test.path("agent");
-        let text = format!("#!/bin/sh\nexec strace -A {arguments} '{}' \"$@\"\n", test.world.agent.display());
+        let agent = test.world.agent.display();
+        let text = format!("#!/bin/sh\n{name}\nexec strace -A {arguments} '{agent}' \"$@\"\n");
         std::fs::write(&script, text).expect("written");
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("permissions");
         test.world.agent = script;
         let mut begun = personalize(&test, |_| {}).await;
-        assert!(count(&log) >= 5, "{call} has failed {} times", count(&log));
+        assert!(count(&log) >= 5, "{call} has failed {} times with {error}", count(&log));
         assert_personalized(&test, &mut begun).await;
     }
 }

@@ -79,13 +79,12 @@ pub async fn list(
     query: web::Query<CertificateQuery>,
 ) -> Result<HttpResponse, Problem> {
     let client = Client::of(&portal, &request).await?;
-    let login = &client.caller.actor.person.login;
     let wanted = query.into_inner().wanted;
-    let reader = portal.store.read();
-    let rows = match portal.engine.sees_others_of(&client.caller, REVOKE) {
-        true => certificates::search(reader, wanted.as_deref(), MOST).await,
-        false => certificates::of_owner(reader, login).await,
+    let owner = match portal.engine.sees_others_of(&client.caller, REVOKE) {
+        true => None,
+        false => Some(client.caller.actor.person.login.as_str()),
     };
+    let rows = certificates::search(portal.store.read(), owner, wanted.as_deref(), MOST).await;
     let rows = rows.map_err(EngineError::from)?;
     let list = CertificateList { certificates: rows.into_iter().map(CertificateSummary::of).collect() };
     Ok(client.finish(HttpResponse::Ok().json(list)))
