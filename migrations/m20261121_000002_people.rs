@@ -23,6 +23,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("created_at"))
             .col(big_integer("seen_at"))
             .col(big_integer_null("role_checked_at"))
+            .col(big_integer_null("role_unanswered_at"))
             .to_owned();
         manager.create_table(table).await?;
         let index = Index::create().name("session_by_seen").table("session").col("seen_at").to_owned();

@@ -270,7 +270,7 @@ impl Humans for KnownPeople {
         }
         let (first, second) = tokio::join!(self.directory.find(login, &[]), self.find(other));
         match (first, second) {
-            (Ok(Lookup::Found(first)), Some(second)) => Ok(first.is_same_human(&second)),
+            (Ok(Lookup::Found(first)), Some(second)) => first.is_same_human(&second).ok_or(Unknown),
             // Somebody whom the directory does not know might be anybody.
             _ => Err(Unknown),
         }

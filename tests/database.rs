@@ -53,6 +53,7 @@ fn session(tenant: &str, id: &str) -> SessionRow {
         created_at: 1,
         seen_at: 1,
         role_checked_at: None,
+        role_unanswered_at: None,
     }
 }
 

@@ -1,7 +1,13 @@
 //! The directory room against a real OpenLDAP server.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::{LdapBindResponse, LdapMsg, LdapOp, LdapResult, LdapResultCode};
+use sealwright::commands::demo;
 use sealwright::directory::{
     Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Person, Present,
     Published,
@@ -125,16 +131,120 @@ async fn members_of_groups_within_groups_are_members() {
     assert_eq!(beside.is_member(&plant, &alice).await, Ok(false));
 }
 
+/// A directory of two servers.
+fn both(slapd: &Slapd, other: &Slapd, attributes: MappingOptions) -> Directory {
+    let ca_file = slapd.ca_file.with_file_name("both.pem");
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
+    std::fs::write(&ca_file, read(&slapd.ca_file) + &read(&other.ca_file)).expect("written");
+    let servers = vec![slapd.url.clone(), other.url.clone()];
+    let options = DirectoryOptions { servers, ca_file: Some(ca_file), attributes, ..options(slapd) };
+    Directory::new(&options).expect("a directory")
+}
+
+/// Its connections are there already: each of them would take its time to be found out.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_server_is_asked_when_one_stops_after_it_was_connected_to() {
+    let (folder, other_folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (slapd, other) = tokio::join!(Slapd::start(folder.path()), Slapd::start(other_folder.path()));
+    let directory = both(&slapd, &other, MappingOptions::default());
+    let find = || found(&directory, "alice", &[]);
+    let alice = tokio::join!(find(), find()).0;
+    slapd.stand_still().await;
+    let elsewhere = find().await;
+    assert_ne!(elsewhere.id, alice.id, "the second server has an entry of its own");
+    let begun = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(find().await, elsewhere);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    slapd.go_on();
+}
+
+/// A server that lets everybody in, and has no time for anything else.
+async fn busy() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
+    let url = format!("ldap://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut client = tokio_util::codec::Framed::new(client, LdapCodec::new(None, None));
+                while let Some(Ok(LdapMsg { msgid, op, .. })) = client.next().await {
+                    let code = LdapResultCode::Busy;
+                    let busy = LdapResult { code, matcheddn: String::new(), message: String::new(), referral: vec![] };
+                    let answer = match op {
+                        LdapOp::BindRequest(_) => LdapOp::BindResponse(LdapBindResponse::new_success("")),
+                        LdapOp::SearchRequest(_) => LdapOp::SearchResultDone(busy),
+                        LdapOp::ModifyRequest(_) => LdapOp::ModifyResponse(busy),
+                        _ => return,
+                    };
+                    client.send(LdapMsg::new(msgid, answer)).await.expect("sent");
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_server_is_asked_when_one_is_busy() {
+    const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
+    let folder = tempfile::tempdir().expect("a folder");
+    let bind_password_file = folder.path().join("password");
+    std::fs::write(&bind_password_file, PASSWORD).expect("written");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
+    let idle = format!("ldap://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(Arc::new(demo::directory::Directory::new(BIND_DN, PASSWORD, 0)).serve(listener));
+    let busy = busy().await;
+    let directory = |servers: &[&String]| {
+        let options = DirectoryOptions {
+            servers: servers.iter().map(ToString::to_string).collect(),
+            kind: Kind::OpenLdap,
+            encryption: Encryption::None,
+            ca_file: None,
+            bind_dn: BIND_DN.to_owned(),
+            bind_password_file: bind_password_file.clone(),
+            base: "dc=demo,dc=test".to_owned(),
+            groups_base: None,
+            filter: None,
+            attributes: MappingOptions::default(),
+            connections: 2,
+        };
+        Directory::new(&options).expect("a directory")
+    };
+    assert_eq!(directory(&[&busy]).find("alice", &[]).await, Err(DirectoryError::Unavailable));
+    let alice = found(&directory(&[&busy, &idle]), "alice", &[]).await;
+    let certificates = [vec![1]];
+    // Nothing is known yet of the servers that these ask.
+    assert_eq!(directory(&[&busy, &idle]).publish(&alice, &certificates).await, Ok(Published::Changed));
+    assert_eq!(directory(&[&busy, &idle]).publish(&alice, &certificates).await, Ok(Published::AsBefore));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_gone_whom_a_server_that_answers_has() {
+    let (folder, other_folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (mut slapd, mut other) = tokio::join!(Slapd::start(folder.path()), Slapd::start(other_folder.path()));
+    // Copies of each other have the same ids; these two have the same logins.
+    let id = Some("uid".to_owned());
+    let directory = both(&slapd, &other, MappingOptions { id, ..MappingOptions::default() });
+    slapd.remove(&format!("uid=alice,ou=people,{BASE}"));
+    assert_eq!(directory.find_by_id("alice").await, Ok(None));
+    let found = directory.find_by_id_everywhere("alice").await.expect("an answer").expect("alice");
+    assert_eq!(found.logins, ["alice"]);
+    assert_eq!(directory.find_by_id_everywhere("nobody").await, Ok(None));
+    // A server that is down keeps nobody, whoever is left has the word.
+    other.stop();
+    assert_eq!(directory.find_by_id_everywhere("alice").await, Ok(None));
+    slapd.stop();
+    assert_eq!(directory.find_by_id_everywhere("alice").await, Err(DirectoryError::Unavailable));
+    other.restart().await;
+    assert!(matches!(directory.find_by_id_everywhere("alice").await, Ok(Some(_))));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_server_is_asked_when_one_stands_still_or_is_gone() {
     let (folder, other_folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let (mut slapd, mut other) = tokio::join!(Slapd::start(folder.path()), Slapd::start(other_folder.path()));
-    let both = folder.path().join("both.pem");
-    let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
-    std::fs::write(&both, read(&slapd.ca_file) + &read(&other.ca_file)).expect("written");
-    let servers = vec![slapd.url.clone(), other.url.clone()];
-    let directory =
-        Directory::new(&DirectoryOptions { servers, ca_file: Some(both), ..options(&slapd) }).expect("a directory");
+    let directory = both(&slapd, &other, MappingOptions::default());
     // It takes connections and says nothing.
     slapd.stand_still().await;
     assert!(matches!(directory.find("alice", &[]).await, Ok(Lookup::Found(_))));
@@ -346,6 +456,12 @@ async fn people_are_read_as_active_directory_keeps_them() {
     ));
     let found = directory.find_by_id(&jane.id).await.expect("an answer").expect("jane");
     assert_eq!((found.logins, found.disabled), (vec!["jane".to_owned()], false));
+    // Whose account control cannot be read is nobody, and gone no more than anybody else.
+    slapd.modify(&format!("dn: cn=jane,ou=people,{BASE}\nchangetype: modify\ndelete: userAccountControl\n"));
+    let unread = directory.find("jane", &[]).await;
+    assert!(matches!(&unread, Ok(Lookup::Incomplete { id: None, .. })), "{unread:?}");
+    let found = directory.find_by_id(&jane.id).await.expect("an answer").expect("jane");
+    assert_eq!((found.person, found.disabled), (None, false));
     // Those of another kind are no people here.
     assert_eq!(directory.find("alice", &[]).await, Ok(Lookup::NotFound));
     assert_eq!(directory.everybody(&|_| true).await.map(|found| found.len()), Ok(3));

@@ -16,7 +16,7 @@ use crate::api_programs::account;
 use crate::journey::approval::{asked, take, task};
 use crate::on_both_databases;
 use crate::support::client::Client;
-use crate::support::{Database, TestWorld, sqlite};
+use crate::support::{Database, TestWorld, sqlite, variables};
 
 on_both_databases! {
     the_matrix_of_roles_is_true,
@@ -26,6 +26,7 @@ on_both_databases! {
     a_right_is_looked_at_also_when_the_action_is_possible,
     a_role_that_was_left_gives_no_rights,
     a_program_says_who_has_a_role,
+    a_program_that_hangs_holds_up_its_own_role_alone,
 }
 
 /// A line of a matrix: a request, and the status that each column gets.
@@ -234,20 +235,42 @@ async fn a_role_that_was_left_gives_no_rights(database: Database) {
     }
 }
 
+/// Has a program say who has a role, by these lines of shell.
+fn is_said_by(test: &TestWorld, role: &str, lines: &str) {
+    let program = test.path(role);
+    std::fs::write(&program, format!("#!/bin/sh\n{lines}\n")).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    let path = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let (before, after) = text.split_once(&format!("[roles.{role}]\n")).expect("the role");
+    let (_, after) = after.split_once("\n\n").expect("the next section");
+    let section = format!("handler = \"command\"\nprogram = \"{}\"", program.display());
+    std::fs::write(&path, format!("{before}[roles.{role}]\n{section}\n\n{after}")).expect("written");
+}
+
+/// Whoever has left the CA operators loses the role, also while nobody can be told of the auditors.
+async fn a_program_that_hangs_holds_up_its_own_role_alone(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    test.world.kill_portal().await.expect("killed");
+    is_said_by(&test, "auditor", "[ ! -e \"$0.hangs\" ] || exec sleep 600");
+    is_said_by(&test, "ca-operator", "[ ! -e \"$0.left\" ]");
+    let each_time = [("SEALWRIGHT__SIGN_IN__ROLE_CHECK_MINUTES", "0")];
+    test.world.restart_portal(&variables(&each_time)).await.expect("restarted");
+    let rita = Client::sign_in(&test, "rita", "auditor").await;
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    for file in ["auditor.hangs", "ca-operator.left"] {
+        std::fs::write(test.path(file), "").expect("written");
+    }
+    assert_eq!(rita.get("/api/v1/session").await.1["role"], "auditor");
+    assert_eq!(carl.get("/api/v1/session").await.1["role"], serde_json::Value::Null);
+}
+
 /// The original's way: a program of the operator's own says who has a role, by its exit status.
 async fn a_program_says_who_has_a_role(database: Database) {
     let mut test = TestWorld::start(database).await;
     test.world.kill_portal().await.expect("killed");
-    let program = test.path("auditors");
-    let script = "#!/bin/sh\n[ $# = 1 ] || exit 2\ncase $1 in\nrita) exit 0 ;;\nbob) exec sleep 600 ;;\nesac\nexit 1\n";
-    std::fs::write(&program, script).expect("written");
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("permissions");
-    let path = test.world.folder.join("sealwright.toml");
-    let text = std::fs::read_to_string(&path).expect("the configuration");
-    let (before, after) = text.split_once("[roles.auditor]\n").expect("the role");
-    let (_, after) = after.split_once("\n\n").expect("the next section");
-    let section = format!("handler = \"command\"\nprogram = \"{}\"", program.display());
-    std::fs::write(&path, format!("{before}[roles.auditor]\n{section}\n\n{after}")).expect("written");
+    let script = "[ $# = 1 ] || exit 2\ncase $1 in\nrita) exit 0 ;;\nbob) exec sleep 600 ;;\nesac\nexit 1";
+    is_said_by(&test, "auditor", script);
     test.world.restart_portal(&[]).await.expect("restarted");
     // carl was an auditor by his group, which nobody asks any more; of bob nothing is said in time.
     for (login, expected) in [("rita", 303), ("carl", 403), ("bob", 503), ("rita", 303)] {

@@ -13,7 +13,7 @@ use crate::clock::milliseconds;
 use crate::directory::{Directory, DirectoryError, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureAction, DepartureKind, Issuance};
+use crate::issuance::{Departure, DepartureAction, DepartureKind};
 use crate::store::certificates::{Held, Status};
 use crate::store::{Store, StoreError, Tx, certificates, logins};
 
@@ -24,13 +24,12 @@ const PAGE: u64 = 1_000;
 
 pub struct ComparePeople {
     directory: Directory,
-    issuance: Issuance,
     store: Store,
 }
 
 impl ComparePeople {
     pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone(), issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
     }
 }
 
@@ -83,7 +82,7 @@ impl Activity for ComparePeople {
             return Ok(Some(Compared::default()));
         }
         match self.directory.everybody(&|id| held.contains_key(id)).await {
-            Ok(people) => Ok(Some(self.compare(*plan, held, people))),
+            Ok(people) => Ok(Some(Self::compare(*plan, held, people))),
             Err(error @ (DirectoryError::Unavailable | DirectoryError::Timeout | DirectoryError::Partial)) => {
                 tracing::warn!(%error, "people were not compared with the directory");
                 Ok(None)
@@ -131,7 +130,7 @@ impl ComparePeople {
         }
     }
 
-    fn compare(&self, plan: Parameters, held: BTreeMap<String, Vec<Held>>, people: Vec<Present>) -> Compared {
+    fn compare(plan: Parameters, held: BTreeMap<String, Vec<Held>>, people: Vec<Present>) -> Compared {
         let people: BTreeMap<String, Present> =
             people.into_iter().map(|present| (present.id.clone(), present)).collect();
         let mut compared = Compared::default();
@@ -143,7 +142,7 @@ impl ComparePeople {
             {
                 compared.renamed.push((login.clone(), id.clone()));
             }
-            let Some((kind, action)) = self.settlement(plan, &certificates, found) else { continue };
+            let Some((kind, action)) = Self::settlement(plan, &certificates, found) else { continue };
             let is_valid = certificates.iter().any(|of| of.status == Status::Issued.as_str());
             // What is suspended already is not suspended again.
             let is_done = action == DepartureAction::Keep || (action == DepartureAction::Suspend && !is_valid);
@@ -158,7 +157,6 @@ impl ComparePeople {
 
     /// What has become of somebody, and what is to be done about it.
     fn settlement(
-        &self,
         plan: Parameters,
         certificates: &[Held],
         found: Option<&Present>,
@@ -169,12 +167,17 @@ impl ComparePeople {
         }
         // An entry that cannot be read says nothing against its person.
         let person = present.person.as_ref()?;
-        let mut named = certificates.iter().map(|of| (of.profile.as_str(), of.names_digest.as_str()));
-        let has_moved = named.any(|(profile, digest)| names_otherwise(&self.issuance, profile, digest, person));
-        let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
-        if has_moved && plan.moved != DepartureAction::Keep {
-            return Some((DepartureKind::Moved, plan.moved));
+        if plan.moved != DepartureAction::Keep {
+            let named: Vec<_> = certificates.iter().map(|of| names_otherwise(&of.names_digest, person)).collect();
+            if named.contains(&Some(true)) {
+                return Some((DepartureKind::Moved, plan.moved));
+            }
+            // Whoever was suspended for it may have moved still.
+            if named.contains(&None) {
+                return None;
+            }
         }
+        let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
         is_suspended.then_some((DepartureKind::Back, DepartureAction::Reinstate))
     }
 }

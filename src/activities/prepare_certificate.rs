@@ -1,5 +1,7 @@
 //! `pki.prepare`: what a certificate would say, checked and linted before anybody decides and before the key is touched.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
@@ -61,6 +63,7 @@ pub enum Outcome {
 pub(super) struct Prepared {
     pub to_be_signed: Vec<u8>,
     pub draft: DraftCertificate,
+    /// See [`names_digest`].
     pub names_digest: String,
     pub public_key_digest: String,
 }
@@ -121,16 +124,30 @@ pub(super) async fn prepare(
     Ok(Ok(Prepared { to_be_signed, draft, names_digest, public_key_digest }))
 }
 
-/// Whether a certificate of a profile would not say of a person today what it said when it was made, by the digest that was kept then.
-pub(super) fn names_otherwise(issuance: &Issuance, profile: &str, kept: &str, person: &Person) -> bool {
-    issuance.profile(profile).is_some_and(|profile| names_digest(profile, person) != kept)
+/// Whether a certificate says of a person something else than the directory says today, by the digests that were kept when it was made. None where
+/// an attribute cannot be read today and the others are as they were: nothing is known then.
+pub(super) fn names_otherwise(kept: &str, person: &Person) -> Option<bool> {
+    // A certificate that only a revocation list tells of has none.
+    let kept: BTreeMap<String, String> = serde_json::from_str(kept).unwrap_or_default();
+    let today = person.attributes();
+    let mut otherwise = Some(false);
+    for (name, digest) in &kept {
+        match today.get(name) {
+            Some(value) if random::digest(value.as_bytes()) != *digest => return Some(true),
+            Some(_) => {}
+            None => otherwise = None,
+        }
+    }
+    otherwise
 }
 
-/// What a profile's certificates say of a person, as a digest.
+/// Of each attribute that a certificate of a profile is made of, a digest. The profile itself is not in it: what an administrator writes otherwise
+/// moves nobody.
 fn names_digest(profile: &Profile, person: &Person) -> String {
-    let subject = profile.subject().fill(&person.attributes()).unwrap_or_default();
-    let said = json!([sealwright_pki::name::to_text(&subject), alternative_names(profile, person)]);
-    random::digest(said.to_string().as_bytes())
+    let attributes = person.attributes();
+    let said = profile.attributes().into_iter();
+    let said = said.filter_map(|name| Some((name, random::digest(attributes.get(name)?.as_bytes()))));
+    json!(said.collect::<BTreeMap<_, _>>()).to_string()
 }
 
 /// What the certificate would call the person beside its subject, for whoever decides.
@@ -190,6 +207,43 @@ impl LocalActivity for PrepareCertificate {
                 audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Outcome::Refused(Refused { findings }))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_said_to_be_somebody_else_has_moved_and_nobody_else() {
+        let profile = json!({
+            "title": "A profile",
+            "subject": ["CN={name}"],
+            "key-algorithms": ["p-256"],
+            "validity-days": 1,
+            "key-usage": ["digital-signature"],
+            "alternative-names": ["email"],
+        });
+        let profile = Profile::new("a-profile", serde_json::from_value(profile).expect("options")).expect("a profile");
+        let alice =
+            Person { name: "Alice".to_owned(), mail: Some("alice@example.test".to_owned()), ..Person::nobody() };
+        let kept = names_digest(&profile, &alice);
+        let married = Person { name: "Alice Ho".to_owned(), ..alice.clone() };
+        let elsewhere = Person { mail: Some("alice@other.test".to_owned()), ..alice.clone() };
+        // What cannot be read, and what the certificate does not say.
+        let unread = Person { mail: None, ..alice.clone() };
+        let beside = Person { upn: Some("alice@corp.example.test".to_owned()), ..alice.clone() };
+        for (today, expected) in [
+            (alice, Some(false)),
+            (Person { mail: None, ..married.clone() }, Some(true)),
+            (married, Some(true)),
+            (elsewhere, Some(true)),
+            (unread, None),
+            (beside, Some(false)),
+        ] {
+            assert_eq!(names_otherwise(&kept, &today), expected, "{today:?}");
+            assert_eq!(names_otherwise("", &today), Some(false), "{today:?}");
         }
     }
 }

@@ -10,25 +10,24 @@ use crate::clock::milliseconds;
 use crate::directory::{Directory, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureKind, Issuance};
+use crate::issuance::{Departure, DepartureKind};
 use crate::store::{Store, StoreError, Tx, certificates};
 
 pub struct RecheckDeparture {
     directory: Directory,
-    issuance: Issuance,
     store: Store,
 }
 
 impl RecheckDeparture {
     pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone(), issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
     }
 
     /// Whether a certificate in use still names somebody otherwise; of an entry that cannot be read nobody knows.
     async fn has_moved(&self, id: &str, present: &Present, now: i64) -> Result<bool, StoreError> {
         let Some(person) = &present.person else { return Ok(false) };
         let rows = certificates::of_person(self.store.read(), id, now).await?;
-        Ok(rows.iter().any(|row| names_otherwise(&self.issuance, &row.profile, &row.names_digest, person)))
+        Ok(rows.iter().any(|row| names_otherwise(&row.names_digest, person) == Some(true)))
     }
 }
 
@@ -62,12 +61,17 @@ impl Activity for RecheckDeparture {
     async fn perform(&self, call: &Call, plan: &Parameters) -> Result<Outcome, Failure> {
         fail_point!("directory.recheck-departure");
         let id = &plan.departure.person;
-        let found = self.directory.find_by_id(id).await?;
+        let found = match plan.departure.kind {
+            // What that does cannot be taken back: one server that has lost the person is not enough.
+            DepartureKind::Gone => self.directory.find_by_id_everywhere(id).await?,
+            _ => self.directory.find_by_id(id).await?,
+        };
         let is_as_found = match (plan.departure.kind, &found) {
             (DepartureKind::Gone, found) => found.is_none(),
             (_, None) => false,
             (DepartureKind::Disabled, Some(present)) => present.disabled,
-            (DepartureKind::Back, Some(present)) => !present.disabled,
+            // Of an entry that cannot be read nobody knows.
+            (DepartureKind::Back, Some(present)) => !present.disabled && present.person.is_some(),
             (DepartureKind::Moved, Some(present)) => {
                 !present.disabled && self.has_moved(id, present, milliseconds(call.now)).await?
             }

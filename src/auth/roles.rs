@@ -47,11 +47,11 @@ pub enum Grant {
 pub enum Recheck {
     Granted,
     Lost,
-    /// Nobody knows now: it holds a little longer.
+    /// Nobody knows now: it holds a while longer.
     Unanswered,
 }
 
-/// How long a role holds while its handler gives no answer, and how long such a handler is left alone.
+/// How long a role holds from the first time that its handler gave no answer, and how long such a handler is left alone.
 const GRACE_MS: i64 = 30 * 60_000;
 const PAUSE_MS: i64 = 30_000;
 
@@ -69,8 +69,8 @@ pub enum RoleError {
 pub struct Roles {
     handlers: BTreeMap<String, RoleOptions>,
     directory: Directory,
-    /// When a handler last gave no answer, in milliseconds: it is not asked by every request of everybody then.
-    unanswered_at: Arc<AtomicI64>,
+    /// When the handler of each role last gave no answer, in milliseconds: it is not asked by every request of everybody then.
+    unanswered_at: Arc<BTreeMap<String, AtomicI64>>,
 }
 
 /// What is wrong with the roles of the configuration.
@@ -94,7 +94,8 @@ impl Roles {
                 return Err(RoleOptionsError::Program(name.clone()));
             }
         }
-        Ok(Self { handlers, directory, unanswered_at: Arc::default() })
+        let unanswered_at = handlers.keys().map(|role| (role.clone(), AtomicI64::default())).collect();
+        Ok(Self { handlers, directory, unanswered_at: Arc::new(unanswered_at) })
     }
 
     /// Whether this person may act in this role now.
@@ -137,20 +138,24 @@ impl Roles {
         Ok(())
     }
 
-    /// Asks again for a role that was granted at `checked_at`, both in milliseconds. A handler that gives no answer leaves it for a while, and
-    /// not for ever.
-    pub async fn recheck(&self, role: &str, login: &str, checked_at: i64, now: i64) -> Recheck {
-        let kept = if now > checked_at + GRACE_MS { Recheck::Lost } else { Recheck::Unanswered };
-        if now < self.unanswered_at.load(Ordering::Relaxed) + PAUSE_MS {
-            return kept;
+    /// Asks again for a role. `unanswered_at` is when that first brought no answer, if the last time did not, in milliseconds as `now`. A handler
+    /// that gives no answer leaves the role for a while, and not for ever.
+    pub async fn recheck(&self, role: &str, login: &str, unanswered_at: Option<i64>, now: i64) -> Recheck {
+        let is_over = unanswered_at.is_some_and(|at| now > at + GRACE_MS);
+        let last = self.unanswered_at.get(role);
+        // Nobody loses a role unasked.
+        if !is_over && last.is_some_and(|at| now < at.load(Ordering::Relaxed) + PAUSE_MS) {
+            return Recheck::Unanswered;
         }
         match self.grants(role, login).await {
             Ok(Grant::Granted { .. }) => Recheck::Granted,
             Ok(Grant::Refused | Grant::NotKnown) => Recheck::Lost,
             Err(error) => {
                 tracing::warn!(role, %error, "a role cannot be asked for again");
-                self.unanswered_at.store(now, Ordering::Relaxed);
-                kept
+                if let Some(last) = last {
+                    last.store(now, Ordering::Relaxed);
+                }
+                if is_over { Recheck::Lost } else { Recheck::Unanswered }
             }
         }
     }

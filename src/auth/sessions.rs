@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 
+use super::roles::Recheck;
 use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
@@ -120,6 +121,7 @@ impl Sessions {
             created_at: began,
             seen_at: began,
             role_checked_at: None,
+            role_unanswered_at: None,
         }
     }
 
@@ -183,8 +185,13 @@ impl Sessions {
         origin: &Origin,
     ) -> Result<(), StoreError> {
         let (origin, person, now) = (origin.clone(), person.to_owned(), self.clock.now_ms());
-        let row =
-            SessionRow { role: Some(role.to_owned()), role_checked_at: Some(now), seen_at: now, ..session.clone() };
+        let row = SessionRow {
+            role: Some(role.to_owned()),
+            role_checked_at: Some(now),
+            role_unanswered_at: None,
+            seen_at: now,
+            ..session.clone()
+        };
         self.change(&session.id, move |tx| {
             let (row, origin, person) = (row.clone(), origin.clone(), person.clone());
             async move {
@@ -203,20 +210,23 @@ impl Sessions {
         .await
     }
 
-    /// Writes down that the role of a session was asked for again: it is still granted, or it is lost and audited. Another role that was picked
-    /// meanwhile stays.
+    /// Writes down that the role of a session was asked for again: it is still granted, there was no answer for the first time, or it is lost and
+    /// audited. Another role that was picked meanwhile stays.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn rechecked(&self, session: &SessionRow, is_granted: bool, origin: &Origin) -> Result<(), StoreError> {
+    pub async fn rechecked(&self, session: &SessionRow, rechecked: Recheck, origin: &Origin) -> Result<(), StoreError> {
         let (id, origin, now) = (session.id.clone(), origin.clone(), self.clock.now_ms());
-        let role = session.role.clone().unwrap_or_default();
+        let (role, checked_at) = (session.role.clone().unwrap_or_default(), session.role_checked_at);
         self.change(&session.id, move |tx| {
             let (id, role, origin) = (id.clone(), role.clone(), origin.clone());
             async move {
-                if is_granted {
-                    sessions::set_role(&tx, &id, &role, Some(&role), Some(now)).await?;
-                } else if sessions::set_role(&tx, &id, &role, None, None).await? {
+                let (left, checked_at, unanswered_at) = match rechecked {
+                    Recheck::Granted => (Some(role.as_str()), Some(now), None),
+                    Recheck::Unanswered => (Some(role.as_str()), checked_at, Some(now)),
+                    Recheck::Lost => (None, None, None),
+                };
+                if sessions::set_role(&tx, &id, &role, left, checked_at, unanswered_at).await? && left.is_none() {
                     audit::record(&tx, &origin, None, now, &Event::RoleLost { role })?;
                 }
                 Ok(())

@@ -42,6 +42,7 @@ pub struct DirectoryOptions {
     pub filter: Option<String>,
     #[serde(default)]
     pub attributes: MappingOptions,
+    /// To each of the servers, at most.
     #[serde(default = "default_connections")]
     pub connections: usize,
 }
@@ -99,60 +100,29 @@ pub enum OptionsError {
     Tls,
 }
 
+/// How one server is connected to.
 struct Manager {
-    servers: Vec<Server>,
+    url: String,
     settings: LdapConnSettings,
     bind_dn: String,
     password: Zeroizing<String>,
-}
-
-/// One server of several, and when it last did not answer.
-struct Server {
-    url: String,
-    failed: Mutex<Option<Instant>>,
-}
-
-impl Server {
-    fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), failed: Mutex::new(None) }
-    }
-
-    fn note(&self, failed: bool) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed.then(Instant::now);
-    }
-
-    fn has_failed_lately(&self) -> bool {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < AVOIDED)
-    }
 }
 
 impl managed::Manager for Manager {
     type Type = Ldap;
     type Error = LdapError;
 
-    /// The first server that answers, in the order of the configuration; one that lately did not comes last.
     async fn create(&self) -> Result<Ldap, LdapError> {
-        let (avoided, good): (Vec<_>, Vec<_>) = self.servers.iter().partition(|server| server.has_failed_lately());
-        let mut last = LdapError::EndOfStream;
-        for server in good.into_iter().chain(avoided) {
-            match tokio::time::timeout(CONNECT_LIMIT, self.connect(&server.url)).await {
-                Ok(Ok(ldap)) => {
-                    server.note(false);
-                    return Ok(ldap);
-                }
-                Ok(Err(error)) => {
-                    tracing::warn!(server = server.url, %error, "a directory server cannot be used");
-                    last = error;
-                }
-                Err(elapsed) => {
-                    tracing::warn!(server = server.url, "a directory server does not answer");
-                    last = LdapError::Timeout { elapsed };
-                }
+        let (connection, mut ldap) = LdapConnAsync::with_settings(self.settings.clone(), &self.url).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.drive().await {
+                tracing::debug!(%error, "a directory connection ended");
             }
-            server.note(true);
-        }
-        Err(last)
+        });
+        ldap.simple_bind(&self.bind_dn, &self.password).await?.success()?;
+        Ok(ldap)
     }
+
     /// A connection that has rested may be dead without knowing: firewalls forget it silently. It is asked for the root DSE, which every server
     /// answers (RFC 4512 section 5.1).
     async fn recycle(&self, ldap: &mut Ldap, metrics: &Metrics) -> RecycleResult<LdapError> {
@@ -167,22 +137,102 @@ impl managed::Manager for Manager {
     }
 }
 
-impl Manager {
-    async fn connect(&self, url: &str) -> Result<Ldap, LdapError> {
-        let (connection, mut ldap) = LdapConnAsync::with_settings(self.settings.clone(), url).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.drive().await {
-                tracing::debug!(%error, "a directory connection ended");
+/// One server of several, its connections, and when it last did not answer.
+struct Server {
+    connections: managed::Pool<Manager>,
+    failed: Mutex<Option<Instant>>,
+}
+
+impl Server {
+    fn new(manager: Manager, connections: usize) -> Result<Self, OptionsError> {
+        let connections = managed::Pool::builder(manager)
+            .max_size(connections.max(1))
+            .runtime(deadpool::Runtime::Tokio1)
+            .wait_timeout(Some(OPERATION_LIMIT))
+            .create_timeout(Some(CONNECT_LIMIT))
+            .build()
+            .map_err(|_| OptionsError::Tls)?;
+        Ok(Self { connections, failed: Mutex::default() })
+    }
+
+    fn note(&self, failed: bool) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed.then(Instant::now);
+    }
+
+    fn failed_lately(&self) -> Option<Instant> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).filter(|at| at.elapsed() < AVOIDED)
+    }
+
+    /// Runs one operation; a connection that turns out to be lost is replaced once. A server that does not do it is noted, and its other
+    /// connections are given up: each of them would cost as much time.
+    async fn run<T, Fut>(&self, limit: Duration, operation: impl Fn(Ldap) -> Fut) -> Result<T, DirectoryError>
+    where
+        Fut: Future<Output = Result<T, LdapError>>,
+    {
+        let mut result = self.try_once(limit, &operation).await;
+        if matches!(&result, Ok(Err(error)) if is_loss(error)) {
+            // The others of the pool were lost with it.
+            self.connections.retain(|_, _| false);
+            result = self.try_once(limit, &operation).await;
+        }
+        let error = match result {
+            Ok(Ok(value)) => {
+                self.note(false);
+                return Ok(value);
             }
-        });
-        ldap.simple_bind(&self.bind_dn, &self.password).await?.success()?;
-        Ok(ldap)
+            Ok(Err(error)) => managed::PoolError::Backend(error),
+            Err(error) => error,
+        };
+        tracing::warn!(server = self.connections.manager().url, %error, "a directory server did not answer");
+        // That all of its connections are in use says nothing against it.
+        if !matches!(error, managed::PoolError::Timeout(managed::TimeoutType::Wait)) {
+            self.note(true);
+            self.connections.retain(|_, _| false);
+        }
+        Err(match error {
+            managed::PoolError::Timeout(_) => DirectoryError::Timeout,
+            managed::PoolError::Backend(error) => classify(&error),
+            _ => DirectoryError::Unavailable,
+        })
+    }
+
+    /// What came of an operation; an error outside of that when there is no connection for it.
+    async fn try_once<T, Fut>(
+        &self,
+        limit: Duration,
+        operation: impl Fn(Ldap) -> Fut,
+    ) -> Result<Result<T, LdapError>, managed::PoolError<LdapError>>
+    where
+        Fut: Future<Output = Result<T, LdapError>>,
+    {
+        let ldap = self.connections.get().await?;
+        let result = tokio::time::timeout(limit, operation(ldap.clone())).await;
+        let result = result.unwrap_or_else(|elapsed| Err(LdapError::Timeout { elapsed }));
+        if result.is_err() {
+            // The server may still answer: nobody else must read that.
+            drop(managed::Object::take(ldap));
+        }
+        Ok(result)
     }
 }
 
+/// Whether an error says that the connection is gone, and nothing of its server.
+fn is_loss(error: &LdapError) -> bool {
+    matches!(
+        error,
+        LdapError::Io { .. }
+            | LdapError::OpSend { .. }
+            | LdapError::ResultRecv { .. }
+            | LdapError::MiscSend { .. }
+            | LdapError::IdScrubSend { .. }
+            | LdapError::EndOfStream
+    )
+}
+
+/// The servers, in the order of the configuration.
 #[derive(Clone)]
 pub(super) struct Pool {
-    connections: managed::Pool<Manager>,
+    servers: Arc<[Server]>,
 }
 
 impl Pool {
@@ -203,24 +253,25 @@ impl Pool {
         if options.servers.is_empty() {
             return Err(OptionsError::Url);
         }
-        for url in &options.servers {
+        let server = |url: &String| {
             check_url(url, options.encryption)?;
-        }
-        let servers: Vec<Server> = options.servers.iter().map(|url| Server::new(url)).collect();
-        let limit = CONNECT_LIMIT * u32::try_from(servers.len()).unwrap_or(1);
-        let manager = Manager { servers, settings, bind_dn: options.bind_dn.clone(), password };
-        let connections = managed::Pool::builder(manager)
-            .max_size(options.connections.max(1))
-            .runtime(deadpool::Runtime::Tokio1)
-            .wait_timeout(Some(OPERATION_LIMIT))
-            .create_timeout(Some(limit + OPERATION_LIMIT))
-            .build()
-            .map_err(|_| OptionsError::Tls)?;
-        Ok(Self { connections })
+            let (url, settings, bind_dn) = (url.clone(), settings.clone(), options.bind_dn.clone());
+            Server::new(Manager { url, settings, bind_dn, password: password.clone() }, options.connections)
+        };
+        let servers = options.servers.iter().map(server).collect::<Result<Arc<[Server]>, _>>()?;
+        Ok(Self { servers })
     }
 
-    /// Runs one operation; a connection that turns out to be lost is replaced once.
-    pub(super) async fn run<T, Fut>(&self, operation: impl Fn(Ldap) -> Fut + Send) -> Result<T, DirectoryError>
+    /// Those that answer first, in the order of the configuration; then those that lately did not, the one that did not longest ago first.
+    fn in_order(&self) -> Vec<&Server> {
+        let mut servers: Vec<&Server> = self.servers.iter().collect();
+        servers.sort_by_cached_key(|server| server.failed_lately());
+        servers
+    }
+
+    /// Runs one operation on the first server that does it. One that did not may have done it without saying so: an operation must be one that
+    /// can be done twice.
+    pub(super) async fn run<T, Fut>(&self, operation: impl Fn(Ldap) -> Fut + Send + Sync) -> Result<T, DirectoryError>
     where
         Fut: Future<Output = Result<T, LdapError>> + Send,
     {
@@ -231,49 +282,47 @@ impl Pool {
     pub(super) async fn run_for<T, Fut>(
         &self,
         limit: Duration,
-        operation: impl Fn(Ldap) -> Fut + Send,
+        operation: impl Fn(Ldap) -> Fut + Send + Sync,
     ) -> Result<T, DirectoryError>
     where
         Fut: Future<Output = Result<T, LdapError>> + Send,
     {
-        let mut first = true;
-        loop {
-            let ldap = self.connections.get().await.map_err(|error| {
-                tracing::warn!(%error, "the directory cannot be reached");
-                match error {
-                    managed::PoolError::Timeout(_) => DirectoryError::Timeout,
-                    managed::PoolError::Backend(error) => classify(&error),
-                    _ => DirectoryError::Unavailable,
-                }
-            })?;
-            let result = tokio::time::timeout(limit, operation(ldap.clone())).await;
-            let error = match result {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    // The server may still answer: nobody else must read that.
-                    drop(managed::Object::take(ldap));
-                    return Err(DirectoryError::Timeout);
-                }
-            };
-            drop(managed::Object::take(ldap));
-            tracing::warn!(%error, "a directory operation failed");
-            let lost = matches!(
-                error,
-                LdapError::Io { .. }
-                    | LdapError::OpSend { .. }
-                    | LdapError::ResultRecv { .. }
-                    | LdapError::MiscSend { .. }
-                    | LdapError::IdScrubSend { .. }
-                    | LdapError::EndOfStream
-            );
-            if !(lost && first) {
-                return Err(classify(&error));
+        let begun = Instant::now();
+        let mut last = DirectoryError::Unavailable;
+        for server in self.in_order() {
+            // The next server has what the last one has left, and no less than one answer may take.
+            let left = limit.saturating_sub(begun.elapsed()).max(OPERATION_LIMIT);
+            match server.run(left, &operation).await {
+                Ok(value) => return Ok(value),
+                Err(error) => last = error,
             }
-            // The others of the pool were lost with it.
-            self.connections.retain(|_, _| false);
-            first = false;
         }
+        Err(last)
+    }
+
+    /// Runs one operation on every server that answers, and there must be one. One that lately did not is asked only while no other one has
+    /// answered: each time may cost as much as a connection may take.
+    pub(super) async fn run_everywhere<T, Fut>(
+        &self,
+        operation: impl Fn(Ldap) -> Fut + Send + Sync,
+    ) -> Result<Vec<T>, DirectoryError>
+    where
+        Fut: Future<Output = Result<T, LdapError>> + Send,
+    {
+        let mut answers = Vec::new();
+        let mut last = DirectoryError::Unavailable;
+        for server in self.in_order() {
+            if !answers.is_empty() && server.failed_lately().is_some() {
+                continue;
+            }
+            match server.run(OPERATION_LIMIT, &operation).await {
+                Ok(answer) => answers.push(answer),
+                // It is there and has too much to do: nothing is known without it.
+                Err(error) if server.failed_lately().is_none() => return Err(error),
+                Err(error) => last = error,
+            }
+        }
+        if answers.is_empty() { Err(last) } else { Ok(answers) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who a person is: the LDAP directory, by ldap3 over StartTLS or ldaps.
 //!
 //! Answers are complete or an error: a partial answer never means that somebody is gone. Values go into filters escaped, referrals
-//! are not followed, every operation has a time limit.
+//! are not followed, every operation has a time limit. What one server does not do the next one is asked for.
 
 mod connection;
 mod person;
@@ -50,7 +50,7 @@ pub enum Lookup {
     Ambiguous,
     /// One entry that lacks what was required.
     Incomplete {
-        /// None when even that is missing.
+        /// None when even that is missing, or it cannot be read whether the account is disabled.
         id: Option<String>,
         missing: Vec<Attribute>,
     },
@@ -99,6 +99,9 @@ pub enum Published {
     Refused,
 }
 
+/// What a search has found, and how it ended.
+type Found = (Vec<SearchEntry>, LdapResult);
+
 /// What is done with values of an attribute.
 type Change = fn(Vec<u8>, HashSet<Vec<u8>>) -> Mod<Vec<u8>>;
 
@@ -129,15 +132,13 @@ impl Directory {
     pub async fn find(&self, login: &str, require: &[Attribute]) -> Result<Lookup, DirectoryError> {
         let filter = self.filter.replace("{login}", &ldap_escape(login));
         let attributes = self.mapping.names();
-        let SearchResult(mut entries, result) = self
+        let (mut entries, result) = self
             .pool
             .run(|mut ldap: Ldap| {
                 let (filter, attributes) = (filter.clone(), attributes.clone());
                 async move {
-                    ldap.with_timeout(OPERATION_LIMIT)
-                        .with_search_options(SearchOptions::new().sizelimit(2).timelimit(5))
-                        .search(&self.base, Scope::Subtree, &filter, attributes)
-                        .await
+                    let ldap = ldap.with_search_options(SearchOptions::new().sizelimit(2).timelimit(5));
+                    search(ldap, &self.base, Scope::Subtree, &filter, attributes).await
                 }
             })
             .await?;
@@ -146,8 +147,7 @@ impl Directory {
             0 => match entries.pop() {
                 None => Ok(Lookup::NotFound),
                 Some(entry) => {
-                    let Read { id, person, missing, disabled } =
-                        self.mapping.read(login, &SearchEntry::construct(entry), require);
+                    let Read { id, person, missing, disabled } = self.mapping.read(login, &entry, require);
                     Ok(match person {
                         _ if disabled => Lookup::Disabled,
                         Some(person) if missing.is_empty() => Lookup::Found(person),
@@ -179,8 +179,29 @@ impl Directory {
     /// # Errors
     /// As [`Directory::everybody`].
     pub async fn find_by_id(&self, id: &str) -> Result<Option<Present>, DirectoryError> {
-        let filter = format!("(&{}{})", self.filter.replace("{login}", "*"), self.mapping.id_filter(id));
-        let (entries, result) = self.pool.run(|ldap: Ldap| self.search(ldap, &filter, Vec::new())).await?;
+        let filter = self.id_filter(id);
+        let found = self.pool.run(|ldap: Ldap| self.search(ldap, &filter, Vec::new())).await?;
+        self.with_id(id, &found)
+    }
+
+    /// The same, asked of every server that answers: nobody is gone whom one of them has. Those that do not answer are left out, or a server
+    /// that is down for days would keep leavers' certificates good for as long.
+    ///
+    /// # Errors
+    /// As [`Directory::everybody`].
+    pub async fn find_by_id_everywhere(&self, id: &str) -> Result<Option<Present>, DirectoryError> {
+        let filter = self.id_filter(id);
+        let found = self.pool.run_everywhere(|ldap: Ldap| self.search(ldap, &filter, Vec::new())).await?;
+        let found = found.iter().map(|found| self.with_id(id, found)).collect::<Result<Vec<_>, _>>()?;
+        Ok(found.into_iter().flatten().next())
+    }
+
+    fn id_filter(&self, id: &str) -> String {
+        format!("(&{}{})", self.filter.replace("{login}", "*"), self.mapping.id_filter(id))
+    }
+
+    /// Whom a search for an id has found.
+    fn with_id(&self, id: &str, (entries, result): &Found) -> Result<Option<Present>, DirectoryError> {
         match (result.rc, entries.first()) {
             (0, Some(entry)) => Ok(Some(self.present(id.to_owned(), entry))),
             // Whoever is not here may be where it refers to.
@@ -189,20 +210,12 @@ impl Directory {
         }
     }
 
-    async fn search(
-        &self,
-        mut ldap: Ldap,
-        filter: &str,
-        mut controls: Vec<RawControl>,
-    ) -> Result<(Vec<SearchEntry>, LdapResult), LdapError> {
+    async fn search(&self, mut ldap: Ldap, filter: &str, mut controls: Vec<RawControl>) -> Result<Found, LdapError> {
         if self.kind == Kind::ActiveDirectory {
             // Without it a domain refers to its neighbours, who are nobody's directory of people here (MS-ADTS section 3.1.1.3.4.1.12).
             controls.push(RawControl { ctype: DOMAIN_SCOPE.to_owned(), crit: false, val: None });
         }
-        let ldap = ldap.with_timeout(OPERATION_LIMIT).with_controls(controls);
-        let SearchResult(entries, result) =
-            ldap.search(&self.base, Scope::Subtree, filter, self.mapping.names()).await?;
-        Ok((entries.into_iter().map(SearchEntry::construct).collect(), result))
+        search(ldap.with_controls(controls), &self.base, Scope::Subtree, filter, self.mapping.names()).await
     }
 
     fn present(&self, id: String, entry: &SearchEntry) -> Present {
@@ -282,18 +295,18 @@ impl Directory {
     /// Names of the groups that a filter finds.
     async fn groups(&self, base: &str, scope: Scope, filter: &str) -> Result<Vec<String>, DirectoryError> {
         let options = SearchOptions::new().sizelimit(MOST_GROUPS).timelimit(5);
-        let SearchResult(entries, result) = self
+        let (entries, result) = self
             .pool
             .run(|mut ldap: Ldap| {
                 let options = options.clone();
                 async move {
-                    let ldap = ldap.with_timeout(OPERATION_LIMIT).with_search_options(options);
-                    ldap.search(base, scope, filter, vec!["1.1"]).await
+                    let ldap = ldap.with_search_options(options);
+                    search(ldap, base, scope, filter, vec!["1.1".to_owned()]).await
                 }
             })
             .await?;
         match result.rc {
-            0 => Ok(entries.into_iter().map(|entry| SearchEntry::construct(entry).dn).collect()),
+            0 => Ok(entries.into_iter().map(|entry| entry.dn).collect()),
             // No such group: nobody is in it.
             32 => Ok(Vec::new()),
             _ => Err(DirectoryError::Unavailable),
@@ -330,15 +343,16 @@ impl Directory {
                 .pool
                 .run(|mut ldap: Ldap| {
                     let changes = vec![change.clone()];
-                    async move { ldap.with_timeout(OPERATION_LIMIT).modify(&person.dn, changes).await }
+                    async move {
+                        let result = ldap.with_timeout(OPERATION_LIMIT).modify(&person.dn, changes).await?;
+                        if is_busy(&result) { Err(LdapError::from(result)) } else { Ok(result) }
+                    }
                 })
                 .await?;
             match result.rc {
                 0 => changed = true,
-                // no such attribute, value exists
+                // No such attribute, value exists: also what a server has done that did not say so in time, and another one knows by now.
                 16 | 20 => {}
-                // busy, unavailable
-                51 | 52 => return Err(DirectoryError::Unavailable),
                 code => {
                     tracing::warn!(code, "the directory refused to change a person's certificates");
                     return Ok(Published::Refused);
@@ -347,6 +361,27 @@ impl Directory {
         }
         Ok(if changed { Published::Changed } else { Published::AsBefore })
     }
+}
+
+/// One search within its time.
+async fn search(
+    ldap: &mut Ldap,
+    base: &str,
+    scope: Scope,
+    filter: &str,
+    attributes: Vec<String>,
+) -> Result<Found, LdapError> {
+    let SearchResult(entries, result) =
+        ldap.with_timeout(OPERATION_LIMIT).search(base, scope, filter, attributes).await?;
+    if is_busy(&result) {
+        return Err(LdapError::from(result));
+    }
+    Ok((entries.into_iter().map(SearchEntry::construct).collect(), result))
+}
+
+/// Whether a server says that it is busy or not available (RFC 4511 appendix A.2): another one may do it.
+fn is_busy(result: &LdapResult) -> bool {
+    matches!(result.rc, 51 | 52)
 }
 
 /// The domain of a name (RFC 2247): its last components, as far as they are `dc`; of a name without them, what it stands in.

@@ -40,9 +40,14 @@ impl Person {
         }
     }
 
-    /// Whether two entries are one human: the same identifier, or the same number of an employee with two accounts.
-    pub fn is_same_human(&self, other: &Self) -> bool {
-        self.id == other.id || (self.employee_number.is_some() && self.employee_number == other.employee_number)
+    /// Whether two entries are one human: the same identifier, or the same number of an employee with two accounts. None where a number is
+    /// missing: an account without one might be anybody's second one.
+    pub fn is_same_human(&self, other: &Self) -> Option<bool> {
+        if self.id == other.id {
+            return Some(true);
+        }
+        let numbers = self.employee_number.as_ref().zip(other.employee_number.as_ref());
+        numbers.map(|(own, theirs)| own == theirs)
     }
 
     /// The attributes that a certificate profile may ask for.
@@ -89,7 +94,8 @@ pub struct MappingOptions {
     pub upn: Option<String>,
     pub object_sid: Option<String>,
     /// Says that an account is disabled: by bit 2 of a number (`userAccountControl`, MS-ADTS section 2.2.16), by TRUE, or by the time that stands
-    /// for a lock without an end (`pwdAccountLockedTime`). A lock after wrong passwords is none: anybody can bring it about.
+    /// for a lock without an end (`pwdAccountLockedTime`). A lock after wrong passwords is none: anybody can bring it about. Where there is no such
+    /// attribute the account is enabled; but every account has a `userAccountControl`, and where that cannot be read nothing is known.
     pub disabled: Option<String>,
 }
 
@@ -110,8 +116,9 @@ pub struct Mapping {
 
 /// What an entry says of its person.
 pub(super) struct Read {
+    /// None when it is missing, or it cannot be read whether the account is disabled.
     pub id: Option<String>,
-    /// None when the id or the name is missing.
+    /// None when the id or the name is.
     pub person: Option<Person>,
     pub missing: Vec<Attribute>,
     pub disabled: bool,
@@ -133,7 +140,7 @@ impl Mapping {
             employee_number: or(&options.employee_number, "employeeNumber", "employeeID"),
             upn: or(&options.upn, "userPrincipalName", "userPrincipalName"),
             object_sid: or(&options.object_sid, "objectSid", "objectSid"),
-            disabled: or(&options.disabled, "pwdAccountLockedTime", "userAccountControl"),
+            disabled: or(&options.disabled, "pwdAccountLockedTime", ACCOUNT_CONTROL),
         }
     }
 
@@ -163,7 +170,11 @@ impl Mapping {
 
     /// Reads the entry of a login.
     pub(super) fn read(&self, login: &str, entry: &SearchEntry, require: &[Attribute]) -> Read {
-        let id = self.id(entry);
+        let state = text(entry, &self.disabled);
+        let is_known = !self.disabled.eq_ignore_ascii_case(ACCOUNT_CONTROL)
+            || state.as_ref().is_some_and(|flags| flags.parse::<u32>().is_ok());
+        // Whoever may be disabled is nobody yet, and has no role.
+        let id = self.id(entry).filter(|_| is_known);
         let name = text(entry, &self.name);
         let mail = text(entry, &self.mail);
         let employee_number = text(entry, &self.employee_number);
@@ -189,11 +200,13 @@ impl Mapping {
             upn,
             object_sid,
         });
-        let disabled = text(entry, &self.disabled).is_some_and(|value| is_disabled(&value));
+        let disabled = state.is_some_and(|value| is_disabled(&value));
         Read { id, person, missing, disabled }
     }
 }
 
+/// Active Directory has it in every account; to whoever may not read it, it looks as if it were not there.
+const ACCOUNT_CONTROL: &str = "userAccountControl";
 /// `000001010000Z`: locked until an administrator says otherwise (draft-behera-ldap-password-policy section 5.3.3).
 const LOCKED_FOR_GOOD: &str = "000001010000Z";
 
@@ -226,4 +239,56 @@ fn identifier(entry: &SearchEntry, name: &str) -> Option<String> {
         let value = values(entry, name).into_iter().next().filter(|value| value.len() == 16)?;
         uuid::Uuid::from_slice_le(&value).ok().map(|id| id.to_string())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Jane's entry as a directory of this kind has it, with one attribute more.
+    fn jane(kind: Kind, attribute: &str, value: Option<&str>) -> Read {
+        let mut attributes =
+            vec![("entryUUID", "jane"), ("objectGUID", "jane"), ("cn", "Jane"), ("displayName", "Jane")];
+        attributes.extend(value.map(|value| (attribute, value)));
+        let attrs = attributes.into_iter().map(|(name, value)| (name.to_owned(), vec![value.to_owned()])).collect();
+        let entry = SearchEntry { dn: "cn=jane".to_owned(), attrs, bin_attrs: std::collections::HashMap::new() };
+        Mapping::new(kind, &MappingOptions::default()).read("jane", &entry, &[])
+    }
+
+    #[test]
+    fn an_account_that_may_be_disabled_is_nobodys() {
+        let by_flags = |flags| jane(Kind::ActiveDirectory, "userAccountControl", flags);
+        for unknown in [None, Some(""), Some("enabled"), Some("-1"), Some("512 ")] {
+            let read = by_flags(unknown);
+            assert!(read.id.is_none() && read.person.is_none() && !read.disabled, "{unknown:?}");
+        }
+        for (flags, disabled) in [("512", false), ("514", true), ("66048", false)] {
+            let read = by_flags(Some(flags));
+            assert_eq!((read.person.is_some(), read.disabled), (true, disabled), "{flags}");
+        }
+        // OpenLDAP says nothing of an account that nobody has locked.
+        for (locked, disabled) in [(None, false), (Some("20261122100000Z"), false), (Some("000001010000Z"), true)] {
+            let read = jane(Kind::OpenLdap, "pwdAccountLockedTime", locked);
+            assert_eq!((read.person.is_some(), read.disabled), (true, disabled), "{locked:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_without_a_number_may_be_anybodys() {
+        let person = |id: &str, number: Option<&str>| Person {
+            id: id.to_owned(),
+            employee_number: number.map(str::to_owned),
+            ..Person::nobody()
+        };
+        let alice = person("alice", Some("17"));
+        for (other, expected) in [
+            (person("alice", None), Some(true)),
+            (person("alice-ra", Some("17")), Some(true)),
+            (person("rita", Some("21")), Some(false)),
+            (person("alice-adm", None), None),
+        ] {
+            assert_eq!(alice.is_same_human(&other), expected, "{other:?}");
+            assert_eq!(other.is_same_human(&alice), expected, "{other:?}");
+        }
+    }
 }

@@ -133,7 +133,6 @@ pub async fn of_person(access: &impl Access, person: &str, now: i64) -> Result<V
 pub struct Held {
     pub person: String,
     pub owner_login: String,
-    pub profile: String,
     pub names_digest: String,
     pub status: String,
 }
@@ -145,7 +144,6 @@ pub async fn held(access: &impl Access, now: i64, skip: u64, limit: u64) -> Resu
         .columns([
             certificate::Column::Person,
             certificate::Column::OwnerLogin,
-            certificate::Column::Profile,
             certificate::Column::NamesDigest,
             certificate::Column::Status,
         ])

@@ -15,7 +15,12 @@ pub async fn put(tx: &Tx, row: SessionRow) -> Result<(), StoreError> {
     session::Entity::insert(row.into_active_model())
         .on_conflict(
             OnConflict::column(session::Column::Id)
-                .update_columns([session::Column::Role, session::Column::RoleCheckedAt, session::Column::SeenAt])
+                .update_columns([
+                    session::Column::Role,
+                    session::Column::RoleCheckedAt,
+                    session::Column::RoleUnansweredAt,
+                    session::Column::SeenAt,
+                ])
                 .to_owned(),
         )
         .exec_without_returning(tx.connection())
@@ -31,17 +36,19 @@ pub async fn find(access: &impl Access, id: &str) -> Result<Option<SessionRow>, 
     Ok(row)
 }
 
-/// Sets the role and when it was checked, if the session has the role `before` still.
+/// Sets the role, when it was checked and since when that brought no answer, if the session has the role `before` still.
 pub async fn set_role(
     tx: &Tx,
     id: &str,
     before: &str,
     role: Option<&str>,
     checked_at: Option<i64>,
+    unanswered_at: Option<i64>,
 ) -> Result<bool, StoreError> {
     let updated = session::Entity::update_many()
         .col_expr(session::Column::Role, Expr::value(role.map(str::to_owned)))
         .col_expr(session::Column::RoleCheckedAt, Expr::value(checked_at))
+        .col_expr(session::Column::RoleUnansweredAt, Expr::value(unanswered_at))
         .filter(session::Column::Tenant.eq(tx.tenant()))
         .filter(session::Column::Id.eq(id))
         .filter(session::Column::Role.eq(before))

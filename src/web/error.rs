@@ -104,7 +104,7 @@ impl From<EngineError> for PageError {
             EngineError::Unknown(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",
-                "The directory cannot confirm right now that you and the requester are different people, and without that nobody may decide. Try again in a minute.",
+                "The directory cannot confirm that you and the requester are different people, and without that nobody may decide. Try again in a minute; if it stays so, ask the people who keep the directory: an account without an employee number might be anybody's.",
             ),
             EngineError::Rejected(Rejection::Field { field }) => Self::new(
                 StatusCode::BAD_REQUEST,

@@ -79,15 +79,15 @@ impl Visitor {
         if checked > portal.clock.now_ms() - limit {
             return Ok(());
         }
-        let rechecked = portal.roles.recheck(&role, &self.session.login, checked, portal.clock.now_ms()).await;
-        let is_granted = match rechecked {
-            Recheck::Granted => true,
-            Recheck::Lost => false,
-            Recheck::Unanswered => return Ok(()),
-        };
-        let stored = portal.sessions.rechecked(&self.session, is_granted, &self.origin()).await;
+        let unanswered = self.session.role_unanswered_at;
+        let rechecked = portal.roles.recheck(&role, &self.session.login, unanswered, portal.clock.now_ms()).await;
+        // The first time is written down: the role holds from then on for a while, at every node and after a restart.
+        if rechecked == Recheck::Unanswered && unanswered.is_some() {
+            return Ok(());
+        }
+        let stored = portal.sessions.rechecked(&self.session, rechecked, &self.origin()).await;
         stored.map_err(|error| PageError::internal(&error))?;
-        self.session.role = is_granted.then_some(role);
+        self.session.role = (rechecked != Recheck::Lost).then_some(role);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ on_both_databases! {
     a_yes_and_a_no_at_once_are_one_decision,
     an_operator_says_no,
     nobody_decides_on_their_own_request,
+    who_has_no_employee_number_decides_on_nothing,
     what_was_approved_is_what_is_signed,
     the_person_stops_while_others_decide,
 }
@@ -188,6 +189,22 @@ async fn nobody_decides_on_their_own_request(database: Database) {
     let body = json!({ "step": question["step"], "shown": question["shown"] }).to_string();
     assert_eq!(answer(request.header("content-type", "application/json").body(body)).await.0, 403);
     assert_eq!(task(&rita).await["approvals"], json!({ "given": 0, "needed": 1 }));
+}
+
+/// An account without the number of its person might be the requester's second one.
+async fn who_has_no_employee_number_decides_on_nothing(database: Database) {
+    let (test, slapd, _folder) = directory::start_with_approvals(database, 1).await;
+    let (_begun, _agent) = asked(&test).await;
+    let rita = Client::sign_in(&test, "rita", "ra-operator").await;
+    let question = task(&rita).await;
+    let set = |change: &str| slapd.modify(&format!("dn: uid=rita,ou=people,{BASE}\nchangetype: modify\n{change}\n"));
+    set("delete: employeeNumber");
+    for (action, fields) in [("approve", json!({})), ("reject", json!({ "reason": "because" }))] {
+        assert_eq!(take(&rita, &question, action, fields).await.0, 503, "{action}");
+    }
+    assert_eq!(task(&rita).await["approvals"], json!({ "given": 0, "needed": 1 }));
+    set("add: employeeNumber\nemployeeNumber: 21");
+    assert_eq!(take(&rita, &question, "approve", json!({})).await.0, 200);
 }
 
 /// The directory says something else when the certificate is to be signed, or nothing at all.

@@ -17,6 +17,7 @@ on_both_databases! {
     people_who_change_logins_keep_what_they_began,
     what_a_former_holder_began_is_not_about_whoever_has_the_login,
     who_has_moved_is_settled_as_the_policy_says,
+    nobody_moves_by_what_cannot_be_read_or_is_written_otherwise,
     people_are_compared_by_the_clock,
     a_portal_that_is_killed_while_people_are_settled_goes_on,
     names_of_any_kind_are_kept_and_shown_as_they_are,
@@ -241,6 +242,29 @@ async fn who_has_moved_is_settled_as_the_policy_says(database: Database) {
         let view = carl.until(&path, |view| view["status"] != "running").await;
         assert_eq!(view["state"], "settled", "{view:#}");
         assert_eq!(statuses(&rita).await, [expected; 2]);
+    }
+}
+
+/// A mail address that cannot be read any more, and a subject that an administrator has written otherwise, say nothing of anybody.
+async fn nobody_moves_by_what_cannot_be_read_or_is_written_otherwise(database: Database) {
+    let (mut test, slapd, _folder) = directory::start(database).await;
+    directory::personalized(&test).await;
+    let (carl, rita) = operators(&test).await;
+    test.world.kill_portal().await.expect("killed");
+    let path = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    std::fs::write(&path, text.replace("OU=People", "OU=Staff")).expect("written");
+    let policy = [("SEALWRIGHT__SYNCHRONIZATION__MOVED", "suspend")];
+    test.world.restart_portal(&variables(&policy)).await.expect("restarted");
+    for (change, state, expected) in [
+        ("delete: mail", "unchanged", "issued"),
+        ("replace: mail\nmail: alice.new@example.test", "settled", "suspended"),
+        ("delete: mail", "unchanged", "suspended"),
+        ("replace: mail\nmail: alice@example.test", "settled", "issued"),
+    ] {
+        set(&slapd, change);
+        assert_eq!(compare(&carl).await["state"], state, "{change}");
+        assert_eq!(statuses(&rita).await, [expected; 2], "{change}");
     }
 }
 

@@ -82,12 +82,14 @@ objectClass: inetOrgPerson
 uid: carl
 cn: Carl
 sn: Carl
+employeeNumber: 22
 
 dn: uid=rita,ou=people,dc=example,dc=test
 objectClass: inetOrgPerson
 uid: rita
 cn: Rita
 sn: Rita
+employeeNumber: 21
 
 dn: ou=groups,dc=example,dc=test
 objectClass: organizationalUnit

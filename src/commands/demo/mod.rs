@@ -2,7 +2,7 @@
 
 pub mod browser;
 mod configuration;
-mod directory;
+pub mod directory;
 pub mod evidence;
 pub mod journey;
 pub mod ports;

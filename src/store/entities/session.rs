@@ -14,6 +14,7 @@ pub struct Model {
     pub created_at: i64,
     pub seen_at: i64,
     pub role_checked_at: Option<i64>,
+    pub role_unanswered_at: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
