@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve { config } => commands::serve::run(&config),
         Command::HsmWorker => return hsm::worker::run(),
-        Command::Check { config: Some(config), .. } => wait_for(commands::reach::run(&config)),
+        Command::Check { config: Some(config), .. } => wait_for(commands::check_configuration::run(&config)),
         Command::Check { paths, .. } => return commands::check::run(&paths),
         Command::Ca { command } => commands::ca::run(command),
         Command::ServiceAccount(options) => wait_for(commands::service_account::run(options)),

@@ -14,6 +14,7 @@ mod key_online;
 mod prepare_certificate;
 mod publish_certificates;
 mod recheck_departure;
+mod reinstate_certificates;
 mod replace_factory_secrets;
 mod revoke_certificate;
 mod sign_certificate;
@@ -79,7 +80,7 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_activity::<certificate_status::CertificateStatus>(catalog)?;
     declare_activity::<certificates_of_person::CertificatesOfPerson>(catalog)?;
     declare_activity::<suspend_certificates::SuspendCertificates>(catalog)?;
-    declare_activity::<suspend_certificates::ReinstateCertificates>(catalog)?;
+    declare_activity::<reinstate_certificates::ReinstateCertificates>(catalog)?;
     declare_activity::<unpublish_certificates::UnpublishCertificates>(catalog)?;
     declare_activity::<compare_people::ComparePeople>(catalog)?;
     declare_activity::<recheck_departure::RecheckDeparture>(catalog)?;
@@ -107,7 +108,7 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_activity(certificate_status::CertificateStatus);
     registry.add_activity(certificates_of_person::CertificatesOfPerson);
     registry.add_activity(suspend_certificates::SuspendCertificates);
-    registry.add_activity(suspend_certificates::ReinstateCertificates);
+    registry.add_activity(reinstate_certificates::ReinstateCertificates);
     registry.add_activity(unpublish_certificates::UnpublishCertificates::new(rooms));
     registry.add_activity(compare_people::ComparePeople::new(rooms));
     registry.add_activity(recheck_departure::RecheckDeparture::new(rooms));

@@ -1,4 +1,4 @@
-//! `pki.suspend` and `pki.reinstate`: certificates go on the list for now (`certificateHold`, RFC 5280 section 5.3.1), and come off it.
+//! `pki.suspend`: certificates go on the list for now (`certificateHold`, RFC 5280 section 5.3.1).
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -20,7 +20,7 @@ pub struct SuspendCertificates;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Suspended {
+pub enum Outcome {
     Suspended,
 }
 
@@ -29,9 +29,9 @@ impl LocalActivity for SuspendCertificates {
     const NAME: &'static str = "pki.suspend";
 
     type Parameters = Parameters;
-    type Outcome = Suspended;
+    type Outcome = Outcome;
 
-    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Suspended, Failure> {
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         let at = milliseconds(call.now);
         for certificate in &parameters.certificates {
             let certificate = id(&certificate.id)?;
@@ -40,33 +40,6 @@ impl LocalActivity for SuspendCertificates {
                 records::note(tx, call, certificate, event).await?;
             }
         }
-        Ok(Suspended::Suspended)
-    }
-}
-
-pub struct ReinstateCertificates;
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reinstated {
-    Reinstated,
-}
-
-#[async_trait]
-impl LocalActivity for ReinstateCertificates {
-    const NAME: &'static str = "pki.reinstate";
-
-    type Parameters = Parameters;
-    type Outcome = Reinstated;
-
-    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Reinstated, Failure> {
-        for certificate in &parameters.certificates {
-            let certificate = id(&certificate.id)?;
-            if certificates::reinstate(tx, certificate).await? {
-                let event = |authority, serial| Event::CertificateReinstated { authority, serial };
-                records::note(tx, call, certificate, event).await?;
-            }
-        }
-        Ok(Reinstated::Reinstated)
+        Ok(Outcome::Suspended)
     }
 }

@@ -345,7 +345,13 @@ impl Channel {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {
                 tracing::warn!(job = %job.id, class, "a job cannot be handed out");
-                let say = "The card holds a valid certificate in this slot, or its secrets cannot be opened. Ask the help desk.";
+                let say = match class {
+                    "occupied" => {
+                        "The card holds a valid certificate in this slot, which is never overwritten. Ask the help desk."
+                    }
+                    "secret" => "The portal cannot open the secrets of this card. Ask the help desk.",
+                    _ => "The portal cannot say what the card is to do. Ask the help desk.",
+                };
                 return Err(End::Say(Box::new(refused(say))));
             }
             Err(error) => return Err(error.into()),

@@ -1,24 +1,21 @@
-//! `sealwright serve`: the portal on its three addresses.
+//! `sealwright serve`: the portal on its addresses, for pages, agents and the public, and for the machine that watches.
 
 use std::path::Path;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web as actix};
 use anyhow::Context;
-use serde_json::Map;
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{Heads, Origin, Sealer};
+use super::housekeeping;
+use crate::audit::{Heads, Sealer};
 use crate::auth::header::ProofOptions;
-use crate::auth::header::SYSTEM;
 use crate::auth::mutual_tls;
 use crate::config::Configuration;
-use crate::engine::verbs::Caller;
 use crate::portal::Portal;
-use crate::store::instances::Filter;
-use crate::store::{certificates, instances};
 use crate::{api, web};
 
 /// The largest form in bytes.
@@ -28,12 +25,8 @@ const MAXIMUM_FORM: usize = 64 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long it is waited at the end for what cannot be broken off.
 const LAST_WORK: Duration = Duration::from_secs(5);
-/// How often it is looked at whether something is due.
-const TICK: Duration = Duration::from_secs(30);
 /// How often figures are put together.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How often what is over is forgotten: every so many ticks.
-const FORGET: u32 = 20;
 
 /// Runs until a signal ends it.
 ///
@@ -69,7 +62,7 @@ async fn run_portal(configuration: Configuration) -> anyhow::Result<()> {
     let sealing = tokio::spawn(sealer.run(stop.clone()));
     let engine = portal.engine.clone();
     let running = tokio::spawn(async move { engine.run().await });
-    let house = tokio::spawn(keep_house(portal.clone(), stop.clone()));
+    let house = tokio::spawn(housekeeping::keep_house(portal.clone(), stop.clone()));
     let served = serve(&portal).await;
     stop.cancel();
     portal.engine.stop();
@@ -80,12 +73,19 @@ async fn run_portal(configuration: Configuration) -> anyhow::Result<()> {
 }
 
 async fn serve(portal: &Portal) -> anyhow::Result<()> {
-    let options = portal.configuration.server.clone();
+    let (pages, agents, public, operations) = (pages(portal)?, agents(portal)?, public(portal)?, operations(portal)?);
+    let options = &portal.configuration.server;
+    tracing::info!(pages = %options.pages, agent = %options.agent, public = %options.public, "the portal is ready");
+    tokio::try_join!(pages, agents, public, operations)?;
+    Ok(())
+}
+
+/// The surface for people, and for their programs, who have signed in.
+fn pages(portal: &Portal) -> anyhow::Result<Server> {
     let data = actix::Data::new(portal.clone());
-    let pages = data.clone();
-    let pages = HttpServer::new(move || {
+    let server = HttpServer::new(move || {
         App::new()
-            .app_data(pages.clone())
+            .app_data(data.clone())
             .app_data(actix::FormConfig::default().limit(MAXIMUM_FORM).error_handler(|_, _| {
                 web::PageError::new(
                     actix_web::http::StatusCode::BAD_REQUEST,
@@ -98,47 +98,46 @@ async fn serve(portal: &Portal) -> anyhow::Result<()> {
             .configure(api::v1::routes(api::v1::Door::Session))
             .configure(web::routes)
     });
-    let pages = match &portal.configuration.sign_in.proof {
+    let address = portal.configuration.server.pages;
+    let server = match &portal.configuration.sign_in.proof {
         ProofOptions::MutualTls(proof) => {
-            let config = mutual_tls::server_config(proof).context("sign-in.proof")?;
-            pages.bind_rustls_0_23(options.pages, config)
+            server.bind_rustls_0_23(address, mutual_tls::server_config(proof).context("sign-in.proof")?)
         }
-        _ => pages.bind(options.pages),
+        _ => server.bind(address),
     };
-    let pages = pages.with_context(|| format!("pages: {}", options.pages))?;
-    let pages = pages.keep_alive(KEEP_ALIVE).tcp_nodelay(true).shutdown_timeout(2).run();
-    let agents = data.clone();
-    let agents = HttpServer::new(move || {
+    let server = server.with_context(|| format!("pages: {address}"))?;
+    Ok(server.keep_alive(KEEP_ALIVE).tcp_nodelay(true).shutdown_timeout(2).run())
+}
+
+/// The surface for agents, and for programs with a service account.
+fn agents(portal: &Portal) -> anyhow::Result<Server> {
+    let data = actix::Data::new(portal.clone());
+    let server = HttpServer::new(move || {
         App::new()
-            .app_data(agents.clone())
+            .app_data(data.clone())
             .wrap(from_fn(api::nobody_signs_in))
             .wrap(from_fn(web::observe::observe))
             .configure(api::agent::routes)
             .configure(api::v1::routes(api::v1::Door::ServiceAccount))
-    })
-    .bind(options.agent)
-    .with_context(|| format!("agent: {}", options.agent))?
-    .keep_alive(KEEP_ALIVE)
-    .tcp_nodelay(true)
-    .shutdown_timeout(2)
-    .run();
-    let public = HttpServer::new(move || {
+    });
+    let address = portal.configuration.server.agent;
+    let server = server.bind(address).with_context(|| format!("agent: {address}"))?;
+    Ok(server.keep_alive(KEEP_ALIVE).tcp_nodelay(true).shutdown_timeout(2).run())
+}
+
+/// The surface for relying parties.
+fn public(portal: &Portal) -> anyhow::Result<Server> {
+    let data = actix::Data::new(portal.clone());
+    let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .wrap(from_fn(api::nobody_signs_in))
             .wrap(from_fn(web::observe::observe))
             .configure(api::public::routes)
-    })
-    .workers(1)
-    .bind(options.public)
-    .with_context(|| format!("public: {}", options.public))?
-    .tcp_nodelay(true)
-    .shutdown_timeout(2)
-    .run();
-    let operations = operations(portal)?;
-    tracing::info!(pages = %options.pages, agent = %options.agent, public = %options.public, "the portal is ready");
-    tokio::try_join!(pages, agents, public, operations)?;
-    Ok(())
+    });
+    let address = portal.configuration.server.public;
+    let server = server.workers(1).bind(address).with_context(|| format!("public: {address}"))?;
+    Ok(server.tcp_nodelay(true).shutdown_timeout(2).run())
 }
 
 /// The surface for the machine that watches, if one is configured.
@@ -173,49 +172,4 @@ fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::R
             None => Ok(()),
         }
     })
-}
-
-/// Starts what is due by the clock, as everything by a workflow; forgets old sessions and keys.
-async fn keep_house(portal: Portal, stop: CancellationToken) {
-    let clock = Caller::new(SYSTEM, SYSTEM, &Origin::system("clock"));
-    for tick in 0_u32.. {
-        if tick.is_multiple_of(FORGET) {
-            if let Err(error) = portal.sessions.expire().await {
-                tracing::error!(%error, "old sessions could not be forgotten");
-            }
-            if let Err(error) = portal.engine.forget_keys().await {
-                tracing::error!(%error, "old idempotency keys could not be forgotten");
-            }
-        }
-        if let Err(error) = refresh_list(&portal).await {
-            tracing::error!(%error, "a revocation list could not be asked for");
-        }
-        portal.engine.start_due(&clock).await;
-        if tokio::time::timeout(TICK, stop.cancelled()).await.is_ok() {
-            return;
-        }
-    }
-}
-
-/// Lists are made when an authority has none, and again long before its last one is over.
-async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
-    let now = portal.clock.now_ms();
-    let system = Caller::new(SYSTEM, SYSTEM, &Origin::system("revocation-list"));
-    // One that is under way, or stands still, is enough.
-    let owner = Some(SYSTEM.to_owned());
-    let filter = Filter { workflow: Some("issue-crl".to_owned()), owner, only_open: true, ..Filter::default() };
-    if !instances::list(portal.store.read(), &filter, 1).await?.is_empty() {
-        return Ok(());
-    }
-    let half_over =
-        |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
-    for issuer in portal.issuance.issuers() {
-        let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await?;
-        if list.as_ref().is_none_or(half_over) {
-            // One makes those of all authorities.
-            portal.engine.start(&system, "issue-crl", Map::new(), None).await?;
-            break;
-        }
-    }
-    Ok(())
 }

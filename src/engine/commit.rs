@@ -214,7 +214,7 @@ impl<'a> Commit<'a> {
                 let (name, detail) = described(&event);
                 effects = self.advance(definition, &mut stored, event, name, detail).await?;
             }
-            Err(EngineError::Activity("loop"))
+            Err(EngineError::Inconsistent("loop"))
         })
     }
 
@@ -277,7 +277,7 @@ impl<'a> Commit<'a> {
         let instance = &stored.instance;
         let step = instance.step;
         let implementation =
-            self.engine.inner.registry.activity(&activity).ok_or(EngineError::Activity("unknown activity"))?;
+            self.engine.inner.registry.activity(&activity).ok_or(EngineError::Inconsistent("unknown activity"))?;
         let call = self.call(stored);
         let parameters = Value::Object(parameters);
         match implementation.plan(self.tx, &call, parameters.clone()).await {
@@ -312,7 +312,7 @@ impl<'a> Commit<'a> {
         name: String,
         parameters: Map<String, Value>,
     ) -> Result<(), EngineError> {
-        let job = self.engine.inner.registry.job(&name).ok_or(EngineError::Activity("unknown job"))?;
+        let job = self.engine.inner.registry.job(&name).ok_or(EngineError::Inconsistent("unknown job"))?;
         let call = self.call(stored);
         let parameters = Value::Object(parameters);
         let (card, plan) = job.plan(self.tx, &call, parameters.clone()).await?;
@@ -368,7 +368,8 @@ impl<'a> Commit<'a> {
         let arrivals = waits::arrivals(self.tx, id).await?;
         waits::remove(self.tx, arrivals.iter().map(|row| row.id).collect()).await?;
         for row in arrivals {
-            let arrival = serde_json::from_value::<Arrival>(row.event).map_err(|_| EngineError::Activity("inbox"))?;
+            let arrival =
+                serde_json::from_value::<Arrival>(row.event).map_err(|_| EngineError::Inconsistent("inbox"))?;
             self.receive(id, arrival).await?;
         }
         Ok(())
@@ -413,7 +414,7 @@ impl<'a> Commit<'a> {
 
     /// Leaves an arrival in the inbox.
     async fn post(&mut self, instance: Uuid, arrival: &Arrival) -> Result<(), EngineError> {
-        let event = serde_json::to_value(arrival).map_err(|_| EngineError::Activity("inbox"))?;
+        let event = serde_json::to_value(arrival).map_err(|_| EngineError::Inconsistent("inbox"))?;
         let (tenant, arrived_at) = (self.tx.tenant().to_owned(), self.engine.clock().now_ms());
         waits::post(self.tx, InboxRow { tenant, id: random::id(), instance, event, arrived_at }).await?;
         self.after.inboxes.push(instance);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwright_workflow::instance::{Event, Waiting};
+use sealwright_workflow::instance::{Event, Timer, Waiting};
 use sealwright_workflow::step::Rejection;
 use uuid::Uuid;
 
 use super::commit::{After, Commit, LEASE};
 use super::contract::{Call, Failure, Recording};
-use super::events::{failed, timer};
+use super::events::failed;
 use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::fail_point;
@@ -53,56 +53,74 @@ async fn wait(engine: &Engine) -> Duration {
 
 /// Looks at everything that waits, batch after batch: what cannot go on here stays and is passed over, so that it starves nothing behind it.
 async fn look(engine: &Engine) -> Result<(), EngineError> {
+    read_inboxes(engine).await?;
+    fire_timers(engine).await?;
+    ask_conditions(engine).await?;
+    if work::is_pending(engine.store().read()).await? {
+        take_up_work(engine).await?;
+    }
+    Ok(())
+}
+
+async fn read_inboxes(engine: &Engine) -> Result<(), EngineError> {
     let mut stayed = 0;
     loop {
         let instances = waits::with_arrivals(engine.store().read(), stayed, BATCH).await?;
         if instances.is_empty() {
-            break;
+            return Ok(());
         }
         for instance in instances {
             stayed += u64::from(!has_gone(read_inbox(engine, instance).await, instance));
         }
     }
+}
+
+async fn fire_timers(engine: &Engine) -> Result<(), EngineError> {
     let mut stayed = 0;
     loop {
         let rows = waits::due(engine.store().read(), engine.clock().now_ms(), stayed, BATCH).await?;
         if rows.is_empty() {
-            break;
+            return Ok(());
         }
         for row in rows {
             let instance = row.instance;
             stayed += u64::from(!has_gone(fire(engine, row).await, instance));
         }
     }
+}
+
+async fn ask_conditions(engine: &Engine) -> Result<(), EngineError> {
     let mut stayed = 0;
     loop {
         let rows = waits::watched(engine.store().read(), stayed, BATCH).await?;
         if rows.is_empty() {
-            break;
+            return Ok(());
         }
         for row in rows {
             let holds = engine.inner.conditions.holds(engine, &row.condition);
             stayed += u64::from(!(holds && has_gone(condition_held(engine, &row).await, row.instance)));
         }
     }
-    if work::is_pending(engine.store().read()).await? {
-        for row in claim(engine).await? {
-            let stored = match instances::find(engine.store().read(), row.instance).await {
-                Ok(Some(stored)) => stored,
-                // Its lease runs out, and it is tried again; the others go on.
-                other => {
-                    tracing::error!(instance = %row.instance, error = ?other.err(), "an instance cannot be read");
-                    continue;
-                }
-            };
-            let call = Call {
-                instance: stored.instance,
-                root: stored.root,
-                now: engine.clock().now(),
-                origin: Origin::system(&row.activity),
-            };
-            engine.spawn(carry_out(engine.clone(), row, call));
-        }
+}
+
+/// Leases activities and has them carried out beside this look.
+async fn take_up_work(engine: &Engine) -> Result<(), EngineError> {
+    for row in claim(engine).await? {
+        let stored = match instances::find(engine.store().read(), row.instance).await {
+            Ok(Some(stored)) => stored,
+            // Its lease runs out, and it is tried again; the others go on.
+            other => {
+                tracing::error!(instance = %row.instance, error = ?other.err(), "an instance cannot be read");
+                continue;
+            }
+        };
+        let call = Call {
+            instance: stored.instance,
+            root: stored.root,
+            now: engine.clock().now(),
+            origin: Origin::system(&row.activity),
+        };
+        engine.spawn(carry_out(engine.clone(), row, call));
     }
     Ok(())
 }
@@ -174,7 +192,7 @@ async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
 
 async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
     fail_point!("engine.timer");
-    let name = timer(&row.timer).ok_or(EngineError::Activity("unknown timer"))?;
+    let name = Timer::from_word(&row.timer).ok_or(EngineError::Inconsistent("unknown timer"))?;
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
         let row = row.clone();
         Box::pin(async move {
@@ -251,7 +269,8 @@ async fn carry_out(engine: Engine, row: WorkRow, call: Call) {
 /// Performs and records one claimed activity; gives its outcome's name for the log.
 async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, EngineError> {
     let step = u64::try_from(row.step).unwrap_or_default();
-    let activity = engine.inner.registry.activity(&row.activity).ok_or(EngineError::Activity("unknown activity"))?;
+    let activity =
+        engine.inner.registry.activity(&row.activity).ok_or(EngineError::Inconsistent("unknown activity"))?;
     fail_point!("engine.perform.before");
     let performed = tokio::select! {
         performed = activity.perform(&call, &row.plan) => performed,

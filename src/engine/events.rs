@@ -1,6 +1,6 @@
 //! Events as the inbox keeps them and as the history names them.
 
-use sealwright_workflow::instance::{ChildEnd, Event, Timer};
+use sealwright_workflow::instance::{ChildEnd, Event};
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
@@ -49,9 +49,4 @@ pub(super) fn described(event: &Event) -> (&'static str, Option<String>) {
         Event::Released { .. } => ("released", None),
         Event::Resumed { .. } => ("resumed", None),
     }
-}
-
-/// The timer of a name.
-pub(super) fn timer(name: &str) -> Option<Timer> {
-    [Timer::Retry, Timer::StateDeadline, Timer::Deadline].into_iter().find(|timer| timer.as_str() == name)
 }

@@ -69,8 +69,12 @@ pub enum EngineError {
     /// A report of another kind than the job asks for.
     #[error("the report does not answer the job")]
     Unfit,
+    /// An activity or a card job came to no outcome; its class of failure.
     #[error("an activity failed: {0}")]
     Activity(&'static str),
+    /// What is stored and what this program knows do not fit: another release has written it, or it was edited.
+    #[error("the engine finds what does not fit: {0}")]
+    Inconsistent(&'static str),
     /// An idempotency key was used before, with another request.
     #[error("the key was used for another request")]
     KeyReused,

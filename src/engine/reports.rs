@@ -17,7 +17,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Activity`] when a secret cannot be opened.
     pub async fn instruction(&self, job: &JobRow) -> Result<Instruction, EngineError> {
-        let implementation = self.inner.registry.job(&job.name).ok_or(EngineError::Activity("unknown job"))?;
+        let implementation = self.inner.registry.job(&job.name).ok_or(EngineError::Inconsistent("unknown job"))?;
         Ok(implementation.instruction(&job.plan).await?)
     }
 
@@ -37,7 +37,7 @@ impl Engine {
                 let stored = stored.ok_or(EngineError::Fenced)?;
                 let step = u64::try_from(row.step).unwrap_or_default();
                 let implementation =
-                    engine.inner.registry.job(&row.name).ok_or(EngineError::Activity("unknown job"))?;
+                    engine.inner.registry.job(&row.name).ok_or(EngineError::Inconsistent("unknown job"))?;
                 let event = match implementation.record(&tx, &commit.call(&stored), row.plan, report).await {
                     Ok(Some((outcome, result))) => Event::Completed { step, outcome, result },
                     Ok(None) => return Err(EngineError::Unfit),

@@ -246,6 +246,11 @@ impl Timer {
             Timer::Deadline => "deadline",
         }
     }
+
+    /// The timer of a name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Timer::Retry, Timer::StateDeadline, Timer::Deadline].into_iter().find(|timer| timer.as_str() == word)
+    }
 }
 
 /// What a step wants done. The engine stores all of them in the step's transaction.

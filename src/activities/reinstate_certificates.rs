@@ -1,0 +1,43 @@
+//! `pki.reinstate`: suspended certificates come off the list (RFC 5280 section 5.3.1, `removeFromCRL` is for delta lists alone).
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{certificates as records, id};
+use crate::audit::Event;
+use crate::engine::contract::{Call, Failure, LocalActivity};
+use crate::issuance::Certificate;
+use crate::store::{Tx, certificates};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Parameters {
+    certificates: Vec<Certificate>,
+}
+
+pub struct ReinstateCertificates;
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Reinstated,
+}
+
+#[async_trait]
+impl LocalActivity for ReinstateCertificates {
+    const NAME: &'static str = "pki.reinstate";
+
+    type Parameters = Parameters;
+    type Outcome = Outcome;
+
+    async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
+        for certificate in &parameters.certificates {
+            let certificate = id(&certificate.id)?;
+            if certificates::reinstate(tx, certificate).await? {
+                let event = |authority, serial| Event::CertificateReinstated { authority, serial };
+                records::note(tx, call, certificate, event).await?;
+            }
+        }
+        Ok(Outcome::Reinstated)
+    }
+}
