@@ -15,7 +15,7 @@ function encoded(value) {
 }
 
 async function sign(request) {
-    const login = request.variables.remote_user;
+    const login = request.variables.signed_in;
     if (!login) {
         request.return(401);
         return;

@@ -126,6 +126,7 @@ impl MigrationTrait for Migration {
             .col(uuid("instance"))
             .col(big_integer("step"))
             .col(string("condition"))
+            .col(string_null("about"))
             .primary_key(Index::create().col("instance"))
             .to_owned();
         manager.create_table(table).await?;

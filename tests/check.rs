@@ -19,6 +19,15 @@ fn check(test: &TestWorld, variables: &[(&str, &str)]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What it names is nowhere here; all that can be said without that is good.
+#[test]
+fn the_example_is_a_configuration() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/sealwright.toml");
+    let output = Command::new(env!("CARGO_BIN_EXE_sealwright")).args(["check", "--config", example]).output();
+    let said = String::from_utf8_lossy(&output.expect("the program").stdout).into_owned();
+    assert!(said.starts_with("configuration: good\nworkflows: good\napprovals: good\n"), "{said}");
+}
+
 async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
     let test = TestWorld::start(database).await;
     let (good, said) = check(&test, &[]);

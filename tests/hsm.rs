@@ -9,8 +9,10 @@ use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey}
 
 use crate::journey::assert_personalized;
 use crate::on_both_databases;
+use crate::operations::{certificates_of, issue_by_another, revoke};
+use crate::support::client::Client;
 use crate::support::softhsm::{PIN, SoftHsm};
-use crate::support::{Database, TestWorld, ended, shows, stop};
+use crate::support::{Database, TestWorld, ended, run, shows, stop};
 
 on_both_databases! {
     a_token_signs_and_a_module_that_dies_is_started_again,
@@ -18,6 +20,7 @@ on_both_databases! {
     a_token_that_was_initialized_anew_is_waited_for,
     a_token_that_signs_wrongly_issues_nothing,
     a_wrong_pin_is_tried_once,
+    a_key_that_is_away_keeps_no_other_authority_from_its_list,
 }
 
 const KINDS: [KeyAlgorithm; 4] = [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072];
@@ -269,6 +272,28 @@ async fn a_wrong_pin_is_tried_once(database: Database) {
     assert_eq!(ended(&mut begun).await["status"], "success");
     assert_eq!(test.log().matches("the token refuses the PIN").count(), 2);
     assert_eq!(std::fs::read_to_string(softhsm.refused_pin_file()).expect("a file"), "");
+}
+
+/// An authority that issues nothing any more has lost its token; the other one's certificates are issued and revoked, and its list is made.
+async fn a_key_that_is_away_keeps_no_other_authority_from_its_list(database: Database) {
+    let (mut test, softhsm, _folder) = start(database).await;
+    test.world.kill_portal().await.expect("killed");
+    issue_by_another(&test);
+    softhsm.remove();
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_eq!(ended(&mut begun).await["status"], "success");
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    revoke(&alice, &certificates_of(&alice).await[0]).await;
+    let list = test.path("next.crl");
+    let url = format!("{}/pki/crl/next.crl", test.world.public_url);
+    let answer = reqwest::get(url).await.expect("an answer");
+    std::fs::write(&list, answer.bytes().await.expect("a list")).expect("written");
+    let list = list.display().to_string();
+    let text = run("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", &list], &[]);
+    assert_eq!(text.matches("Serial Number:").count(), 1, "{text}");
 }
 
 /// Without a place to write a refusal down, no PIN is tried.

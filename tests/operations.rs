@@ -132,7 +132,7 @@ fn lose(test: &TestWorld) {
     }
 }
 
-async fn revoke(by: &Client, certificate: &Value) {
+pub async fn revoke(by: &Client, certificate: &Value) {
     let body = json!({ "workflow": "revoke-certificate", "data": { "certificate": certificate["id"] } });
     let (status, started) = by.post("/api/v1/instances", &body.to_string()).await;
     assert_eq!(status, 201, "{started}");
@@ -143,7 +143,7 @@ async fn revoke(by: &Client, certificate: &Value) {
     by.until(&path, |view| view["status"] == "success").await;
 }
 
-async fn certificates_of(by: &Client) -> Vec<Value> {
+pub async fn certificates_of(by: &Client) -> Vec<Value> {
     by.get("/api/v1/certificates").await.1["certificates"].as_array().expect("a list").clone()
 }
 
@@ -201,10 +201,29 @@ async fn a_backup_brings_everything_back_and_revocations_stay(database: Database
     assert!(done(&restore).contains("Without --revocation-list"));
     test.world.restart_portal(&[]).await.expect("restarted");
     let url = format!("{}/pki/crl/issuing.crl", test.world.public_url);
+    let mut tries = 0;
     while reqwest::get(&url).await.expect("an answer").status() == 503 {
-        tokio::task::yield_now().await;
+        tries += 1;
+        assert!(tries < 600, "no new list is made");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(test.list_number("anew.crl").await > next);
+}
+
+/// From the next start on another authority issues people's certificates, `next`, with its key in a file.
+pub fn issue_by_another(test: &TestWorld) {
+    let here = test.world.folder.join("next").display().to_string();
+    let passphrase = test.path("passphrase").display().to_string();
+    std::fs::write(&passphrase, "of the next authority\n").expect("written");
+    let url = &test.world.public_url;
+    done(&["ca", "init", "--passphrase-file", &passphrase, "--public-url", url, "--directory", &here]);
+    let config = test.world.folder.join("sealwright.toml");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    let text = text.replace("issuing-authority = \"issuing\"", "issuing-authority = \"next\"");
+    let section = format!(
+        "[authorities.next]\ncertificate = \"{here}/issuing.pem\"\nkey = \"{here}/issuing.key\"\npassphrase-file = \"{passphrase}\"\n"
+    );
+    std::fs::write(&config, text.replace("[audit]", &format!("{section}\n[audit]"))).expect("written");
 }
 
 /// Another authority issues from now on; what the first one has issued is revoked in the first one's list, which is still renewed.
@@ -216,24 +235,14 @@ async fn an_authority_that_issues_nothing_any_more_keeps_its_list(database: Data
     ended(&mut begun).await;
     let before = test.list_number("before.crl").await;
     test.world.kill_portal().await.expect("killed");
-    let folder = test.world.folder.join("next");
-    let (here, ca) = (folder.display().to_string(), test.world.folder.join("ca").display().to_string());
-    let passphrase = test.path("passphrase");
-    std::fs::write(&passphrase, "of the next authority\n").expect("written");
-    let passphrase = passphrase.display().to_string();
-    let init = ["ca", "init", "--passphrase-file", &passphrase, "--public-url", &test.world.public_url, "--directory"];
-    done(&[&init[..], &[&here]].concat());
+    issue_by_another(&test);
     // Nothing that is there is made anew, least of all a list that relying parties read.
+    let ca = test.world.folder.join("ca").display().to_string();
     let list = std::fs::read(format!("{ca}/root.crl")).expect("a list");
-    assert!(refusal(&[&init[..], &[&ca]].concat()).contains("is there already"));
+    let passphrase = test.path("passphrase").display().to_string();
+    let init = ["ca", "init", "--passphrase-file", &passphrase, "--public-url", &test.world.public_url];
+    assert!(refusal(&[&init[..], &["--directory", &ca]].concat()).contains("is there already"));
     assert_eq!(std::fs::read(format!("{ca}/root.crl")).expect("a list"), list);
-    let config = test.world.folder.join("sealwright.toml");
-    let text = std::fs::read_to_string(&config).expect("a configuration");
-    let text = text.replace("issuing-authority = \"issuing\"", "issuing-authority = \"next\"");
-    let section = format!(
-        "[authorities.next]\ncertificate = \"{here}/issuing.pem\"\nkey = \"{here}/issuing.key\"\npassphrase-file = \"{passphrase}\"\n"
-    );
-    std::fs::write(&config, text.replace("[audit]", &format!("{section}\n[audit]"))).expect("written");
     test.world.restart_portal(&[]).await.expect("restarted");
     let alice = Client::sign_in(&test, "alice", "user").await;
     revoke(&alice, &certificates_of(&alice).await[0]).await;

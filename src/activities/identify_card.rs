@@ -16,7 +16,7 @@ use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
-use crate::store::cards::{CardKeyRow, CardRow};
+use crate::store::cards::CardRow;
 use crate::store::{Access, Tx, cards, certificates, instances};
 
 pub struct IdentifyCard {
@@ -177,8 +177,7 @@ impl IdentifyCard {
         for key in cards::keys(tx, row.id).await? {
             if key.certificate.is_some_and(|id| !is_there(id)) {
                 tracing::warn!(serial = facts.serial, slot = key.slot, "a token has lost a certificate");
-                let at = milliseconds(call.now);
-                cards::put_key(tx, CardKeyRow { certificate: None, changed_at: at, ..key });
+                cards::take_certificate(tx, row.id, &key.slot, milliseconds(call.now)).await?;
             }
         }
         Ok(())

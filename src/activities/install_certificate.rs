@@ -69,7 +69,7 @@ pub enum Outcome {
     NotProved,
     /// It could not be written.
     Refused,
-    /// It is on the card, and was revoked or suspended in the meantime.
+    /// It is on the card, and was revoked in the meantime. One that was only suspended comes back with its person.
     Revoked,
 }
 
@@ -143,7 +143,7 @@ impl CardJob for InstallCertificate {
             return Ok(Some(Outcome::NotProved));
         }
         let row = certificates::find(tx, plan.certificate).await?;
-        if !row.is_some_and(|row| row.is(Status::Issued)) {
+        if row.is_none_or(|row| row.is(Status::Revoked)) {
             return Ok(Some(Outcome::Revoked));
         }
         let event = Event::KeyProved { card, slot: slot.as_str().to_owned(), serial };

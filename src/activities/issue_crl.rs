@@ -1,4 +1,6 @@
-//! `pki.issue-crl`: signs the revocation list of each authority that signs here, with everything that is revoked now, under the next number.
+//! `pki.issue-crl`: signs the revocation lists of the authorities concerned, each with everything that is revoked now, under its next number.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
@@ -8,12 +10,12 @@ use sealwright_pki::signer::SignError;
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::Rooms;
+use super::{Rooms, id};
 use crate::audit;
 use crate::clock::{milliseconds, moment};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Issuance, Issuer};
+use crate::issuance::{Certificate, Issuance};
 use crate::store::certificates::RevocationListRow;
 use crate::store::{Access, Store, Tx, certificates};
 
@@ -31,8 +33,17 @@ impl IssueCrl {
     }
 }
 
+/// Whose lists: of one authority; else of those that have issued certificates; else of all that sign here.
 #[derive(Debug, Deserialize, JsonSchema)]
-pub struct Parameters {}
+pub struct Parameters {
+    authority: Option<String>,
+    certificates: Option<Vec<Certificate>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plan {
+    authorities: BTreeSet<String>,
+}
 
 /// A list as it was signed.
 #[derive(Debug, Clone)]
@@ -48,15 +59,21 @@ struct Signed {
 #[derive(Debug)]
 pub struct Performed {
     signed: Vec<Signed>,
-    /// An authority's key is away: the lists of the others are published all the same.
-    is_key_offline: bool,
+    /// An authority whose key is away: the lists of the others are published all the same.
+    offline: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Issued,
-    KeyOffline,
+    KeyOffline(Away),
+}
+
+/// Whose key is away.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Away {
+    authority: String,
 }
 
 #[async_trait]
@@ -65,27 +82,36 @@ impl Activity for IssueCrl {
     const FAILURES: &'static [&'static str] = &["signer", "overtaken"];
 
     type Parameters = Parameters;
-    type Plan = ();
+    type Plan = Plan;
     type Performed = Performed;
     type Outcome = Outcome;
 
-    async fn plan(&self, _: &Tx, _: &Call, _: Parameters) -> Result<Planned<(), Outcome>, Failure> {
-        Ok(Planned::Perform(()))
+    async fn plan(&self, tx: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
+        let certificates = parameters.certificates.unwrap_or_default();
+        let authorities = if let Some(authority) = parameters.authority {
+            [authority].into()
+        } else if certificates.is_empty() {
+            self.issuance.issuers().map(|issuer| issuer.authority.name().to_owned()).collect()
+        } else {
+            let ids = certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<_, _>>()?;
+            certificates::find_all(tx, ids).await?.into_iter().map(|row| row.authority).collect()
+        };
+        Ok(Planned::Perform(Plan { authorities }))
     }
 
-    async fn perform(&self, call: &Call, (): &()) -> Result<Performed, Failure> {
+    async fn perform(&self, call: &Call, plan: &Plan) -> Result<Performed, Failure> {
         fail_point!("pki.issue-crl");
-        let mut performed = Performed { signed: Vec::new(), is_key_offline: false };
-        for issuer in self.issuance.issuers() {
-            match self.sign(call, issuer).await? {
+        let mut performed = Performed { signed: Vec::new(), offline: None };
+        for authority in &plan.authorities {
+            match self.sign(call, authority).await? {
                 Some(signed) => performed.signed.push(signed),
-                None => performed.is_key_offline = true,
+                None => performed.offline = Some(authority.clone()),
             }
         }
         Ok(performed)
     }
 
-    async fn record(&self, tx: &Tx, call: &Call, (): (), performed: &Performed) -> Result<Outcome, Failure> {
+    async fn record(&self, tx: &Tx, call: &Call, _: Plan, performed: &Performed) -> Result<Outcome, Failure> {
         tx.lock("revocation lists").await?;
         for list in &performed.signed {
             // Of two lists made at once the later one is made again: it may not know what the first one did.
@@ -105,14 +131,19 @@ impl Activity for IssueCrl {
             let event = audit::Event::RevocationListIssued { authority: list.authority.clone(), number: list.number };
             audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         }
-        Ok(if performed.is_key_offline { Outcome::KeyOffline } else { Outcome::Issued })
+        Ok(match &performed.offline {
+            Some(authority) => Outcome::KeyOffline(Away { authority: authority.clone() }),
+            None => Outcome::Issued,
+        })
     }
 }
 
 impl IssueCrl {
     /// `None` while the key is away.
-    async fn sign(&self, call: &Call, issuer: &Issuer) -> Result<Option<Signed>, Failure> {
-        let (issuer, authority) = (issuer.clone(), issuer.authority.name().to_owned());
+    async fn sign(&self, call: &Call, authority: &str) -> Result<Option<Signed>, Failure> {
+        // Somebody has taken it out of the configuration; its list may be signed elsewhere now.
+        let issuer = self.issuance.issuer(authority).ok_or(Failure::Fail { class: "authority" })?.clone();
+        let authority = authority.to_owned();
         let (at, now) = (milliseconds(call.now), call.now);
         let follows = certificates::latest_list(self.store.read(), &authority).await?.map(|list| list.number);
         // The time, so that a number rises also after a restore from a backup that does not know the last ones; and one more than the last, so

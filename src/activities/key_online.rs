@@ -1,5 +1,4 @@
-//! The conditions `ca.key-online`, that the issuing authority's key signs, and `ca.list-keys-online`, that the keys of all authorities do which have a
-//! revocation list to keep.
+//! The condition `ca.key-online`: the key of an authority signs; of the one that it is about, else of the one that issues people's certificates.
 
 use async_trait::async_trait;
 
@@ -7,10 +6,8 @@ use super::Rooms;
 use crate::engine::contract::Condition;
 use crate::issuance::Issuance;
 
-/// The names that a `wait` state says.
-pub const NAMES: [&str; 2] = [ISSUING, LISTS];
-const ISSUING: &str = "ca.key-online";
-const LISTS: &str = "ca.list-keys-online";
+/// The name that a `wait` state says.
+pub const NAME: &str = "ca.key-online";
 
 pub struct KeyOnline {
     issuance: Issuance,
@@ -25,39 +22,17 @@ impl KeyOnline {
 #[async_trait]
 impl Condition for KeyOnline {
     fn name(&self) -> &'static str {
-        ISSUING
+        NAME
     }
 
-    async fn holds(&self) -> bool {
-        match self.issuance.issuing() {
+    async fn holds(&self, about: Option<&str>) -> bool {
+        let issuer = match about {
+            Some(authority) => self.issuance.issuer(authority),
+            None => self.issuance.issuing(),
+        };
+        match issuer {
             Some(issuer) => issuer.is_online().await,
             None => false,
         }
-    }
-}
-
-pub struct ListKeysOnline {
-    issuance: Issuance,
-}
-
-impl ListKeysOnline {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone() }
-    }
-}
-
-#[async_trait]
-impl Condition for ListKeysOnline {
-    fn name(&self) -> &'static str {
-        LISTS
-    }
-
-    async fn holds(&self) -> bool {
-        for issuer in self.issuance.issuers() {
-            if !issuer.is_online().await {
-                return false;
-            }
-        }
-        true
     }
 }

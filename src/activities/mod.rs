@@ -89,9 +89,7 @@ pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
     declare_job::<replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
     declare_job::<generate_key::GenerateKeyAndCsr>(catalog)?;
     declare_job::<install_certificate::InstallCertificate>(catalog)?;
-    for name in key_online::NAMES {
-        catalog.add_condition(name);
-    }
+    catalog.add_condition(key_online::NAME);
     catalog.add_thing(certificates::TYPE);
     Ok(())
 }
@@ -118,7 +116,6 @@ pub fn register(rooms: &Rooms) -> Registry {
     registry.add_job(generate_key::GenerateKeyAndCsr::new(rooms));
     registry.add_job(install_certificate::InstallCertificate::new(rooms));
     registry.add_condition(key_online::KeyOnline::new(rooms));
-    registry.add_condition(key_online::ListKeysOnline::new(rooms));
     registry.add_things(certificates::Certificates);
     registry
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Origin;
@@ -16,6 +16,10 @@ use crate::store::{certificates, instances};
 const TICK: Duration = Duration::from_secs(30);
 /// How often what is over is forgotten: every so many ticks.
 const FORGET: u32 = 20;
+/// The workflow that makes a list.
+const ISSUE_CRL: &str = "issue-crl";
+/// More open instances of it than authorities there are; those that people have started are not the clock's.
+const MOST: u64 = 100;
 
 /// Starts what is due by the clock, as everything by a workflow; forgets old sessions and keys.
 pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
@@ -29,7 +33,7 @@ pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
                 tracing::error!(%error, "old idempotency keys could not be forgotten");
             }
         }
-        if let Err(error) = refresh_list(&portal).await {
+        if let Err(error) = refresh_lists(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }
         portal.engine.start_due(&clock).await;
@@ -39,25 +43,34 @@ pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
     }
 }
 
-/// Lists are made when an authority has none, and again long before its last one is over.
-async fn refresh_list(portal: &Portal) -> anyhow::Result<()> {
+/// Lists are made when an authority has none, and again long before its last one is over; each by an instance of its own, so that a key that is
+/// away or of no use keeps no other authority from its list.
+async fn refresh_lists(portal: &Portal) -> anyhow::Result<()> {
     let now = portal.clock.now_ms();
     let system = Caller::new(SYSTEM, SYSTEM, &Origin::system("revocation-list"));
-    // One that is under way, or stands still, is enough.
-    let owner = Some(SYSTEM.to_owned());
-    let filter = Filter { workflow: Some("issue-crl".to_owned()), owner, only_open: true, ..Filter::default() };
-    if !instances::list(portal.store.read(), &filter, 1).await?.is_empty() {
-        return Ok(());
-    }
     let half_over =
         |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
     for issuer in portal.issuance.issuers() {
-        let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await?;
-        if list.as_ref().is_none_or(half_over) {
-            // One makes those of all authorities.
-            portal.engine.start(&system, "issue-crl", Map::new(), None).await?;
-            break;
+        let authority = issuer.authority.name();
+        let list = certificates::latest_list(portal.store.read(), authority).await?;
+        // One that is under way, or is stuck, is enough.
+        if list.as_ref().is_none_or(half_over) && !is_under_way(portal, authority).await? {
+            let arguments = Map::from_iter([("authority".to_owned(), authority.into())]);
+            portal.engine.start_own(&system, ISSUE_CRL, arguments).await?;
         }
     }
     Ok(())
+}
+
+/// Whether an instance of the clock's is open that makes an authority's list.
+async fn is_under_way(portal: &Portal, authority: &str) -> anyhow::Result<bool> {
+    let owner = Some(SYSTEM.to_owned());
+    let filter = Filter { workflow: Some(ISSUE_CRL.to_owned()), owner, only_open: true, ..Filter::default() };
+    for open in instances::list(portal.store.read(), &filter, MOST).await? {
+        let found = instances::find(portal.store.read(), open.id).await?;
+        if found.is_some_and(|found| found.instance.data.get("authority").and_then(Value::as_str) == Some(authority)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
+use crate::store::waits::WatchRow;
 
 /// An answer is good for so long.
 const GOOD: Duration = Duration::from_secs(1);
 
-/// The latest answers.
+/// The latest answers, by condition and what it is about.
 #[derive(Default)]
 pub(super) struct Conditions {
-    asked: Mutex<BTreeMap<String, Asked>>,
+    asked: Mutex<BTreeMap<(String, Option<String>), Asked>>,
 }
 
 enum Asked {
@@ -28,21 +29,22 @@ enum Asked {
 
 impl Conditions {
     /// Whether a condition holds, by an answer that is still good; else it is asked, and the engine looks again when it holds.
-    pub fn holds(&self, engine: &Engine, name: &str) -> bool {
-        let Some(condition) = engine.inner.registry.condition(name).cloned() else { return false };
+    pub fn holds(&self, engine: &Engine, watch: &WatchRow) -> bool {
+        let Some(condition) = engine.inner.registry.condition(&watch.condition).cloned() else { return false };
         let Ok(mut asked) = self.asked.lock() else { return false };
-        match asked.get(name) {
+        let key = (watch.condition.clone(), watch.about.clone());
+        match asked.get(&key) {
             Some(Asked::Now) => return false,
             Some(Asked::Answered { holds, at }) if at.elapsed() < GOOD => return *holds,
             _ => {}
         }
         // One question, however many wait for the answer.
-        asked.insert(name.to_owned(), Asked::Now);
-        let (asking, name) = (engine.clone(), name.to_owned());
+        asked.insert(key.clone(), Asked::Now);
+        let asking = engine.clone();
         engine.spawn(async move {
-            let holds = condition.holds().await;
+            let holds = condition.holds(key.1.as_deref()).await;
             if let Ok(mut asked) = asking.inner.conditions.asked.lock() {
-                asked.insert(name, Asked::Answered { holds, at: Instant::now() });
+                asked.insert(key, Asked::Answered { holds, at: Instant::now() });
             }
             if holds {
                 asking.inner.look.notify_one();

@@ -229,8 +229,9 @@ pub trait CardJob: Send + Sync + 'static {
 pub trait Condition: Send + Sync {
     fn name(&self) -> &'static str;
 
-    /// Whether it holds now. Asked outside any transaction, at most about once a second on each node, and only while somebody waits for it.
-    async fn holds(&self) -> bool;
+    /// Whether it holds now; `about` is what the state says that it is about. Asked outside any transaction, at most about once a second on each
+    /// node, and only while somebody waits for it.
+    async fn holds(&self, about: Option<&str>) -> bool;
 }
 
 /// Declares an activity to the workflow language, by its types alone.

@@ -97,7 +97,7 @@ async fn ask_conditions(engine: &Engine) -> Result<(), EngineError> {
             return Ok(());
         }
         for row in rows {
-            let holds = engine.inner.conditions.holds(engine, &row.condition);
+            let holds = engine.inner.conditions.holds(engine, &row);
             stayed += u64::from(!(holds && has_gone(condition_held(engine, &row).await, row.instance)));
         }
     }

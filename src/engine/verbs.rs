@@ -148,11 +148,44 @@ impl Engine {
         F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
+        let definition = self.may_start(caller, workflow)?;
+        checked_arguments(&definition, &arguments)?;
+        self.begin_root(caller, definition, arguments, also).await
+    }
+
+    /// Starts a workflow for the portal itself, which may also give what has a first value, or may be missing.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_own(
+        &self,
+        caller: &Caller,
+        workflow: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Uuid, EngineError> {
+        let definition = self.may_start(caller, workflow)?;
+        self.begin_root(caller, definition, arguments, |_, _, _| async { Ok(()) }).await
+    }
+
+    fn may_start(&self, caller: &Caller, workflow: &str) -> Result<Arc<Definition>, EngineError> {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
         if definition.start.about.is_none() && !may_start(&definition, &caller.actor) {
             return Err(EngineError::Forbidden);
         }
-        checked_arguments(&definition, &arguments)?;
+        Ok(definition)
+    }
+
+    async fn begin_root<F, Fut>(
+        &self,
+        caller: &Caller,
+        definition: Arc<Definition>,
+        arguments: Map<String, Value>,
+        also: F,
+    ) -> Result<Uuid, EngineError>
+    where
+        F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
         let id = random::id();
         let start = Begin {
             id,

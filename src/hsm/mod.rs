@@ -72,6 +72,8 @@ struct State {
     worker: Option<Worker>,
     /// Not asked again before.
     rests_until: Option<Instant>,
+    /// A PIN was refused, and it is written nowhere: nothing is tried any more before a restart, as nobody would know how often.
+    spent: bool,
 }
 
 impl HsmKey {
@@ -125,10 +127,17 @@ impl HsmKey {
     }
 
     fn exchange(&self, state: &mut State, request: &Request) -> Result<Answer, String> {
+        if state.spent {
+            return Err("the token has refused the PIN".to_owned());
+        }
         if state.worker.is_none() {
             match open(&self.options, &self.refusal, Some(&self.public_key))? {
                 Opened::Worker(worker) => state.worker = Some(worker),
                 Opened::Not(answer) => return Ok(answer),
+                Opened::Unnoted => {
+                    state.spent = true;
+                    return Ok(Answer::PinRefused);
+                }
             }
         }
         state.worker.as_mut().ok_or("no worker")?.exchange(request)
@@ -139,11 +148,14 @@ impl HsmKey {
 enum Opened {
     Worker(Worker),
     Not(Answer),
+    /// The PIN was refused, and that could not be written down.
+    Unnoted,
 }
 
 /// Starts a worker and signs in. A try with the PIN is written down before it is made: whatever happens then, it was one.
 fn open(options: &HsmOptions, refusal: &Refusal, public_key: Option<&[u8]>) -> Result<Opened, String> {
     let text = |error: std::io::Error| error.to_string();
+    let _alone = refusal.lock().map_err(text)?;
     let before = refusal.read().map_err(text)?;
     let refused_pin = before.as_ref().filter(|tried| tried.result == TriedResult::Refused);
     let refused_pin = refused_pin.map(|tried| tried.stamp.clone());
@@ -169,7 +181,10 @@ fn open(options: &HsmOptions, refusal: &Refusal, public_key: Option<&[u8]>) -> R
             Ok(Opened::Worker(worker))
         }
         Answer::PinRefused => {
-            refusal.note(&stamp, TriedResult::Refused).map_err(text)?;
+            if let Err(error) = refusal.note(&stamp, TriedResult::Refused) {
+                tracing::error!(token = options.token, %error, "that the PIN was refused could not be written down");
+                return Ok(Opened::Unnoted);
+            }
             Ok(Opened::Not(Answer::PinRefused))
         }
         unanswered @ Answer::PinUnanswered { .. } => Ok(Opened::Not(unanswered)),
@@ -216,6 +231,7 @@ pub fn generate(options: &HsmOptions, algorithm: KeyAlgorithm) -> Result<Vec<u8>
     let answer = match open(options, &refusal, None).map_err(HsmError::Offline)? {
         Opened::Worker(mut worker) => worker.exchange(&Request::Generate { algorithm }).map_err(HsmError::Offline)?,
         Opened::Not(answer) => answer,
+        Opened::Unnoted => Answer::PinRefused,
     };
     match answer {
         Answer::Generated { public_key } => {

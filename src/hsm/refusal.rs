@@ -75,12 +75,22 @@ impl Refusal {
 
     /// Writes it down, for good before anything else is tried.
     pub fn note(&self, stamp: &str, result: TriedResult) -> io::Result<()> {
-        let mut file = File::create(&self.file)?;
-        match result {
-            TriedResult::Refused => writeln!(file, "{REFUSED} {stamp}")?,
-            TriedResult::Unanswered(times) => writeln!(file, "{times} {stamp}")?,
-        }
+        let text = match result {
+            TriedResult::Refused => format!("{REFUSED} {stamp}\n"),
+            TriedResult::Unanswered(times) => format!("{times} {stamp}\n"),
+        };
+        // Not emptied first: what a full disk refuses leaves what was there.
+        let mut file = OpenOptions::new().write(true).open(&self.file)?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
         file.sync_all()
+    }
+
+    /// Nobody else tries meanwhile: keys in one token share a PIN.
+    pub fn lock(&self) -> io::Result<File> {
+        let file = File::open(&self.file)?;
+        file.lock()?;
+        Ok(file)
     }
 
     /// The PIN was taken.

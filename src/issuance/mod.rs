@@ -15,7 +15,7 @@ use sealwright_pki::authority::Authority;
 use sealwright_pki::profile::Profile;
 use sealwright_pki::request::{Request, RequestError};
 use sealwright_pki::revocation;
-use sealwright_pki::signer::Signer;
+use sealwright_pki::signer::{SignError, Signer, sign_verified};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -33,11 +33,21 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Whether the key signs now: a text that is no certificate and no list.
+    /// Whether the key is there: it signs now, rightly or not. One that signs wrongly is not waited for: an operator is to see what it stops.
     pub async fn is_online(&self) -> bool {
+        matches!(self.try_to_sign().await, Some(Ok(_) | Err(SignError::Wrong)))
+    }
+
+    /// Whether the key signs now, and rightly.
+    pub async fn is_good(&self) -> bool {
+        matches!(self.try_to_sign().await, Some(Ok(_)))
+    }
+
+    /// Signs a text that is no certificate and no list.
+    async fn try_to_sign(&self) -> Option<Result<Vec<u8>, SignError>> {
         let signer = self.signer.clone();
-        let tried = tokio::task::spawn_blocking(move || signer.sign(b"sealwright: is the key online?")).await;
-        matches!(tried, Ok(Ok(_)))
+        let message = b"sealwright: is the key online?";
+        tokio::task::spawn_blocking(move || sign_verified(message, signer.as_ref())).await.ok()
     }
 }
 

@@ -89,6 +89,21 @@ pub fn put_key(tx: &Tx, row: CardKeyRow) {
 
 /// Remembers which certificate was written into the slot of a key.
 pub async fn put_certificate(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
+    set_certificate(tx, card, slot, Some(certificate), at).await
+}
+
+/// The slot has none any more.
+pub async fn take_certificate(tx: &Tx, card: Uuid, slot: &str, at: i64) -> Result<(), StoreError> {
+    set_certificate(tx, card, slot, None, at).await
+}
+
+async fn set_certificate(
+    tx: &Tx,
+    card: Uuid,
+    slot: &str,
+    certificate: Option<Uuid>,
+    at: i64,
+) -> Result<(), StoreError> {
     let updated = card_key::Entity::update_many()
         .col_expr(card_key::Column::Certificate, Expr::value(certificate))
         .col_expr(card_key::Column::ChangedAt, Expr::value(at))

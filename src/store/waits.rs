@@ -117,12 +117,13 @@ pub async fn with_arrivals(access: &impl Access, skip: u64, limit: u64) -> Resul
     Ok(rows)
 }
 
-pub async fn watch(tx: &Tx, instance: Uuid, step: i64, condition: &str) -> Result<(), StoreError> {
-    let row = WatchRow { tenant: tx.tenant().to_owned(), instance, step, condition: condition.to_owned() };
+pub async fn watch(tx: &Tx, instance: Uuid, step: i64, condition: &str, about: Option<&str>) -> Result<(), StoreError> {
+    let (condition, about) = (condition.to_owned(), about.map(str::to_owned));
+    let row = WatchRow { tenant: tx.tenant().to_owned(), instance, step, condition, about };
     watch::Entity::insert(row.into_active_model())
         .on_conflict(
             OnConflict::column(watch::Column::Instance)
-                .update_columns([watch::Column::Step, watch::Column::Condition])
+                .update_columns([watch::Column::Step, watch::Column::Condition, watch::Column::About])
                 .to_owned(),
         )
         .exec_without_returning(tx.connection())

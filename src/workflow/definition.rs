@@ -360,6 +360,8 @@ pub struct Fork {
 #[derive(Clone, Debug)]
 pub struct Wait {
     pub until: Word,
+    /// Which of its kind the condition is about, a text.
+    pub about: Option<Path>,
     pub next: Next,
 }
 

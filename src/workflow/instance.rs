@@ -286,6 +286,8 @@ pub enum Effect {
     /// Look at a condition of the world, now and whenever it may have changed.
     Watch {
         condition: String,
+        /// Which of its kind it is about.
+        about: Option<String>,
     },
     /// Hold what this value names, against every other instance.
     Hold {

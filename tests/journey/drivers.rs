@@ -272,6 +272,26 @@ async fn a_certificate_of_somebody_elses_keeps_a_card_from_being_written(databas
     }
 }
 
+/// Whoever has a token's PIN can delete what is on it: that is noticed when the token is seen next, and nobody is told that all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_lost_a_certificate_is_not_called_ready() {
+    let test = TestWorld::start_with_card(Database::Sqlite, Kind::Token, None, "").await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+    let token = test.token.as_ref().expect("a token");
+    let signed_in = ["--token-label", "Sealwright", "--login", "--pin", PIN];
+    token.pkcs11_tool(&[&signed_in[..], &["--delete-object", "--type", "cert", "--id", "01"]].concat());
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let end = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(!end.success(), "{}", end.said);
+    let view = ended(&mut begun).await;
+    assert_eq!(view["status"], "failure", "{view:#}");
+    assert!(view.to_string().contains("the card holds another valid certificate there"), "{view:#}");
+}
+
 /// OpenSC shows PIV cards too, and a module may be gone: every card is listed once, and what cannot be used is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_several_programs_show_is_one_card() {

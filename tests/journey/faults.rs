@@ -155,7 +155,7 @@ async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
 async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_nothing() {
     let test = TestWorld::start(Database::Postgres).await;
     let server = test.database_process().expect("a server");
-    let mut alive: BTreeSet<&str> = ["Looking", "Replacing", "Making", "Writing"].into();
+    let mut alive: BTreeSet<&str> = ["Reading", "Replacing", "Making", "Writing"].into();
     let mut begun = personalize(&test, |line| {
         let job = alive.iter().copied().find(|job| line.contains(job));
         if job.is_some_and(|_| kill_a_backend(server)) {

@@ -64,7 +64,7 @@ async fn a_card_that_another_program_resets_goes_on(database: Database) {
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
-    for label in ["Replacing the factory", "Making a key on the card", "Writing the certificate"] {
+    for label in ["Replacing the card's factory PIN", "Making a key on the card", "Writing the certificate"] {
         until(&mut agent, &mut begun, label).await;
         test.world.hold_card(0, "reset").await.expect("reset");
     }

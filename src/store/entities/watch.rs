@@ -10,6 +10,7 @@ pub struct Model {
     pub instance: Uuid,
     pub step: i64,
     pub condition: String,
+    pub about: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

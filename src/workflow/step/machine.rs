@@ -316,7 +316,9 @@ impl<'a> Machine<'a> {
             }
             Kind::Wait(wait) => {
                 self.instance.waiting = Waiting::Condition;
-                self.effects.push(Effect::Watch { condition: wait.until.text.clone() });
+                let about = wait.about.as_ref().map(|path| self.read(path));
+                let about = about.and_then(|about| about.as_str().map(str::to_owned));
+                self.effects.push(Effect::Watch { condition: wait.until.text.clone(), about });
                 Ok(())
             }
             Kind::End(end) => {

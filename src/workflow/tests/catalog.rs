@@ -86,7 +86,6 @@ pub fn catalog() -> Catalog {
     })();
     built.expect("the fixtures' types are types of the language");
     catalog.add_condition("ca.key-online");
-    catalog.add_condition("ca.list-keys-online");
     for role in ["user", "ra-operator", "ca-operator", "auditor"] {
         catalog.add_role(role);
     }

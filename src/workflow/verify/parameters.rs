@@ -1,4 +1,4 @@
-//! A call gets every argument it needs, none that it does not know, and each of the right type.
+//! A call gets every argument it needs, none that it does not know, and each of the right type; a condition is about a text.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,12 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                     arguments(state, &fork.run.with, &inputs, &environment, report);
                 }
             }
-            Kind::Ask(_) | Kind::Wait(_) | Kind::End(_) => {}
+            Kind::Wait(wait) => {
+                if let Some(about) = &wait.about {
+                    fits("about", &Type::Text, about, &environment, report);
+                }
+            }
+            Kind::Ask(_) | Kind::End(_) => {}
         }
     }
 }
