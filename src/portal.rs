@@ -27,7 +27,7 @@ use crate::config::{CardOptions, Configuration, SignInOptions};
 use crate::directory::{Directory, Lookup, Person};
 use crate::engine::rights::Unknown;
 use crate::engine::{Engine, Humans, Parts};
-use crate::issuance::{self, Issuance};
+use crate::issuance::{self, Issuance, IssuanceError, Slot};
 use crate::random;
 use crate::store::{Store, logins, service_accounts};
 
@@ -78,7 +78,7 @@ pub fn workflow_files(folder: Option<&Path>) -> std::io::Result<Vec<(String, Str
 /// # Errors
 /// A type that the language cannot carry: a mistake of this program.
 pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types::UnknownSchema> {
-    catalog.add_type::<issuance::Slot>()?;
+    catalog.add_type::<Slot>()?;
     for (role, _) in ROLES {
         catalog.add_role(role);
     }
@@ -168,14 +168,7 @@ impl Portal {
         let directory = Directory::new(&configuration.directory)?;
         let roles = Roles::new(configuration.roles.clone(), directory.clone())?;
         approvers(&configuration)?;
-        let (issuance, slots) = issuance::load(
-            &configuration.authorities,
-            &configuration.profiles,
-            &configuration.personalization.slots,
-            &configuration.issuing_authority,
-            &configuration.server.public_url,
-            configuration.blocked_keys_file.as_deref(),
-        )?;
+        let (issuance, slots) = issuance(&configuration)?;
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = open_store(&configuration).await?;
         let stock = stock(&configuration.cards)?;
@@ -241,6 +234,21 @@ impl Portal {
             clock,
         })
     }
+}
+
+/// The authorities, their keys and the profiles, and what goes into a card.
+///
+/// # Errors
+/// [`IssuanceError`].
+pub fn issuance(configuration: &Configuration) -> Result<(Issuance, Vec<Slot>), IssuanceError> {
+    issuance::load(
+        &configuration.authorities,
+        &configuration.profiles,
+        &configuration.personalization.slots,
+        &configuration.issuing_authority,
+        &configuration.server.public_url,
+        configuration.blocked_keys_file.as_deref(),
+    )
 }
 
 /// Who is believed to say who somebody is.

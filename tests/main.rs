@@ -11,6 +11,7 @@ mod database;
 mod directory_server;
 mod hsm;
 mod journey;
+mod matrix;
 mod operations;
 mod package;
 mod pages;

@@ -46,7 +46,7 @@ pub struct Plan {
 }
 
 /// A list as it was signed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Signed {
     authority: String,
     der: Vec<u8>,

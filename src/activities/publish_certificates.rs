@@ -33,6 +33,13 @@ pub struct Parameters {
     certificates: Vec<Certificate>,
 }
 
+#[derive(Debug)]
+pub struct Performed {
+    published: Published,
+    /// How many certificates were good still.
+    count: usize,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -48,14 +55,14 @@ impl Activity for PublishCertificates {
 
     type Parameters = Parameters;
     type Plan = Parameters;
-    type Performed = Published;
+    type Performed = Performed;
     type Outcome = Outcome;
 
     async fn plan(&self, _: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Parameters, Outcome>, Failure> {
         Ok(Planned::Perform(parameters))
     }
 
-    async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Published, Failure> {
+    async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Performed, Failure> {
         fail_point!("directory.publish-certificates");
         let ids =
             plan.certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<BTreeSet<_>, _>>()?;
@@ -68,15 +75,16 @@ impl Activity for PublishCertificates {
         let good = rows.into_iter().filter(|row| row.is(Status::Issued));
         let ders: Vec<_> = good.filter_map(|row| row.certificate).collect();
         if ders.is_empty() {
-            return Ok(Published::AsBefore);
+            return Ok(Performed { published: Published::AsBefore, count: 0 });
         }
-        Ok(self.directory.publish(&plan.person, &ders).await?)
+        let published = self.directory.publish(&plan.person, &ders).await?;
+        Ok(Performed { published, count: ders.len() })
     }
 
-    async fn record(&self, tx: &Tx, call: &Call, plan: Parameters, published: &Published) -> Result<Outcome, Failure> {
-        match published {
+    async fn record(&self, tx: &Tx, call: &Call, _: Parameters, performed: &Performed) -> Result<Outcome, Failure> {
+        match performed.published {
             Published::Changed => {
-                let event = audit::Event::CertificatesPublished { count: plan.certificates.len() };
+                let event = audit::Event::CertificatesPublished { count: performed.count };
                 audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
                 Ok(Outcome::Published)
             }

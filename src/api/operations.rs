@@ -50,7 +50,7 @@ async fn ready(portal: web::Data<Portal>) -> HttpResponse {
     for issuer in portal.issuance.issuers() {
         let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await;
         ready.database &= list.is_ok();
-        ready.key &= issuer.is_good().await;
+        ready.key &= issuer.probe().await.is_ok();
         ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.next_update > portal.clock.now_ms());
     }
     for (_, until) in portal.issuance.lists_valid_until().await {
@@ -90,7 +90,7 @@ async fn gauge(portal: &Portal) -> Result<(), StoreError> {
     for issuer in portal.issuance.issuers() {
         let name = issuer.authority.name();
         valid(name, certificates::latest_list(reader, name).await?.map_or(0, |list| list.next_update));
-        let online = i64::from(issuer.is_good().await);
+        let online = i64::from(issuer.probe().await.is_ok());
         metrics::gauge!("sealwright_authority_key_online", "authority" => name.to_owned()).set(figure(online));
     }
     Ok(())

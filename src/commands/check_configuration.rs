@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use sealwright_pki::signer::sign_verified;
 
 use super::check;
 use crate::audit::Heads;
@@ -14,13 +13,11 @@ use crate::cards::sealing::SealingKey;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Configuration;
 use crate::directory::Directory;
+use crate::portal;
 use crate::store::Store;
-use crate::{issuance, portal};
 
 /// What has not answered by then does not answer.
 const LIMIT: Duration = Duration::from_secs(20);
-/// A text that is no certificate and no list.
-const PROBE: &[u8] = b"sealwright: does the key sign?";
 
 const NOT_GOOD: &str = "not everything is as it should be";
 
@@ -114,18 +111,10 @@ async fn directory(configuration: &Configuration) -> anyhow::Result<()> {
 }
 
 async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
-    let (issuance, _) = issuance::load(
-        &configuration.authorities,
-        &configuration.profiles,
-        &configuration.personalization.slots,
-        &configuration.issuing_authority,
-        &configuration.server.public_url,
-        configuration.blocked_keys_file.as_deref(),
-    )?;
+    let (issuance, _) = portal::issuance(configuration)?;
     for name in configuration.authorities.keys() {
-        let Some(issuer) = issuance.issuer(name).cloned() else { continue };
-        let signed = tokio::task::spawn_blocking(move || sign_verified(PROBE, issuer.signer.as_ref())).await?;
-        signed.with_context(|| format!("the key of `{name}`"))?;
+        let Some(issuer) = issuance.issuer(name) else { continue };
+        issuer.probe().await.with_context(|| format!("the key of `{name}`"))?;
     }
     for (name, until) in issuance.lists_valid_until().await {
         let until = until.with_context(|| format!("the revocation list of `{name}` cannot be read"))?;

@@ -103,7 +103,9 @@ impl Engine {
             }
         };
         let login = &caller.actor.person.login;
-        match (self.start_anew(caller, workflow, arguments, remember).await, used) {
+        let definition = self.startable(caller, workflow)?;
+        checked_arguments(&definition, &arguments)?;
+        match (self.begin_root(caller, definition, arguments, remember).await, used) {
             (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => key.first(self.store(), login).await,
             // The key gives what is open, also once that has ended.
             (Err(EngineError::Held(held)), Some(key)) => key.remember_alone(self.store(), login, held, now).await,
@@ -127,30 +129,12 @@ impl Engine {
         F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        match self.start_anew(caller, workflow, arguments, also).await {
+        let definition = self.startable(caller, workflow)?;
+        checked_arguments(&definition, &arguments)?;
+        match self.begin_root(caller, definition, arguments, also).await {
             Err(EngineError::Held(held)) => Ok(held),
             started => started,
         }
-    }
-
-    /// The same, where what is held already is no start.
-    ///
-    /// # Errors
-    /// As [`Engine::start_with`], and [`EngineError::Held`].
-    async fn start_anew<F, Fut>(
-        &self,
-        caller: &Caller,
-        workflow: &str,
-        arguments: Map<String, Value>,
-        also: F,
-    ) -> Result<Uuid, EngineError>
-    where
-        F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
-    {
-        let definition = self.may_start(caller, workflow)?;
-        checked_arguments(&definition, &arguments)?;
-        self.begin_root(caller, definition, arguments, also).await
     }
 
     /// Starts a workflow for the portal itself, which may also give what has a first value, or may be missing.
@@ -163,11 +147,12 @@ impl Engine {
         workflow: &str,
         arguments: Map<String, Value>,
     ) -> Result<Uuid, EngineError> {
-        let definition = self.may_start(caller, workflow)?;
+        let definition = self.startable(caller, workflow)?;
         self.begin_root(caller, definition, arguments, |_, _, _| async { Ok(()) }).await
     }
 
-    fn may_start(&self, caller: &Caller, workflow: &str) -> Result<Arc<Definition>, EngineError> {
+    /// What this caller may start.
+    fn startable(&self, caller: &Caller, workflow: &str) -> Result<Arc<Definition>, EngineError> {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
         if definition.start.about.is_none() && !may_start(&definition, &caller.actor) {
             return Err(EngineError::Forbidden);
@@ -175,6 +160,7 @@ impl Engine {
         Ok(definition)
     }
 
+    /// Begins a tree; [`EngineError::Held`] says which one is open already.
     async fn begin_root<F, Fut>(
         &self,
         caller: &Caller,

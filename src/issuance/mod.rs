@@ -35,19 +35,18 @@ pub struct Issuer {
 impl Issuer {
     /// Whether the key is there: it signs now, rightly or not. One that signs wrongly is not waited for: an operator is to see what it stops.
     pub async fn is_online(&self) -> bool {
-        matches!(self.try_to_sign().await, Some(Ok(_) | Err(SignError::Wrong)))
+        matches!(self.probe().await, Ok(()) | Err(SignError::Wrong))
     }
 
-    /// Whether the key signs now, and rightly.
-    pub async fn is_good(&self) -> bool {
-        matches!(self.try_to_sign().await, Some(Ok(_)))
-    }
-
-    /// Signs a text that is no certificate and no list.
-    async fn try_to_sign(&self) -> Option<Result<Vec<u8>, SignError>> {
+    /// Has the key sign a text that is no certificate and no list.
+    ///
+    /// # Errors
+    /// [`SignError`]: why it does not sign now, or not rightly.
+    pub async fn probe(&self) -> Result<(), SignError> {
         let signer = self.signer.clone();
-        let message = b"sealwright: is the key online?";
-        tokio::task::spawn_blocking(move || sign_verified(message, signer.as_ref())).await.ok()
+        let message = b"sealwright: does the key sign?";
+        let signed = tokio::task::spawn_blocking(move || sign_verified(message, signer.as_ref())).await;
+        signed.map_err(|_| SignError::Refused)?.map(drop)
     }
 }
 
