@@ -65,12 +65,13 @@ impl<'a> Machine<'a> {
             return Err(Rejection::Stale);
         }
         children.ended.insert(index, end);
-        if children.running() > 0 {
-            return Ok(());
-        }
+        // The next one takes its place at once: a child that stands still holds up none but itself.
         let all_started = children.started == children.arguments.len();
         if !stopping && !all_started {
             return self.start_children(state, at_once);
+        }
+        if children.running() > 0 {
+            return Ok(());
         }
         self.join(state)
     }

@@ -2,5 +2,6 @@
 
 mod catalog;
 mod fixtures;
+mod forks;
 mod people;
 mod properties;

@@ -1,0 +1,62 @@
+//! A fork: how many children are under way, and which of them are begun.
+
+use serde_json::{Map, json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::catalog::catalog;
+use crate::definition::{Definition, EndOutcome};
+use crate::instance::{ChildEnd, Effect, Event, Person};
+use crate::library::Library;
+use crate::step::{Begin, Step, begin, step};
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+fn library(source: &str) -> Library {
+    let parts: Vec<&str> = source.split("=====\n").collect();
+    Library::load(parts.iter().map(|part| ("fixture.yaml", *part)), &catalog()).expect("good workflows")
+}
+
+fn begun(definition: &Definition) -> Step {
+    let start = Begin {
+        id: Uuid::nil(),
+        owner: Person::new("alice"),
+        requester: Person::new("alice"),
+        role: "user".to_owned(),
+        parent: None,
+        arguments: Map::new(),
+        policy: [("people".to_owned(), json!(["a", "b", "c"]))].into(),
+    };
+    begin(definition, start, NOW).expect("it begins")
+}
+
+/// What follows from the end of a child.
+fn ended(definition: &Definition, last: Step, index: usize) -> Step {
+    let result = Map::from_iter([("certificate".to_owned(), json!({ "id": index.to_string() }))]);
+    let end = ChildEnd { outcome: EndOutcome::Success, result };
+    let event = Event::ChildEnded { step: last.instance.step, index, end };
+    step(definition, last.instance, event, NOW).expect("a step")
+}
+
+/// The children that a step begins.
+fn started(made: &Step) -> Vec<usize> {
+    let started = |effect: &Effect| match effect {
+        Effect::Start { index, .. } => Some(*index),
+        _ => None,
+    };
+    made.effects.iter().filter_map(started).collect()
+}
+
+/// Two of three at once: the first one stands still, and the third one does not wait for it.
+#[test]
+fn a_child_that_stands_still_holds_up_no_other() {
+    let library = library(include_str!("definitions/ok/recursion.yaml"));
+    let definition = library.get("all").expect("it is there");
+    let first = begun(definition);
+    assert_eq!(started(&first), [0, 1]);
+    let second = ended(definition, first, 1);
+    assert_eq!(started(&second), [2]);
+    let third = ended(definition, second, 2);
+    assert_eq!((started(&third), third.instance.state.as_str()), (Vec::new(), "each"));
+    assert_eq!(ended(definition, third, 0).instance.state, "done");
+}
