@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::scope::Scope;
 use super::{Rejection, unfit};
 use crate::definition::{EndOutcome, Fork, Kind, Party, Run, State};
-use crate::instance::{ChildEnd, Children, Effect, Waiting};
+use crate::instance::{Cancelling, ChildEnd, Children, Effect, Waiting};
 
 impl<'a> Machine<'a> {
     pub(super) fn begin_children(
@@ -52,7 +52,8 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn child_ended(&mut self, state: &'a State, index: usize, end: ChildEnd) -> Result<(), Rejection> {
-        let stopping = self.instance.cancelling.is_some();
+        // A way out is gone to its end: only who is asked to leave begins nothing more.
+        let stopping = matches!(self.instance.cancelling, Some(Cancelling::Asked { .. }));
         let at_once = match &state.kind {
             Kind::Run(_) => 1,
             Kind::Fork(fork) => usize::try_from(fork.at_once).unwrap_or(usize::MAX),

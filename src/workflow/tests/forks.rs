@@ -60,3 +60,24 @@ fn a_child_that_stands_still_holds_up_no_other() {
     assert_eq!((started(&third), third.instance.state.as_str()), (Vec::new(), "each"));
     assert_eq!(ended(definition, third, 0).instance.state, "done");
 }
+
+/// Certificates are withdrawn one after another on the way out of a cancellation: all of them.
+#[test]
+fn a_way_out_begins_all_of_its_children() {
+    let each = "each: certificate in certificates\n";
+    let source = include_str!("definitions/ok/if-cancelled-fork.yaml");
+    let library = library(&source.replace(each, &format!("{each}    at-once: 1\n")));
+    let definition = library.get("all").expect("it is there");
+    let first = begun(definition);
+    assert_eq!(started(&first), [0, 1, 2]);
+    let mut last = step(definition, first.instance, Event::Cancelled { to: None }, NOW).expect("a step");
+    for index in 0..3 {
+        last = ended(definition, last, index);
+    }
+    assert_eq!((last.instance.state.as_str(), started(&last)), ("withdraw", vec![0]));
+    for next in [1, 2] {
+        last = ended(definition, last, next - 1);
+        assert_eq!(started(&last), [next]);
+    }
+    assert_eq!(ended(definition, last, 2).instance.state, "withdrawn");
+}
