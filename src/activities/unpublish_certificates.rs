@@ -11,6 +11,7 @@ use crate::directory::{Directory, Published};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::Certificate;
+use crate::store::certificates::Status;
 use crate::store::{Store, Tx, certificates};
 
 pub struct UnpublishCertificates {
@@ -58,6 +59,10 @@ impl Activity for UnpublishCertificates {
         for certificate in &plan.certificates {
             let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;
             let row = row.ok_or(Failure::Fail { class: "certificate" })?;
+            // Hours may have passed: what was reinstated since belongs into the directory.
+            if row.is(Status::Issued) {
+                continue;
+            }
             let Some(der) = row.certificate else { continue };
             // By the id: whoever has the login now need not be who had the certificate.
             let present = self.directory.find_by_id(&row.person).await?;

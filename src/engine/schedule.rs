@@ -1,8 +1,9 @@
 //! What the clock starts: workflows that say `every`.
 
-use sealwright_workflow::instance::Status;
+use sealwright_workflow::instance::{Status, Waiting};
 use serde_json::Map;
 use time::Duration;
+use uuid::Uuid;
 
 use super::idempotency::Key;
 use super::verbs::Caller;
@@ -10,8 +11,8 @@ use super::{Engine, EngineError};
 use crate::store::instances::{self, Filter, Listed};
 
 impl Engine {
-    /// Starts what is due: as long after the last one as its `every` says, and when none is under way; one that stands still or cannot be started
-    /// holds up no other. Of several nodes one starts it.
+    /// Starts what is due: as long after the last one as its `every` says, and when none is under way; one that stands still, also one of whose
+    /// parts does, or that cannot be started holds up no other. Of several nodes one starts it.
     pub async fn start_due(&self, clock: &Caller) {
         for definition in self.definitions().all() {
             let Some(every) = definition.start.every else { continue };
@@ -33,12 +34,23 @@ impl Engine {
         };
         let last = instances::list(self.store().read(), &filter, 1).await?.pop();
         // A clock that was set back does not stop it for long.
-        let is_over = |started_at: i64| (now - started_at).abs() >= every;
-        if last.is_none_or(|last| !is_running(&last) && is_over(last.started_at)) {
+        let is_over = |since: i64| (now - since).abs() >= every;
+        let is_due = match &last {
+            None => true,
+            Some(last) if !is_over(last.started_at) => false,
+            Some(last) => !is_running(last) || (is_over(last.changed_at) && self.waits_for_parts(last.id).await?),
+        };
+        if is_due {
             let key = format!("{name} {}", now / every);
             self.start(clock, name, Map::new(), Some(Key { digest: key.clone(), key })).await?;
         }
         Ok(())
+    }
+
+    /// Whether an instance waits for its children: one of them may wait for a key, or for somebody to repair it.
+    async fn waits_for_parts(&self, id: Uuid) -> Result<bool, EngineError> {
+        let found = instances::find(self.store().read(), id).await?;
+        Ok(found.is_some_and(|found| matches!(found.instance.waiting, Waiting::Children(_))))
     }
 }
 

@@ -7,7 +7,7 @@ use super::directory;
 use crate::on_both_databases;
 use crate::support::client::{Client, answer};
 use crate::support::slapd::{BASE, Slapd};
-use crate::support::{Database, TestWorld, later, variables};
+use crate::support::{Database, TestWorld, later, sqlite, variables};
 
 on_both_databases! {
     who_is_disabled_is_suspended_and_comes_back,
@@ -285,6 +285,26 @@ async fn people_are_compared_by_the_clock(database: Database) {
     carl.until("/api/v1/instances", settled).await;
     assert_eq!((statuses(&carl).await, published(&slapd)), (vec!["suspended".to_owned(); 2], 2));
     assert!(test.audited("certificates-unpublished").await.is_empty());
+}
+
+/// A settlement may wait for a key, or for somebody to repair it: an hour later everybody else is compared all the same. Here it is put so by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_that_stands_still_holds_up_no_other() {
+    const STANDS_STILL: &str = "UPDATE instance SET state = 'settle', status = 'running', ended_at = NULL, \
+        document = json_set(document, '$.state', 'settle', '$.status', 'running', '$.waiting', \
+        json('{\"children\":{\"arguments\":[{}],\"started\":1,\"ended\":{}}}')) WHERE workflow = 'synchronize-people'";
+    fn states(list: &Value) -> Vec<&str> {
+        let found = list["instances"].as_array().expect("a list").iter();
+        found.filter(|of| of["workflow"] == "synchronize-people").filter_map(|of| of["state"].as_str()).collect()
+    }
+    let (mut test, _slapd, _folder) = directory::start(Database::Sqlite).await;
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    carl.until("/api/v1/instances", |list| states(list) == ["unchanged"]).await;
+    test.world.kill_portal().await.expect("killed");
+    sqlite(&test.world.folder.join("sealwright.db"), STANDS_STILL);
+    test.world.restart_portal(&later("+61m")).await.expect("restarted");
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    carl.until("/api/v1/instances", |list| states(list) == ["unchanged", "settle"]).await;
 }
 
 async fn a_portal_that_is_killed_while_people_are_settled_goes_on(database: Database) {
