@@ -95,6 +95,12 @@ async fn what_is_no_request_is_refused_in_words(database: Database) {
         let body = json!({ "workflow": workflow }).to_string();
         assert_eq!(alice.post("/api/v1/instances", &body).await.0, 403, "{workflow}");
     }
+    assert_eq!(alice.submit("/start/issue-crl", "").await, 403);
+    let refused = test.audited("start-refused").await;
+    let mut workflows: Vec<_> = refused.iter().filter_map(|row| row.detail.as_ref()?["workflow"].as_str()).collect();
+    workflows.sort_unstable();
+    assert_eq!(workflows, ["certify-slot", "issue-crl", "issue-crl"]);
+    assert!(refused.iter().all(|row| row.actor.as_deref() == Some("alice") && row.address.is_some()));
     // What it is about must be named, by an id.
     for data in [json!({}), json!({ "certificate": "no-id" }), json!({ "certificate": 1 }), json!({ "reason": "x" })] {
         let body = json!({ "workflow": "revoke-certificate", "data": data }).to_string();

@@ -73,6 +73,10 @@ pub enum Event {
         action: String,
         shown: Option<String>,
     },
+    /// The role may not start it.
+    StartRefused {
+        workflow: String,
+    },
     /// A form or call came without the token of its session.
     CsrfRefused,
     /// Somebody may not take the action, or took it before.

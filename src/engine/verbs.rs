@@ -103,7 +103,7 @@ impl Engine {
             }
         };
         let login = &caller.actor.person.login;
-        let definition = self.startable(caller, workflow)?;
+        let definition = self.startable(caller, workflow).await?;
         checked_arguments(&definition, &arguments)?;
         match (self.begin_root(caller, definition, arguments, remember).await, used) {
             (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => key.first(self.store(), login).await,
@@ -129,7 +129,7 @@ impl Engine {
         F: Fn(Tx, Uuid, Arc<Definition>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        let definition = self.startable(caller, workflow)?;
+        let definition = self.startable(caller, workflow).await?;
         checked_arguments(&definition, &arguments)?;
         match self.begin_root(caller, definition, arguments, also).await {
             Err(EngineError::Held(held)) => Ok(held),
@@ -147,14 +147,16 @@ impl Engine {
         workflow: &str,
         arguments: Map<String, Value>,
     ) -> Result<Uuid, EngineError> {
-        let definition = self.startable(caller, workflow)?;
+        let definition = self.startable(caller, workflow).await?;
         self.begin_root(caller, definition, arguments, |_, _, _| async { Ok(()) }).await
     }
 
-    /// What this caller may start.
-    fn startable(&self, caller: &Caller, workflow: &str) -> Result<Arc<Definition>, EngineError> {
+    /// What this caller may start; a refusal is recorded.
+    async fn startable(&self, caller: &Caller, workflow: &str) -> Result<Arc<Definition>, EngineError> {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
         if definition.start.about.is_none() && !may_start(&definition, &caller.actor) {
+            let event = audit::Event::StartRefused { workflow: definition.name.text.clone() };
+            audit::record_alone(self.store(), caller.origin(), None, self.clock().now_ms(), event).await?;
             return Err(EngineError::Forbidden);
         }
         Ok(definition)
