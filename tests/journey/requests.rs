@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
+use crate::operations::{certificates_of, revoke};
+use crate::support::client::Client;
 use crate::support::wire::Wire;
-use crate::support::{Database, TestWorld, go_on, new_code, run, until_it_stands_still, view};
+use crate::support::{Database, TestWorld, go_on, new_code, run, start_again, until_it_stands_still, view};
 
 on_both_databases! {
     a_request_with_a_bad_signature_is_refused,
@@ -18,6 +20,7 @@ on_both_databases! {
     a_request_with_a_key_that_is_known_to_be_compromised_is_refused,
     a_request_with_the_authoritys_own_key_is_refused,
     a_request_for_somebody_elses_key_is_refused,
+    a_request_for_a_key_whose_certificate_was_revoked_is_refused,
     garbage_instead_of_a_request_is_refused,
     a_request_with_something_behind_it_is_refused,
     a_report_and_a_question_for_somebody_elses_job_count_for_nothing,
@@ -109,14 +112,12 @@ async fn a_request_with_the_authoritys_own_key_is_refused(database: Database) {
     assert!(refused.contains(&Some(json!({ "why": "blocked-key" }))), "{refused:?}");
 }
 
-/// Alice's requests, which somebody has read on the wire, come from bob's agent.
-async fn a_request_for_somebody_elses_key_is_refused(database: Database) {
-    let mut test = TestWorld::start(database).await;
+/// Somebody on the wire who has read the first two requests: each one that follows is the one before the last, and so of the same kind of key.
+async fn replays(test: &mut TestWorld) {
     let requests = Mutex::new(Vec::<Bytes>::new());
     let wire = Wire::start(&test.world.agent_url, move |message| {
         if let FromAgent::Report { report: Report::Made { request: KeyRequest::Signature { csr }, .. }, .. } = message {
             let mut requests = requests.lock().expect("not poisoned");
-            // The third is bob's first one, of the same kind as alice's first one.
             if let Some(same) = requests.len().checked_sub(2) {
                 csr.clone_from(&requests[same]);
             }
@@ -124,7 +125,22 @@ async fn a_request_for_somebody_elses_key_is_refused(database: Database) {
         }
     })
     .await;
-    wire.stands_between(&mut test);
+    wire.stands_between(test);
+}
+
+/// Two requests were refused for a key that was certified before.
+async fn assert_key_reuse(test: &TestWorld) {
+    let refused = test.audited("request-refused").await;
+    assert_eq!(refused.len(), 2);
+    for row in refused {
+        assert_eq!(row.detail, Some(json!({ "why": "key-reuse" })));
+    }
+}
+
+/// Alice's requests, which somebody has read on the wire, come from bob's agent.
+async fn a_request_for_somebody_elses_key_is_refused(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    replays(&mut test).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
@@ -134,12 +150,25 @@ async fn a_request_for_somebody_elses_key_is_refused(database: Database) {
     let mut agent = Agent::start(&test.world, &code, &reader, Some(&test.pin_file), &[]).expect("an agent");
     assert!(!agent.converse(&mut bob).await.expect("a conversation").success());
     assert_nothing_issued(&mut bob, "failure").await;
-    let refused = test.audited("request-refused").await;
-    assert_eq!(refused.len(), 2);
-    for row in refused {
-        assert_eq!(row.detail, Some(json!({ "why": "key-reuse" })));
-    }
+    assert_key_reuse(&test).await;
     assert_personalized(&test, &mut begun).await;
+}
+
+/// A key whose certificate was revoked may be known to others: it is not certified again, also not for the same person.
+async fn a_request_for_a_key_whose_certificate_was_revoked_is_refused(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    replays(&mut test).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    for certificate in certificates_of(&alice).await {
+        revoke(&alice, &certificate).await;
+    }
+    let code = start_again(&mut begun).await;
+    assert!(!test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_nothing_issued(&mut begun, "failure").await;
+    assert_key_reuse(&test).await;
 }
 
 async fn garbage_instead_of_a_request_is_refused(database: Database) {
