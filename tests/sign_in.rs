@@ -100,7 +100,6 @@ async fn headers_that_can_be_read_in_two_ways_are_refused(database: Database) {
     }
 }
 
-/// As the proxy says: of several addresses the last, and nothing of what is none, or of what somebody else says.
 /// An open page renews itself; the session of somebody who has gone ends all the same.
 async fn what_a_page_asks_by_itself_is_no_use_of_the_session(database: Database) {
     let mut test = TestWorld::start(database).await;
@@ -118,6 +117,7 @@ async fn what_a_page_asks_by_itself_is_no_use_of_the_session(database: Database)
     assert_eq!(get(&here, "/").send().await.expect("an answer").status(), 200);
 }
 
+/// As the proxy says: of several addresses the last, and nothing of what is none, or of what somebody else says.
 async fn the_audit_has_the_address_that_an_act_came_from(database: Database) {
     let test = TestWorld::start(database).await;
     let as_seen_from = |address: &'static str| {

@@ -6,10 +6,12 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
-use crate::support::{Database, PIN, TestWorld, ended, new_code, self_signed, shows, start_again, view};
+use crate::support::client::Client;
+use crate::support::{Database, PIN, TestWorld, ended, later, new_code, self_signed, shows, start_again, view};
 
 on_both_databases! {
     without_a_card_the_agent_asks_for_one_and_goes_on,
+    a_card_that_never_comes_is_waited_for_half_an_hour,
     of_several_cards_the_person_picks_one,
     another_card_that_is_put_in_midway_is_not_written,
     somebody_elses_card_is_not_written,
@@ -67,6 +69,27 @@ async fn without_a_card_the_agent_asks_for_one_and_goes_on(database: Database) {
     }
     assert!(asked);
     assert_personalized(&test, &mut begun).await;
+}
+
+/// Nobody goes on in time: the page says so, nothing is left open, and the person may begin anew.
+async fn a_card_that_never_comes_is_waited_for_half_an_hour(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let path = format!("/api/v1/instances/{}", begun.instance);
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    alice.until(&path, |view| view["state"] == "insert-card").await;
+    for (offset, expected) in [("+20m", "running"), ("+31m", "cancelled")] {
+        test.world.kill_portal().await.expect("killed");
+        test.world.restart_portal(&later(offset)).await.expect("restarted");
+        let view = alice.until(&path, |view| view["status"] == expected).await;
+        let state = if expected == "running" { "insert-card" } else { "abandoned" };
+        assert_eq!(view["state"], state, "{offset}");
+    }
+    shows(&mut begun, "Not finished in time.").await;
+    assert_nothing_issued(&mut begun, "cancelled").await;
+    let before = begun.instance.clone();
+    start_again(&mut begun).await;
+    assert_ne!(begun.instance, before);
 }
 
 async fn of_several_cards_the_person_picks_one(database: Database) {
