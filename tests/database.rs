@@ -374,4 +374,15 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     assert!(finish(epoch).await.expect("asked"));
     assert!(!finish(epoch).await.expect("asked"));
     assert_eq!(work::count(store.read()).await.expect("counted"), 1);
+    // A node has died whose clock was an hour ahead: nobody waits for that hour.
+    store
+        .write::<_, StoreError, _, _>(|tx| async move {
+            let stored = begun();
+            work::insert_leased(&tx, planned(tx.tenant(), stored.instance.id), 3_600_000);
+            instances::write(&tx, vec![stored])
+        })
+        .await
+        .expect("planned");
+    assert_eq!(claim("newer", "pki.sign", "issue-certificate version 2").await.len(), 1);
+    assert_eq!(claim("late", "pki.sign", "issue-certificate version 2").await, []);
 }

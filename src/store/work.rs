@@ -46,8 +46,8 @@ pub struct Abilities {
     pub definitions: Vec<String>,
 }
 
-/// Claims up to `limit` planned activities that the node can do, whose lease is free or has run out. Each gets the next epoch: what an older holder still
-/// reports is refused.
+/// Claims up to `limit` planned activities that the node can do, whose lease is free or has run out; one that ends later than any lease was given by
+/// a clock that was ahead, and has been set back since. Each gets the next epoch: what an older holder still reports is refused.
 pub async fn claim(
     tx: &Tx,
     owner: &str,
@@ -56,7 +56,10 @@ pub async fn claim(
     limit: u64,
 ) -> Result<Vec<WorkRow>, StoreError> {
     let now = tx.database_time().await?;
-    let free = Condition::any().add(work::Column::LeaseUntil.is_null()).add(work::Column::LeaseUntil.lt(now));
+    let free = Condition::any()
+        .add(work::Column::LeaseUntil.is_null())
+        .add(work::Column::LeaseUntil.lt(now))
+        .add(work::Column::LeaseUntil.gt(now + 2 * lease));
     let rows = work::Entity::find()
         .filter(work::Column::Tenant.eq(tx.tenant()))
         .filter(free)
