@@ -36,6 +36,9 @@ pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
         if let Err(error) = refresh_lists(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }
+        if let Err(error) = portal.engine.make_up_attempts().await {
+            tracing::error!(%error, "attempts that were put off could not be looked for");
+        }
         portal.engine.start_due(&clock).await;
         if tokio::time::timeout(TICK, stop.cancelled()).await.is_ok() {
             return;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealwright_workflow::definition;
 use sealwright_workflow::instance::{Event, Timer, Waiting};
 use sealwright_workflow::step::Rejection;
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use super::contract::{Call, Failure, Recording};
 use super::events::failed;
 use super::{Engine, EngineError};
 use crate::audit::Origin;
+use crate::clock::milliseconds;
 use crate::fail_point;
 use crate::store::waits::{TimerRow, WatchRow};
 use crate::store::work::{Abilities, WorkRow};
@@ -87,6 +89,16 @@ async fn fire_timers(engine: &Engine) -> Result<(), EngineError> {
             stayed += u64::from(!has_gone(fire(engine, row).await, instance));
         }
     }
+}
+
+/// Makes the attempts that wait longer than any may: they were put off by a clock that was ahead, and has been set back since.
+pub(super) async fn make_up_attempts(engine: &Engine) -> Result<(), EngineError> {
+    let longest = milliseconds(engine.clock().now() + definition::LONGEST_WAIT);
+    for row in waits::later_than(engine.store().read(), Timer::Retry.as_str(), longest, BATCH).await? {
+        let instance = row.instance;
+        let _is_made = has_gone(fire(engine, row).await, instance);
+    }
+    Ok(())
 }
 
 async fn ask_conditions(engine: &Engine) -> Result<(), EngineError> {

@@ -1,4 +1,4 @@
-//! What the clock starts: workflows that say `every`.
+//! What the clock starts: workflows that say `every`, and attempts that it has put off when it was wrong.
 
 use sealwright_workflow::instance::{Status, Waiting};
 use serde_json::Map;
@@ -7,10 +7,18 @@ use uuid::Uuid;
 
 use super::idempotency::Key;
 use super::verbs::Caller;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, dispatch};
 use crate::store::instances::{self, Filter, Listed};
 
 impl Engine {
+    /// Makes attempts that a wrong clock has put off.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn make_up_attempts(&self) -> Result<(), EngineError> {
+        dispatch::make_up_attempts(self).await
+    }
+
     /// Starts what is due: as long after the last one as its `every` says, and when none is under way; one that stands still, also one of whose
     /// parts does, or that cannot be started holds up no other. Of several nodes one starts it.
     pub async fn start_due(&self, clock: &Caller) {

@@ -52,6 +52,24 @@ pub async fn due(access: &impl Access, now: i64, skip: u64, limit: u64) -> Resul
     Ok(rows)
 }
 
+/// Timers of a name that are due later than a moment, the latest first.
+pub async fn later_than(
+    access: &impl Access,
+    name: &str,
+    moment: i64,
+    limit: u64,
+) -> Result<Vec<TimerRow>, StoreError> {
+    let rows = timer::Entity::find()
+        .filter(timer::Column::Tenant.eq(access.tenant()))
+        .filter(timer::Column::Timer.eq(name))
+        .filter(timer::Column::DueAt.gt(moment))
+        .order_by_desc(timer::Column::DueAt)
+        .limit(limit)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}
+
 /// When the next timer is due.
 pub async fn next_due(access: &impl Access) -> Result<Option<i64>, StoreError> {
     let row = timer::Entity::find()

@@ -292,6 +292,9 @@ impl std::fmt::Display for Path {
     }
 }
 
+/// The longest that one attempt may wait for the next.
+pub const LONGEST_WAIT: Duration = Duration::days(1);
+
 /// Repeats of a call that failed for a passing reason.
 #[derive(Clone, Debug)]
 pub struct Retry {

@@ -6,7 +6,7 @@ use sealwright::commands::demo::world::ForeignDirectory;
 use super::assert_personalized;
 use crate::on_both_databases;
 use crate::support::slapd::{ADMIN, BASE, Slapd};
-use crate::support::{Database, TestWorld, ended, later, shows, view};
+use crate::support::{Database, TestWorld, ended, later, shows, sqlite, view};
 
 on_both_databases! {
     a_directory_that_was_down_is_asked_again,
@@ -93,6 +93,23 @@ async fn a_directory_that_was_down_is_asked_again(database: Database) {
     let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
     assert_personalized(&test, &mut begun).await;
+}
+
+/// The clock was a year ahead, here by hand, and is right again: nobody waits for that year.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_a_wrong_clock_has_put_off_is_made() {
+    let (mut test, mut slapd, _folder) = start(Database::Sqlite).await;
+    let (browser, csrf) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
+    slapd.stop();
+    let mut begun = journey::begin_as(&test.world, browser, csrf).await.expect("begun");
+    shows(&mut begun, "Attempt failed: unavailable").await;
+    test.world.kill_portal().await.expect("killed");
+    let put_off = "UPDATE timer SET due_at = due_at + 31536000000 WHERE timer = 'retry'";
+    sqlite(&test.world.folder.join("sealwright.db"), put_off);
+    slapd.restart().await;
+    test.world.restart_portal(&[]).await.expect("restarted");
+    journey::offer(&mut begun).await.expect("a code");
+    assert_eq!(view(&mut begun).await["state"], "insert-card");
 }
 
 async fn what_stands_still_is_sent_on_by_an_operator(database: Database) {
