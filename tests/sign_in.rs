@@ -20,6 +20,7 @@ on_both_databases! {
     nobody_sees_or_acts_on_what_is_not_theirs,
     a_person_whose_entry_is_incomplete_is_told_so,
     a_cookie_is_good_for_whom_it_was_given_to,
+    a_session_of_a_clock_that_was_ahead_is_over,
     a_connection_that_is_kept_signs_nobody_in,
     every_answer_says_how_a_browser_is_to_treat_it,
     a_name_that_a_request_gives_the_portal_is_in_no_answer,
@@ -280,6 +281,18 @@ async fn a_cookie_is_good_for_whom_it_was_given_to(database: Database) {
     test.world.kill_portal().await.expect("killed");
     test.world.restart_portal(&later("+61m")).await.expect("restarted");
     assert!(given(&test, "alice", Some(&cookie)).await.is_some());
+}
+
+/// Else nobody would have to sign in anew, and no role be asked for again, for as long as the clock was wrong.
+async fn a_session_of_a_clock_that_was_ahead_is_over(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&later("+1d")).await.expect("restarted");
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    test.world.kill_portal().await.expect("killed");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let answer = carl.request(reqwest::Method::GET, "/").send().await.expect("an answer");
+    assert_eq!(answer.status(), 303);
 }
 
 /// A proxy keeps its connections: what one request on them proved is nothing that the next one has.

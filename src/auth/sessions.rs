@@ -72,7 +72,7 @@ impl Sessions {
         if let Some(cookie) = cookie {
             let id = random::digest(cookie.as_bytes());
             match self.recent.get(id.clone(), async || sessions::find(self.store.read(), &id).await).await? {
-                Some(row) if row.login == login && row.seen_at > now - self.idle => {
+                Some(row) if row.login == login && self.is_good(row.seen_at, now) => {
                     if is_used && row.seen_at < now - TOUCH {
                         self.touch(&id, now).await?;
                     }
@@ -84,7 +84,7 @@ impl Sessions {
                     self.end(&id, why, origin).await?;
                 }
                 None => {
-                    if let Some(began) = self.began(cookie, login).filter(|began| *began > now - self.idle) {
+                    if let Some(began) = self.began(cookie, login).filter(|began| self.is_good(*began, now)) {
                         let row = self.row(cookie, login, began);
                         return Ok(Session { row, is_stored: false, cookie: None });
                     }
@@ -95,6 +95,11 @@ impl Sessions {
         let cookie = format!("{body}.{}", self.signature(&body, login));
         let row = self.row(&cookie, login, now);
         Ok(Session { row, is_stored: false, cookie: Some(cookie) })
+    }
+
+    /// Whether a session that was used last at a moment goes on. One of a clock that was ahead, and was set back since, does not rest for as long.
+    fn is_good(&self, seen_at: i64, now: i64) -> bool {
+        (now - seen_at).abs() < self.idle
     }
 
     /// When a cookie of this portal was given to this person.

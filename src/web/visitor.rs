@@ -76,7 +76,8 @@ impl Visitor {
             return Ok(());
         };
         let limit = i64::from(portal.configuration.sign_in.role_check_minutes) * 60_000;
-        if checked > portal.clock.now_ms() - limit {
+        // Also when the clock was ahead then: it has been set back since.
+        if (portal.clock.now_ms() - checked).abs() < limit {
             return Ok(());
         }
         let unanswered = self.session.role_unanswered_at;
