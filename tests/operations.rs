@@ -1,5 +1,6 @@
 //! What an operator works with: health, metrics, backup and restore, a database over TLS.
 
+use std::path::Path;
 use std::process::Output;
 
 use sealwright::commands::demo::journey;
@@ -12,7 +13,7 @@ use crate::on_both_databases;
 use crate::support::client::Client;
 use crate::support::postgres::Postgres;
 use crate::support::slapd::certificates;
-use crate::support::{Database, TestWorld, ended, run, sqlite};
+use crate::support::{Database, TestWorld, ended, lint_lists, run, sqlite};
 
 on_both_databases! {
     health_and_metrics_tell_what_happens,
@@ -255,6 +256,25 @@ async fn an_authority_that_issues_nothing_any_more_keeps_its_list(database: Data
     assert_eq!(text.matches("Serial Number:").count(), 1, "{text}");
     let next = reqwest::get(format!("{}/pki/crl/next.crl", test.world.public_url)).await.expect("an answer");
     assert_eq!(next.status(), 200);
+}
+
+/// Once a year, where the root's key is.
+#[test]
+fn the_roots_list_is_signed_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let [ca, list, root, passphrase, wrong] = ["ca", "ca/root.crl", "ca/root.pem", "passphrase", "wrong"].map(file);
+    std::fs::write(&passphrase, "of both authorities\n").expect("written");
+    std::fs::write(&wrong, "of somebody else's\n").expect("written");
+    let url = "http://pki.example.test";
+    done(&["ca", "init", "--passphrase-file", &passphrase, "--public-url", url, "--directory", &ca]);
+    std::fs::remove_file(&list).expect("removed");
+    assert!(!refusal(&["ca", "root-crl", "--directory", &ca, "--passphrase-file", &wrong]).is_empty());
+    assert!(!Path::new(&list).exists());
+    done(&["ca", "root-crl", "--directory", &ca, "--passphrase-file", &passphrase]);
+    let said = run("openssl", &["crl", "-inform", "DER", "-noout", "-CAfile", &root, "-in", &list], &[]);
+    assert!(said.contains("verify OK"), "{said}");
+    lint_lists([Path::new(&list)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
