@@ -350,16 +350,20 @@ pub async fn histories(access: &impl Access, instances: Vec<Uuid>) -> Result<Vec
 
 /// Holds `key` for an instance; gives the instance that holds it already, if another one does.
 pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Option<Uuid>, StoreError> {
-    let row = hold::Model { tenant: tx.tenant().to_owned(), what: what.to_owned(), key: key.to_owned(), instance };
-    let inserted = hold::Entity::insert(row.into_active_model())
-        .on_conflict_do_nothing_on([hold::Column::Tenant, hold::Column::What, hold::Column::Key])
-        .exec_without_returning(tx.connection())
-        .await?;
-    if matches!(inserted, TryInsertResult::Inserted(1)) {
-        return Ok(None);
+    loop {
+        let row = hold::Model { tenant: tx.tenant().to_owned(), what: what.to_owned(), key: key.to_owned(), instance };
+        let inserted = hold::Entity::insert(row.into_active_model())
+            .on_conflict_do_nothing_on([hold::Column::Tenant, hold::Column::What, hold::Column::Key])
+            .exec_without_returning(tx.connection())
+            .await?;
+        if matches!(inserted, TryInsertResult::Inserted(1)) {
+            return Ok(None);
+        }
+        // Whoever held it may have let go meanwhile: then it is to be taken still.
+        if let Some(holder) = holder(tx, what, key).await? {
+            return Ok((holder != instance).then_some(holder));
+        }
     }
-    let holder = holder(tx, what, key).await?;
-    Ok(holder.filter(|holder| *holder != instance))
 }
 
 /// Gives what was begun by and for a login to another one of the same person, and what they hold by that name. Gives how many changed hands.
