@@ -128,7 +128,7 @@ impl<'a> Commit<'a> {
             metrics::counter!("sealwright_instances_ended_total", &labels).increment(1);
         }
         self.add_history(stored, name, detail);
-        if stored.instance.status == Status::Stuck {
+        if stored.instance.status == Status::Stuck && before.status != Status::Stuck {
             self.audit_stuck(stored).await?;
         }
         Ok(effects)

@@ -203,11 +203,9 @@ impl<'a> Machine<'a> {
         if self.instance.cancelling.is_some() && !is_stuck {
             return Err(Rejection::Stale);
         }
-        // A state that names itself goes on: what it does must not be left half done.
+        // A state that names itself goes on: what it does must not be left half done. What is stuck there goes on once it is resumed; refused, it
+        // would refuse the end of the whole tree.
         if state.goes_on_when_cancelled() {
-            if is_stuck {
-                return Err(self.not_expected());
-            }
             self.instance.cancelling = Some(Cancelling::Leaving { to });
             return Ok(());
         }

@@ -9,7 +9,7 @@ use super::catalog::catalog;
 use crate::definition::{Definition, EndOutcome};
 use crate::instance::{Actor, ChildEnd, Event, Instance, Person, Status, Timer, Waiting};
 use crate::library::Library;
-use crate::step::{Begin, Rejection, begin, step};
+use crate::step::{Begin, Rejection, Step, begin, step};
 
 const SOURCE: &str =
     concat!(include_str!("definitions/ok/if-cancelled.yaml"), "=====\n", include_str!("definitions/ok/four-eyes.yaml"));
@@ -85,14 +85,16 @@ fn has_a_way_on(instance: &Instance) -> bool {
     }
 }
 
-/// What has got stuck can be tried again, and ended unless it must not be left half done.
+/// What has got stuck can be tried again, and ended; what must not be left half done stays stuck until it is tried again.
 fn can_be_repaired(definition: &Definition, instance: &Instance) -> bool {
     if instance.status != Status::Stuck {
         return true;
     }
-    let try_event = |event| step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH).is_ok();
+    let try_event = |event| step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH);
     let goes_on = definition.state(&instance.state).is_some_and(|state| state.goes_on_when_cancelled());
-    try_event(Event::Resumed { step: instance.step }) && try_event(Event::Cancelled { to: None }) != goes_on
+    let stays = |cancelled: Step| cancelled.instance.status == Status::Stuck && cancelled.effects.is_empty();
+    try_event(Event::Resumed { step: instance.step }).is_ok()
+        && try_event(Event::Cancelled { to: None }).is_ok_and(|cancelled| stays(cancelled) == goes_on)
 }
 
 proptest! {
