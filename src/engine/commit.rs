@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use sealwright_workflow::definition::{Definition, Kind, Party};
-use sealwright_workflow::instance::{ChildEnd, Effect, Event, Instance, Parent, Status, Waiting};
+use sealwright_workflow::instance::{Cancelling, ChildEnd, Effect, Event, Instance, Parent, Status, Timer, Waiting};
 use sealwright_workflow::step::{self, Begin, Step};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -135,9 +135,15 @@ impl<'a> Commit<'a> {
     }
 
     /// Takes away what the instance waits for no more.
-    async fn drop_waiting(&self, before: &Instance, stored: &Stored) -> Result<(), EngineError> {
+    async fn drop_waiting(&mut self, before: &Instance, stored: &Stored) -> Result<(), EngineError> {
         let of = &stored.instance;
         if before.step == of.step && of.is_open() {
+            let is_asked_now = before.cancelling.is_none() && matches!(of.cancelling, Some(Cancelling::Asked { .. }));
+            if is_asked_now && matches!(of.waiting, Waiting::Activity { .. }) {
+                // Where nothing is under way but the wait for the next try, that one is made at once: it is the last.
+                let (retry, step) = (Timer::Retry.as_str(), i64::try_from(of.step).unwrap_or(i64::MAX));
+                self.after.look |= waits::hasten(self.tx, of.id, retry, step, stored.changed_at).await?;
+            }
             return Ok(());
         }
         match &before.waiting {

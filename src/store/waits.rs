@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{DeleteStatement, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{DeleteStatement, Expr, OnConflict, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -36,6 +36,19 @@ pub async fn take(tx: &Tx, row: &TimerRow) -> Result<bool, StoreError> {
         .exec(tx.connection())
         .await?;
     Ok(deleted.rows_affected == 1)
+}
+
+/// Has a timer of an instance's step due now; `false` when there is none.
+pub async fn hasten(tx: &Tx, instance: Uuid, name: &str, step: i64, now: i64) -> Result<bool, StoreError> {
+    let updated = timer::Entity::update_many()
+        .col_expr(timer::Column::DueAt, Expr::value(now))
+        .filter(timer::Column::Tenant.eq(tx.tenant()))
+        .filter(timer::Column::Instance.eq(instance))
+        .filter(timer::Column::Timer.eq(name))
+        .filter(timer::Column::Step.eq(step))
+        .exec(tx.connection())
+        .await?;
+    Ok(updated.rows_affected == 1)
 }
 
 /// Timers that are due, the most overdue first, after the first `skip` of them.

@@ -1,5 +1,7 @@
 //! The journey on OpenLDAP over StartTLS: people as it knows them, a server that is down, certificates that are published.
 
+use std::time::Duration;
+
 use sealwright::commands::demo::journey::{self, Begun};
 use sealwright::commands::demo::world::ForeignDirectory;
 
@@ -13,6 +15,7 @@ on_both_databases! {
     certificates_are_published_in_openldap,
     people_that_the_directory_does_not_know_for_certain_are_told_so,
     what_stands_still_is_sent_on_by_an_operator,
+    who_stops_between_two_tries_is_not_kept_waiting,
     who_loses_the_group_loses_the_role,
     a_role_outlives_its_directory_by_half_an_hour,
 }
@@ -135,6 +138,23 @@ async fn what_stands_still_is_sent_on_by_an_operator(database: Database) {
     let code = journey::offer(&mut begun).await.expect("a code");
     assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
     assert_personalized(&test, &mut begun).await;
+}
+
+async fn who_stops_between_two_tries_is_not_kept_waiting(database: Database) {
+    let (test, mut slapd, _folder) = start(database).await;
+    let (browser, csrf) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
+    slapd.stop();
+    let mut begun = journey::begin_as(&test.world, browser, csrf).await.expect("begun");
+    // Between the fourth try and the fifth are sixteen seconds, or a fifth less.
+    let (path, pause) = (format!("/api/v1/instances/{}", begun.instance), Duration::from_millis(50));
+    let has_failed = |view: &str| view.matches("\"event\":\"failed\"").count() == 4;
+    begun.browser.until(&path, Duration::from_secs(60), pause, has_failed).await.expect("four tries");
+    let step = view(&mut begun).await["step"].to_string();
+    let csrf = begun.csrf.clone();
+    let stop = [("csrf", csrf.as_str()), ("step", step.as_str()), ("action", "cancel")];
+    begun.browser.post(&format!("{}/act", begun.path), &stop).await.expect("stopped");
+    let ended = tokio::time::timeout(Duration::from_secs(8), ended(&mut begun)).await.expect("an end at once");
+    assert_eq!(ended["status"], "cancelled", "{ended:#}");
 }
 
 async fn who_loses_the_group_loses_the_role(database: Database) {
