@@ -1,5 +1,6 @@
 //! Who may start, see, answer and operate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -99,18 +100,15 @@ pub(super) fn question(definition: &Definition, instance: &Instance) -> Option<A
     Some(Asked { text, data, shown: random::digest(said.as_bytes()) })
 }
 
-/// An instance and everything below it, of a tree that is listed oldest first: parents stand before their children.
+/// An instance and everything below it, in the tree's order. That is no order of parents and children: the clock may have been set back between them.
 pub fn below(tree: &[Stored], id: Uuid) -> Vec<&Stored> {
-    let mut ids = vec![id];
-    let mut found = Vec::new();
-    for part in tree {
-        let instance = &part.instance;
-        if instance.id == id || instance.parent.as_ref().is_some_and(|parent| ids.contains(&parent.id)) {
-            ids.push(instance.id);
-            found.push(part);
-        }
-    }
-    found
+    let parent = |part: &Stored| Some((part.instance.id, part.instance.parent.as_ref()?.id));
+    let parents: BTreeMap<Uuid, Uuid> = tree.iter().filter_map(parent).collect();
+    let is_below = |part: &&Stored| {
+        let mut up = std::iter::successors(Some(part.instance.id), |at| parents.get(at).copied());
+        up.any(|at| at == id)
+    };
+    tree.iter().filter(is_below).collect()
 }
 
 /// What an instance asks, and what the parts of the tree below it ask of the caller.
@@ -220,5 +218,33 @@ fn claiming(definition: &Definition, instance: &Instance, actor: &Actor) -> Vec<
             vec![if instance.claimed_by.is_none() { Operation::Claim } else { Operation::Release }]
         }
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part of a tree: its id, and its parent's.
+    fn part(id: u128, parent: Option<u128>) -> Stored {
+        let person = json!({ "login": "alice" });
+        let parent = parent.map(|parent| json!({ "id": Uuid::from_u128(parent), "step": 1, "index": 0 }));
+        let instance = json!({
+            "id": Uuid::from_u128(id), "workflow": "w", "version": 1, "state": "s", "step": 1, "entered_at": 1,
+            "status": "running", "waiting": "job", "cancelling": null, "data": {}, "owner": person, "requester": person,
+            "role": "user", "parent": parent, "result": null, "say": null,
+        });
+        let instance = serde_json::from_value(instance).expect("an instance");
+        Stored { instance, root: Uuid::from_u128(1), revision: 1, started_at: 1, changed_at: 1, ended_at: None }
+    }
+
+    #[test]
+    fn what_is_below_is_found_in_whatever_order_it_was_started() {
+        let tree = [part(3, Some(2)), part(1, None), part(4, Some(1)), part(2, Some(1))];
+        let found = |id| -> Vec<u128> {
+            let parts = below(&tree, Uuid::from_u128(id));
+            parts.into_iter().map(|part| part.instance.id.as_u128()).collect()
+        };
+        assert_eq!([found(1), found(2), found(4)], [vec![3, 1, 4, 2], vec![3, 2], vec![4]]);
     }
 }
