@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;
@@ -15,6 +16,7 @@ use sealwright::store::work::{Abilities, WorkRow};
 use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, waits, work};
 use sealwright_migrations::Migrator;
 use serde_json::json;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::on_both_databases;
@@ -287,6 +289,36 @@ fn begun() -> Stored {
     });
     let instance = serde_json::from_value(instance).expect("an instance");
     Stored { instance, root: id, revision: 1, started_at: 1, changed_at: 1, ended_at: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stands_still_within_a_transaction_holds_up_no_other_for_long() {
+    let (store, _folder, postgres) = open(Database::Postgres).await;
+    let other = Store::open(&postgres.as_ref().expect("a server").url, "default").await.expect("opened");
+    let stored = begun();
+    let id = stored.instance.id;
+    let begin = move |tx: Tx| {
+        let stored = stored.clone();
+        async move { instances::write(&tx, vec![stored]) }
+    };
+    store.write::<_, StoreError, _, _>(begin).await.expect("begun");
+    let locked = Arc::new(Notify::new());
+    let tell = locked.clone();
+    let stand_still = move |tx: Tx| {
+        let tell = tell.clone();
+        async move {
+            instances::lock(&tx, id).await?;
+            tell.notify_one();
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            Ok::<_, StoreError>(())
+        }
+    };
+    let standing = tokio::spawn(async move { store.write(stand_still).await });
+    locked.notified().await;
+    let lock = move |tx: Tx| async move { instances::lock(&tx, id).await.map(|found| found.is_some()) };
+    assert!(other.write::<_, StoreError, _, _>(lock).await.expect("locked"));
+    // Nothing of the other one is kept when it goes on.
+    assert!(standing.await.expect("ran").is_err());
 }
 
 /// What an instance waits for is written at the end of the transaction, and is not there when it was taken back before.

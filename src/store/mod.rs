@@ -363,7 +363,10 @@ fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<ConnectOpt
         .statement_timeout(Duration::from_secs(30))
         .sqlx_logging(false);
     options.map_sqlx_postgres_opts(move |options| {
-        let options = options.statement_cache_capacity(STATEMENTS);
+        let options = options
+            .statement_cache_capacity(STATEMENTS)
+            // A node that stands still or is cut off within a transaction keeps its rows from the others no longer than its leases.
+            .options([("idle_in_transaction_session_timeout", "10s")]);
         match &password {
             Some(password) => options.password(password),
             None => options,
@@ -403,7 +406,9 @@ async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, Sto
 /// Two nodes that start together must not migrate together: the second one waits for the first.
 async fn migrate_alone(connection: &DatabaseConnection) -> Result<(), StoreError> {
     let transaction = connection.begin().await?;
-    transaction.execute_unprepared("SELECT pg_advisory_xact_lock(7325)").await?;
+    // It waits as long as the other connection needs.
+    let lock = "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock(7325)";
+    transaction.execute_unprepared(lock).await?;
     sealwright_migrations::Migrator::up(connection, None).await?;
     transaction.commit().await?;
     Ok(())
