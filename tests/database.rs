@@ -361,6 +361,9 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
     assert_eq!(work::count(store.read()).await.expect("counted"), 1);
     let due = waits::due(store.read(), 100, 0, 10).await.expect("timers");
     assert_eq!(due.iter().map(|timer| (timer.step, timer.due_at)).collect::<Vec<_>>(), [(2, 9)]);
+    // One that was due at the last look and is there still is not waited for.
+    assert_eq!(waits::next_due(store.read(), 8).await.expect("asked"), Some(9));
+    assert_eq!(waits::next_due(store.read(), 9).await.expect("asked"), None);
 }
 
 /// Planned work is claimed by one node at a time, and only by one that can go on with it.

@@ -31,10 +31,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// Runs until the engine is stopped.
 pub(super) async fn run(engine: &Engine) {
     while !engine.inner.stop.is_cancelled() {
+        let looked_at = engine.clock().now_ms();
         if let Err(error) = look(engine).await {
             tracing::error!(%error, "the engine could not look for work");
         }
-        let wait = wait(engine).await;
+        let wait = wait(engine, looked_at).await;
         tokio::select! {
             () = engine.inner.stop.cancelled() => {}
             () = engine.inner.look.notified() => {}
@@ -43,11 +44,11 @@ pub(super) async fn run(engine: &Engine) {
     }
 }
 
-async fn wait(engine: &Engine) -> Duration {
-    let next = waits::next_due(engine.store().read()).await.ok().flatten();
+/// Until the next timer is due. One that was due at the last look and is there still cannot go on here now.
+async fn wait(engine: &Engine, looked_at: i64) -> Duration {
+    let next = waits::next_due(engine.store().read(), looked_at).await.ok().flatten();
     let until = next.map(|due| due - engine.clock().now_ms());
     match until {
-        // What is overdue after a look cannot go on here now.
         Some(until) => Duration::from_millis(u64::try_from(until).unwrap_or(0)).clamp(REST, POLL),
         None => POLL,
     }

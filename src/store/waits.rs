@@ -83,10 +83,11 @@ pub async fn later_than(
     Ok(rows)
 }
 
-/// When the next timer is due.
-pub async fn next_due(access: &impl Access) -> Result<Option<i64>, StoreError> {
+/// When the next timer is due that was not due at a moment.
+pub async fn next_due(access: &impl Access, after: i64) -> Result<Option<i64>, StoreError> {
     let row = timer::Entity::find()
         .filter(timer::Column::Tenant.eq(access.tenant()))
+        .filter(timer::Column::DueAt.gt(after))
         .order_by_asc(timer::Column::DueAt)
         .one(access.connection())
         .await?;
