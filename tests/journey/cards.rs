@@ -21,6 +21,7 @@ on_both_databases! {
     a_person_who_mistypes_the_pin_twice_is_not_let_to_block_the_card,
     a_card_with_a_blocked_pin_is_not_taken_over,
     the_last_try_of_a_factory_pin_is_not_spent,
+    another_pin_than_in_an_attempt_that_was_cut_off_may_be_chosen,
     a_card_with_a_blocked_puk_is_not_taken_over,
     a_blank_card_that_somebody_else_manages_is_not_written,
     a_slot_with_a_valid_certificate_of_another_profile_is_not_overwritten,
@@ -341,6 +342,24 @@ async fn the_last_try_of_a_factory_pin_is_not_spent(database: Database) {
     assert!(page.contains("The card did not accept its new secrets"), "{page}");
     let status = test.piv(&["-a", "status"]).await;
     assert!(status.contains("PIN tries left:\t1"), "{status}");
+}
+
+/// Nobody remembers the PIN of an attempt that was cut off: another one is chosen, whether the PUK was replaced by then or not.
+async fn another_pin_than_in_an_attempt_that_was_cut_off_may_be_chosen(database: Database) {
+    for point in ["agent.replace.pin", "agent.replace.puk"] {
+        let test = TestWorld::start(database).await;
+        let mut begun = test.alice().await;
+        let code = journey::offer(&mut begun).await.expect("a code");
+        let forgotten = test.pin_file("11223344");
+        let killed = [("SEALWRIGHT_FAIL_POINT", point)];
+        let ended = test.agent_with(&code, Some(&forgotten), &killed).converse(&mut begun).await;
+        assert!(!ended.is_ok_and(|ended| ended.success()), "the agent was not killed");
+        // The agent of another code knows nothing of what the first one has done.
+        let code = new_code(&mut begun).await.expect("a code");
+        let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+        assert!(done.success(), "{point}: {}", done.said);
+        assert_personalized(&test, &mut begun).await;
+    }
 }
 
 async fn a_start_after_a_half_finished_card_makes_only_what_is_missing(database: Database) {

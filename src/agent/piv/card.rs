@@ -68,16 +68,16 @@ impl Card for OpenCard {
     }
 
     fn replace_pin(&mut self, secrets: &FactorySecrets, new: &Pin) -> Result<(), CardError> {
-        let FactorySecrets::Piv { factory_pin, .. } = secrets else { return Err(CardError::Unsupported) };
-        let factory = factory_pin.reveal();
+        let FactorySecrets::Piv { factory_pin, factory_puk, puk, .. } = secrets else {
+            return Err(CardError::Unsupported);
+        };
+        let (factory, puks) = (factory_pin.reveal(), [factory_puk.reveal(), puk.reveal()]);
         // The factory's PIN is none that a person has chosen.
         if new.bytes() == factory {
             return Err(CardError::Wrong(None));
         }
         self.transaction(Leave::Locked, |transport| {
-            let mut piv = Piv::select(transport)?;
-            let tries = piv.pin_tries()?;
-            replace(&mut piv, tries, |piv| piv.change_pin(factory, new.bytes()), |piv| piv.verify_pin(new.bytes()))
+            change_pin(&mut Piv::select(transport)?, factory, puks, new.bytes())
         })
     }
 
@@ -248,6 +248,20 @@ fn deciphered(block: &[u8]) -> Option<&[u8]> {
     let padded = block.strip_prefix(&[0, 2])?;
     let end = padded.iter().position(|byte| *byte == 0).filter(|length| *length >= 8)?;
     padded.get(end + 1..)
+}
+
+/// A PIN that was chosen in an attempt that was cut off is known to the person at best. There is no key yet that it guards: where the one that is chosen
+/// now is another one, the PUK sets it, the factory's or, replaced already, the card's own.
+fn change_pin(piv: &mut Piv<'_>, factory: &[u8], puks: [&[u8]; 2], new: &[u8]) -> Result<(), CardError> {
+    let tries = piv.pin_tries()?;
+    match replace(piv, tries, |piv| piv.change_pin(factory, new), |piv| piv.verify_pin(new)) {
+        Err(CardError::Wrong(_)) => {
+            let tries = piv.puk_tries()?;
+            let [factory_puk, own_puk] = puks;
+            replace(piv, tries, |piv| piv.reset_pin(factory_puk, new), |piv| piv.reset_pin(own_puk, new))
+        }
+        changed => changed,
+    }
 }
 
 fn change_puk(piv: &mut Piv<'_>, factory: &[u8], new: &[u8]) -> Result<(), CardError> {

@@ -105,6 +105,14 @@ impl<'a> Piv<'a> {
         self.send(&Command::new(0x24, 0, PUK, &[padded(old), padded(new)].concat())).map(drop)
     }
 
+    /// Gives the card another PIN by its PUK, whatever the PIN was.
+    ///
+    /// # Errors
+    /// [`CardError::Wrong`] or [`CardError::Blocked`].
+    pub fn reset_pin(&mut self, puk: &[u8], new: &[u8]) -> Result<(), CardError> {
+        self.send(&Command::new(0x2c, 0, PIN, &[padded(puk), padded(new)].concat())).map(drop)
+    }
+
     /// The card's witness: a random number under the management key.
     ///
     /// # Errors
