@@ -325,6 +325,19 @@ async fn a_card_that_answers_gibberish_is_named() {
     a_card_that_does_not_work_is_named("gibberish", "is of a kind that is not supported.").await;
 }
 
+/// It stays the card that it was: what it is known by is not written anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_without_a_serial_number_is_known_by_its_chuid() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    test.world.remove(0).await.expect("removed");
+    test.world.insert_as(0, &["--unnumbered".to_owned()]).expect("inserted");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    assert_eq!(ended(&mut begun).await["status"], "success");
+}
+
 async fn a_card_with_a_blocked_pin_is_not_taken_over(database: Database) {
     let test = TestWorld::start(database).await;
     waste_tries(&test, 0).await;

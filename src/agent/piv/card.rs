@@ -96,7 +96,10 @@ impl Card for OpenCard {
             let serial = piv.serial()?;
             // The new key is valid already when an earlier attempt got this far.
             if authenticate(&mut piv, relay, &serial, ManagementKey::Factory, *algorithm)?.is_some() {
-                piv.put_object(Object::Chuid, &chuid.0)?;
+                // A card without a serial number is known by the CHUID that it has.
+                if piv.number()?.is_some() {
+                    piv.put_object(Object::Chuid, &chuid.0)?;
+                }
                 piv.put_object(Object::Ccc, &ccc.0)?;
                 piv.set_management_key(*algorithm, management_key.reveal())?;
                 fail_point!("agent.replace.management-key");

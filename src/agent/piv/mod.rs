@@ -35,22 +35,32 @@ impl<'a> Piv<'a> {
         Ok(piv)
     }
 
-    /// The serial number, by Yubico's GET SERIAL, or the GUID of the CHUID.
+    /// The serial number, or the GUID of the CHUID.
     ///
     /// # Errors
     /// [`CardError::NotFound`] when the card has neither.
     pub fn serial(&mut self) -> Result<String, CardError> {
-        match self.send(&Command::new(0xf8, 0, 0, &[])) {
-            Ok(serial) if serial.len() == 4 => {
-                let serial = serial.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-                return Ok(serial.to_string());
-            }
-            Err(CardError::Gone) => return Err(CardError::Gone),
-            _ => {}
+        if let Some(number) = self.number()? {
+            return Ok(number);
         }
         let chuid = self.get_object(Object::Chuid)?;
         let guid = tlv::find(&chuid, 0x34).filter(|guid| guid.len() == 16).ok_or(CardError::NotFound)?;
         Ok(HEXLOWER.encode(&guid))
+    }
+
+    /// The serial number, by Yubico's GET SERIAL (firmware 5.0 and later); none for a card that does not know the command.
+    ///
+    /// # Errors
+    /// [`CardError::Gone`].
+    pub fn number(&mut self) -> Result<Option<String>, CardError> {
+        match self.send(&Command::new(0xf8, 0, 0, &[])) {
+            Ok(serial) if serial.len() == 4 => {
+                let serial = serial.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+                Ok(Some(serial.to_string()))
+            }
+            Err(CardError::Gone) => Err(CardError::Gone),
+            _ => Ok(None),
+        }
     }
 
     /// The application's version, by Yubico's GET VERSION.

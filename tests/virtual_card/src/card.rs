@@ -56,6 +56,8 @@ const KEY_HISTORY: &[u8] = &[0x5C, 0x03, 0x5F, 0xC1, 0x0C];
 /// What kind of card it is.
 pub struct Make {
     pub serial: u32,
+    /// It does not know GET SERIAL.
+    pub unnumbered: bool,
     /// Where the authority of its attestations is.
     pub attestation: Option<PathBuf>,
     /// It does not sign with the key of key management.
@@ -78,6 +80,7 @@ pub enum Fault {
 struct Card<'a> {
     piv: Piv<'a>,
     serial: u32,
+    unnumbered: bool,
     strict: bool,
     fault: Option<Fault>,
     attestor: Option<&'a Attestor>,
@@ -152,6 +155,7 @@ impl Card<'_> {
             [0x00, INS_AUTHENTICATE, ECC_P256 | ECC_P384, KEY_MANAGEMENT] if self.strict && has_challenge(data) => {
                 (Vec::new(), 0x6985)
             }
+            [0x00, INS_GET_SERIAL, ..] if self.unnumbered => (Vec::new(), 0x6D00),
             [0x00, INS_GET_SERIAL, ..] => (self.serial.to_be_bytes().to_vec(), 0x9000),
             [0x00, INS_GET_VERSION, ..] => (VERSION.to_vec(), 0x9000),
             [0x00, INS_SELECT, 0x04, 0x00] if data == NIST_RID => self.piv(header, PIV_AID.as_bytes()),
@@ -289,6 +293,7 @@ fn session(
             let mut card = Card {
                 piv: Authenticator::new(client, options),
                 serial,
+                unnumbered: make.unnumbered,
                 strict: make.strict,
                 fault: make.fault,
                 attestor,

@@ -23,6 +23,9 @@ enum Arguments {
         /// The number that GET SERIAL answers.
         #[arg(long)]
         serial: u32,
+        /// Do not know GET SERIAL, as cards of other makes: what tells this one from others is its CHUID.
+        #[arg(long)]
+        unnumbered: bool,
         #[arg(long)]
         state: PathBuf,
         /// A folder with the authority that the card's attestations lead to: the card attests its keys then.
@@ -72,8 +75,8 @@ fn main() -> ExitCode {
         process::exit(101);
     }));
     let result = match Arguments::parse() {
-        Arguments::Card { reader, serial, state, attestation, strict, fault } => {
-            card::run(&reader, &state, card::Make { serial, attestation, strict, fault })
+        Arguments::Card { reader, serial, unnumbered, state, attestation, strict, fault } => {
+            card::run(&reader, &state, card::Make { serial, unnumbered, attestation, strict, fault })
         }
         Arguments::AttestationAuthority { directory } => attestation::make_authority(&directory),
         Arguments::Readers { directory, count } => readers::run(&directory, count),
