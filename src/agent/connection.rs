@@ -15,6 +15,8 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_asyn
 use crate::Error;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// The portal pings every other second. Where nothing arrives for so long the network fell silent, which an agent that only listens is never told.
+const SILENCE: Duration = Duration::from_secs(30);
 
 pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -67,15 +69,15 @@ impl Connection {
     /// [`Lost`].
     pub async fn receive(&mut self) -> Result<FromPortal, Lost> {
         loop {
-            match self.socket.next().await {
-                Some(Ok(Message::Text(text))) => {
+            match tokio::time::timeout(SILENCE, self.socket.next()).await {
+                Ok(Some(Ok(Message::Text(text)))) => {
                     return serde_json::from_str(text.as_str()).map_err(|error| {
                         tracing::warn!(%error, "a message cannot be read");
                         Lost::Protocol
                     });
                 }
-                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => return Err(Lost::Network),
-                Some(Ok(_)) => {}
+                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return Err(Lost::Network),
+                Ok(Some(Ok(_))) => {}
             }
         }
     }

@@ -218,6 +218,7 @@ impl Channel {
                 () = listener.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
+            self.ping().await?;
             row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
         }
         Ok(row)
@@ -271,7 +272,7 @@ impl Channel {
                 () = listener.changed() => {}
                 _ = tick.tick() => {
                     self.check_hold(&row).await?;
-                    if self.session.ping(b"").await.is_err() { return Err(End::Gone) }
+                    self.ping().await?;
                 }
             }
             self.look(&row, &mut told).await?;
@@ -424,6 +425,14 @@ impl Channel {
                 tracing::error!(card = %card.id, %error, "a management key cannot be opened");
                 Ok(Err(RelayRefusal::NoKey))
             }
+        }
+    }
+
+    /// Shows the agent that the portal is there; one that does not read is gone.
+    async fn ping(&mut self) -> Result<(), End> {
+        match tokio::time::timeout(SEND_LIMIT, self.session.ping(b"")).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
         }
     }
 

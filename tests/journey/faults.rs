@@ -1,4 +1,5 @@
-//! A full disk, and writes and flushes that fail, at the portal, at the agent and below the database: nothing is lost and nothing done twice.
+//! A full disk, and writes and flushes that fail, at the portal, at the agent and below the database, and a network that falls silent: nothing is
+//! lost and nothing done twice.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +11,7 @@ use sealwright::commands::demo::journey::{self, Begun};
 
 use super::assert_personalized;
 use crate::support::strace::{Fault, Strace, count};
+use crate::support::wire::Wire;
 use crate::support::{Database, TestWorld, ended, run, try_new_code};
 
 /// Nothing takes longer, whatever fails.
@@ -148,6 +150,25 @@ async fn a_full_disk_at_every_write_of_the_agent_loses_nothing() {
         assert!(count(&log) >= 5, "{call} has failed {} times with {error}", count(&log));
         assert_personalized(&test, &mut begun).await;
     }
+}
+
+/// A cable that was pulled, a computer that slept: nobody closes the connection. An agent that has nothing to say notices all the same, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_falls_silent_is_noticed() {
+    let mut test = TestWorld::start(Database::Sqlite).await;
+    let wire = Wire::start(&test.world.agent_url, |_| {}).await;
+    wire.stands_between(&mut test);
+    test.world.remove(0).await.expect("removed");
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    agent.until(&mut begun, "Please put the card into the reader.").await.expect("asked for");
+    wire.fall_silent();
+    agent.until(&mut begun, "Reconnected.").await.expect("noticed");
+    test.world.insert(0).expect("inserted");
+    let ended = agent.converse(&mut begun).await.expect("a conversation");
+    assert!(ended.success(), "{}", ended.said);
+    assert_personalized(&test, &mut begun).await;
 }
 
 /// A server whose process dies with a full disk takes all its connections with it: once at each kind of job, when the agent is told of it.

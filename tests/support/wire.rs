@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{SinkExt, StreamExt};
 use sealwright_protocol::{FromAgent, FromPortal, PATH};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, connect_async};
 
@@ -13,6 +14,7 @@ use super::TestWorld;
 pub struct Wire {
     url: String,
     told: Arc<Mutex<Vec<FromPortal>>>,
+    silence: Arc<Notify>,
 }
 
 /// What goes on to the portal instead of what an agent says.
@@ -38,12 +40,19 @@ impl Wire {
         let (target, change): (String, Arc<Change>) = (socket_url(portal), Arc::new(change));
         let told = Arc::<Mutex<Vec<FromPortal>>>::default();
         let heard = told.clone();
+        let silence = Arc::<Notify>::default();
+        let falls_silent = silence.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass(stream, target.clone(), change.clone(), heard.clone()));
+                tokio::spawn(pass(stream, target.clone(), change.clone(), heard.clone(), falls_silent.clone()));
             }
         });
-        Self { url, told }
+        Self { url, told, silence }
+    }
+
+    /// Nothing is passed on any more of what is connected now, and neither side is told.
+    pub fn fall_silent(&self) {
+        self.silence.notify_waiters();
     }
 
     /// What the portal has told agents so far.
@@ -68,7 +77,7 @@ impl Wire {
                 }
             }
         });
-        Self { url, told: Arc::default() }
+        Self { url, told: Arc::default(), silence: Arc::default() }
     }
 
     /// Sends one text to the portal; gives what it says.
@@ -86,11 +95,20 @@ fn socket_url(portal: &str) -> String {
     format!("{}{PATH}", portal.replace("http://", "ws://"))
 }
 
-async fn pass(stream: TcpStream, target: String, change: Arc<Change>, heard: Arc<Mutex<Vec<FromPortal>>>) {
+async fn pass(
+    stream: TcpStream,
+    target: String,
+    change: Arc<Change>,
+    heard: Arc<Mutex<Vec<FromPortal>>>,
+    silence: Arc<Notify>,
+) {
+    let silence = silence.notified();
+    tokio::pin!(silence);
     let Ok(mut agent) = accept_async(stream).await else { return };
     let Ok((mut portal, _)) = connect_async(target).await else { return };
     loop {
         let sent = tokio::select! {
+            () = &mut silence => std::future::pending().await,
             said = agent.next() => match said {
                 Some(Ok(Message::Text(text))) => {
                     let message: FromAgent = serde_json::from_str(&text).expect("a message of the protocol");
