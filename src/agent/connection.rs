@@ -46,13 +46,14 @@ impl Connection {
         let connecting = connect_async_tls_with_config(url, Some(config), true, Some(connector));
         match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
             Ok(Ok((socket, _))) => Ok(Self { socket }),
-            Ok(Err(tungstenite::Error::Http(response))) => {
+            // What a web server in front of it answers while the portal is away (RFC 9110 section 15.6) passes.
+            Ok(Err(tungstenite::Error::Http(response))) if !response.status().is_server_error() => {
                 let text = format!("The portal refuses agents here (HTTP {}).", response.status());
                 Err(Some(Error::say(text)))
             }
             Ok(Err(error)) => {
                 tracing::info!(%error, "the portal does not answer");
-                Err(None)
+                Err(untrusted(&error))
             }
             Err(_) => Err(None),
         }
@@ -80,6 +81,18 @@ impl Connection {
                 Ok(Some(Ok(_))) => {}
             }
         }
+    }
+}
+
+/// A certificate that nobody here vouches for, or for another name: it is the same the next time.
+fn untrusted(error: &tungstenite::Error) -> Option<Error> {
+    let tungstenite::Error::Io(error) = error else { return None };
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(why) => Some(Error::say(format!(
+            "The TLS certificate of the portal is not trusted on this computer: {why}. Ask the help desk. \
+             (`ca-file` in the agent's configuration names an authority beside the system's.)"
+        ))),
+        _ => None,
     }
 }
 
@@ -113,4 +126,58 @@ fn tls(ca_file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, Error> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Why an agent does not connect to a web server that answers with this status.
+    async fn refused(status: &'static str) -> Option<Error> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let portal = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("an agent");
+            let _request = stream.read(&mut [0; 4096]).await.expect("a request");
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.expect("sent");
+        });
+        Connection::open(&portal, None).await.err().expect("no connection")
+    }
+
+    #[tokio::test]
+    async fn a_portal_that_is_away_behind_its_web_server_is_tried_again() {
+        for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
+            assert!(refused(status).await.is_none(), "{status}");
+        }
+        assert!(refused("403 Forbidden").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_not_trusted_is_named_and_not_tried_again() {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key.into())
+            .expect("a configuration");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let portal = format!("https://{}", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("an agent");
+            let mut server = rustls::ServerConnection::new(Arc::new(config)).expect("a connection");
+            // The agent breaks it off.
+            server.complete_io(&mut stream).is_err()
+        });
+        let refused = Connection::open(&portal, None).await.err().expect("no connection");
+        let said = refused.expect("it is not tried again").to_string();
+        assert!(said.contains("not trusted on this computer"), "{said}");
+    }
 }
