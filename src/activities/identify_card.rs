@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_protocol::{Bytes, CardFacts, Instruction, Management, ManagementKeyAlgorithm, Report};
+use sealwright_protocol::{Bytes, CardFacts, Instruction, MOST_CERTIFICATES, Management, ManagementKeyAlgorithm, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -222,7 +222,8 @@ fn is_plausible(facts: &CardFacts) -> bool {
     let serial =
         (1..=64).contains(&facts.serial.len()) && facts.serial.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
-    serial && plain(&facts.reader) && facts.version.as_deref().is_none_or(plain) && facts.certificates.len() <= 32
+    let counted = facts.certificates.len() <= MOST_CERTIFICATES;
+    serial && plain(&facts.reader) && facts.version.as_deref().is_none_or(plain) && counted
 }
 
 fn authentic(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &Bytes, response: Option<&Bytes>) -> bool {

@@ -11,8 +11,12 @@ pub use bytes::{Bytes, Secret};
 
 /// The version of this protocol; a portal refuses another one and says which it speaks.
 pub const VERSION: u32 = 1;
-/// The largest message in bytes, in both directions.
-pub const MAXIMUM_MESSAGE: usize = 64 * 1024;
+/// The largest message in bytes, in both directions: room for every certificate of a card.
+pub const MAXIMUM_MESSAGE: usize = 256 * 1024;
+/// So many certificates are told of a card,
+pub const MOST_CERTIFICATES: usize = 32;
+/// and each as far as it is no longer than this in bytes: more than any card has room for.
+pub const LONGEST_CERTIFICATE: usize = 5 * 1024;
 /// Where the agent connects.
 pub const PATH: &str = "/agent/v1";
 /// What the commitment to the agent's nonce and the comparison number are derived under.
@@ -397,7 +401,7 @@ pub struct CardFacts {
     pub management: Management,
     /// Remaining tries, if the card tells them.
     pub pin_tries: Option<u8>,
-    /// Certificates found, by slot (DER).
+    /// Certificates found, by slot (DER); an empty one stands for what cannot be read or told.
     pub certificates: Vec<(Slot, Bytes)>,
 }
 
