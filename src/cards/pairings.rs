@@ -156,21 +156,29 @@ impl Pairings {
     /// [`PairingError`]; refusals are audited.
     pub async fn check(&self, code: &str, agent_key: &[u8], origin: &Origin) -> Result<PairingRow, PairingError> {
         // Only what somebody may type can be guessed: the link's 128 bits are never refused for what others did.
-        let checked = if pairing::is_short(code) && self.is_limited(agent_key) {
+        let is_short = pairing::is_short(code);
+        let checked = if is_short && self.is_limited(agent_key) {
             Err(PairingError::Limited)
         } else {
             let row = pairings::find_by_code(self.store.read(), &pairing::digest(code)).await?;
             row.ok_or(PairingError::Unknown).and_then(|row| self.is_good(&row).map(|()| row))
         };
         if let Err(error) = &checked {
-            match error {
-                PairingError::Unknown => self.note_wrong(agent_key),
+            let now = self.clock.now_ms();
+            let is_row = match error {
                 // Said once by the wrong codes before it: what is refused without a look is no row of its own.
-                PairingError::Limited => return checked,
-                _ => {}
+                PairingError::Limited => false,
+                PairingError::Unknown if is_short => {
+                    self.note_wrong(agent_key);
+                    true
+                }
+                // Nothing else bounds how often these are sent; they are no try to guess what somebody types.
+                other => self.refused.is_row(now, other.why()),
+            };
+            if is_row {
+                let event = Event::CodeRefused { why: error.why() };
+                audit::record_alone(&self.store, origin.clone(), None, now, event).await?;
             }
-            let (event, now) = (Event::CodeRefused { why: error.why() }, self.clock.now_ms());
-            audit::record_alone(&self.store, origin.clone(), None, now, event).await?;
         }
         checked
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
 use sealwright::commands::demo::journey::{self, Agent};
-use sealwright_protocol::{Bytes, FromAgent};
+use sealwright::store::{Store, audits};
+use sealwright_protocol::{Bytes, FromAgent, FromPortal};
 
 use super::assert_personalized;
 use crate::on_both_databases;
@@ -197,6 +198,23 @@ async fn agents_of_other_versions_are_told_so() {
     let said = refused(test.agent(&code)).await;
     assert!(said.contains("Update the agent."), "{said}");
     assert_untouched(&test).await;
+}
+
+/// Links' codes that are none, as many as somebody likes: they fill no database, and keep nobody from typing a code.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_links_keep_nobody_from_typing() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    for number in 0..150 {
+        let said = Wire::redeem(&test.world.agent_url, &format!("{number:032x}")).await;
+        assert!(matches!(&said, FromPortal::Refused { say } if say.contains("does not know this code")), "{said:?}");
+    }
+    let store = Store::open(&format!("sqlite:{}/sealwright.db", test.world.folder.display()), "default").await;
+    let rows = audits::of_event(store.expect("the database").read(), "code-refused", 1000).await.expect("rows");
+    assert_eq!(rows.len(), 100);
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let done = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
 }
 
 /// A second agent with the card takes over from the first, whose jobs count no more; somebody else with it is told that it is in use.

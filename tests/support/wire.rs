@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
-use sealwright_protocol::{FromAgent, FromPortal, PATH};
+use sealwright_protocol::{Bytes, FromAgent, FromPortal, PATH, VERSION};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
@@ -87,6 +87,22 @@ impl Wire {
         match socket.next().await {
             Some(Ok(Message::Text(said))) => Some(said.to_string()),
             _ => None,
+        }
+    }
+
+    /// Redeems a code as an agent of its own would; gives what the portal says.
+    pub async fn redeem(portal: &str, code: &str) -> FromPortal {
+        let (mut socket, _) = connect_async(socket_url(portal)).await.expect("a connection");
+        let (key, commitment) = (Bytes(vec![7; 32]), Bytes(vec![7; 32]));
+        let hello = FromAgent::Hello { protocol: VERSION, agent: "test".to_owned(), host: "test".to_owned(), key };
+        let redeem = FromAgent::Redeem { code: code.to_owned(), commitment, readers: Vec::new() };
+        for message in [hello, redeem] {
+            let text = serde_json::to_string(&message).expect("JSON");
+            socket.send(Message::text(text)).await.expect("sent");
+        }
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => serde_json::from_str(&text).expect("a message of the protocol"),
+            other => panic!("no answer: {other:?}"),
         }
     }
 }
