@@ -414,7 +414,8 @@ impl Channel {
             let is_queued = jobs::is_queued(reader, job.id, holder(row)).await?;
             return Ok(Err(if is_queued { RelayRefusal::NoKey } else { RelayRefusal::NotExpected }));
         };
-        let theirs = card.owner_login.as_deref().is_none_or(|owner| owner == row.login);
+        // Nobody's yet, or theirs; one whose owner has no login now is somebody else's.
+        let theirs = card.owner.is_none() || card.owner_login.as_deref() == Some(row.login.as_str());
         if !theirs || job.card.is_some_and(|expected| expected != card.id) {
             return Ok(Err(RelayRefusal::NotExpected));
         }

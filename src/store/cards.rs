@@ -40,7 +40,9 @@ pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CardRow>,
 
 /// Gives a person's cards to their present login, and takes from that login what a former holder of it has. Gives how many changed hands.
 pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, StoreError> {
-    let renamed = card::Column::Owner.eq(person).and(card::Column::OwnerLogin.ne(login));
+    // It has none when somebody else came first under the one of before.
+    let is_another = card::Column::OwnerLogin.is_null().or(card::Column::OwnerLogin.ne(login));
+    let renamed = card::Column::Owner.eq(person).and(is_another);
     let reused = card::Column::Owner.ne(person).and(card::Column::OwnerLogin.eq(login));
     let mut changed = 0;
     for (which, login) in [(renamed, Some(login)), (reused, None)] {

@@ -13,6 +13,7 @@ on_both_databases! {
     who_is_disabled_is_suspended_and_comes_back,
     who_is_gone_is_revoked_but_never_on_a_partial_answer,
     who_is_renamed_keeps_what_is_theirs,
+    a_card_waits_for_its_owner_while_somebody_else_has_the_login,
     who_is_renamed_goes_on_with_what_they_began,
     people_who_change_logins_keep_what_they_began,
     what_a_former_holder_began_is_not_about_whoever_has_the_login,
@@ -124,6 +125,22 @@ async fn who_is_renamed_keeps_what_is_theirs(database: Database) {
         test.audited("login-changed").await[0].detail,
         Some(json!({ "login": "bob", "credentials": 3, "instances": 5 }))
     );
+}
+
+/// A new colleague comes under the old login before its former holder comes under another one: the card is not the colleague's, and not lost.
+async fn a_card_waits_for_its_owner_while_somebody_else_has_the_login(database: Database) {
+    let (test, slapd, _folder) = directory::start(database).await;
+    directory::personalized(&test).await;
+    slapd.modify(&format!("dn: uid=alice,ou=people,{BASE}\nchangetype: modrdn\nnewrdn: uid=bob\ndeleteoldrdn: 1\n"));
+    slapd.add(&format!("dn: uid=alice,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: alice\ncn: Ali\nsn: Ali\n"));
+    Client::sign_in(&test, "alice", "user").await;
+    let mut begun = journey::begin(&test.world, "bob").await.expect("begun");
+    let page = begun.browser.get("/credentials").await.expect("the page");
+    assert!(page.contains("20000001"), "{page}");
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_eq!(crate::support::ended(&mut begun).await["status"], "success");
+    assert_eq!(test.audited("certificate-issued").await.len(), 2);
 }
 
 /// Whether they come first under their new login, or somebody else under their old one, who sees nothing of it and begins anew.
