@@ -76,15 +76,18 @@ pub fn connect(
 
 /// `sealwright://host/CODE`, or a typed code and the portal's address.
 fn target(code: &str, portal: Option<String>) -> Result<(String, String), Error> {
-    if let Some(link) = code.strip_prefix("sealwright://") {
+    let (portal, code) = if let Some(link) = code.strip_prefix("sealwright://") {
         let (host, code) = link.split_once('/').ok_or_else(|| Error::say("The link is not complete."))?;
         let scheme = if host == "127.0.0.1" || host.starts_with("127.0.0.1:") { "http" } else { "https" };
-        return Ok((format!("{scheme}://{host}"), code.to_owned()));
+        (format!("{scheme}://{host}"), code)
+    } else {
+        (portal.ok_or_else(|| Error::say("Say which portal the code is from: --portal https://…"))?, code)
+    };
+    // What stands before it is no host (RFC 3986 section 3.2.1), and looks like one to whoever is asked for trust.
+    if portal.contains('@') {
+        return Err(Error::say("The portal's address must name a host alone, without anything before an @."));
     }
-    match portal {
-        Some(portal) => Ok((portal, code.to_owned())),
-        None => Err(Error::say("Say which portal the code is from: --portal https://…")),
-    }
+    Ok((portal, code.to_owned()))
 }
 
 struct Talk {
@@ -361,4 +364,20 @@ fn unexpected(message: FromPortal) -> End {
 fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "unknown".to_owned()).chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_names_its_portal_and_no_other() {
+        let target = |link: &str| target(link, None).map(|(portal, _)| portal).ok();
+        assert_eq!(target("sealwright://portal.example.org/c0de").as_deref(), Some("https://portal.example.org"));
+        assert_eq!(target("sealwright://127.0.0.1:8443/c0de").as_deref(), Some("http://127.0.0.1:8443"));
+        assert_eq!(target("sealwright://127.0.0.1.example.org/c0de").as_deref(), Some("https://127.0.0.1.example.org"));
+        for link in ["sealwright://portal.example.org@example.net/c0de", "sealwright://127.0.0.1:80@example.net/c0de"] {
+            assert_eq!(target(link), None, "{link}");
+        }
+    }
 }
