@@ -45,7 +45,12 @@ pub struct Plan {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
+    /// The person's, or nobody's yet, and to be written.
     Identified(Card),
+    /// It has another owner.
+    SomeoneElses(Card),
+    /// It was reported, is worn out, or is not known here.
+    NotUsable(Card),
     Unsupported,
     /// Another open workflow has this card.
     InUse,
@@ -84,7 +89,7 @@ impl CardJob for IdentifyCard {
                 Some(card) => card,
                 None => {
                     // Nothing is remembered of a card that is not ours.
-                    return Ok(Some(Outcome::Identified(Card {
+                    return Ok(Some(Outcome::NotUsable(Card {
                         id: format!("unregistered:{}", facts.serial),
                         serial: facts.serial,
                         state: CardState::Foreign,
@@ -98,7 +103,13 @@ impl CardJob for IdentifyCard {
         if holder.is_some_and(|holder| holder != call.root) {
             return Ok(Some(Outcome::InUse));
         }
-        Ok(Some(Outcome::Identified(card)))
+        Ok(Some(if card.owner.as_ref().is_some_and(|owner| *owner != plan.person.id) {
+            Outcome::SomeoneElses(card)
+        } else if card.state.is_usable() {
+            Outcome::Identified(card)
+        } else {
+            Outcome::NotUsable(card)
+        }))
     }
 }
 

@@ -53,6 +53,11 @@ impl CardState {
         }
     }
 
+    /// Whether a card in it may be written.
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Stock | Self::Assigned)
+    }
+
     /// The state of a database value; what is not known is not to be written.
     pub fn from_word(word: &str) -> Self {
         [Self::Stock, Self::Assigned, Self::Lost, Self::Stolen, Self::Damaged, Self::Terminated]

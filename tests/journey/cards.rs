@@ -154,7 +154,12 @@ async fn somebody_elses_card_is_not_written(database: Database) {
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
     let page = until_asked(&test, &mut bob).await;
     assert!(page.contains("This card belongs to somebody else. Insert your own card, then try again."), "{page}");
-    assert_personalized(&test, &mut alice).await;
+    // While bob is asked for another one, it is not kept from alice.
+    let mut again = test.alice().await;
+    let code = journey::offer(&mut again).await.expect("a code");
+    let done = test.agent(&code).converse(&mut again).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    assert_personalized(&test, &mut again).await;
 }
 
 async fn an_unknown_card_with_a_certificate_is_not_written(database: Database) {
