@@ -160,6 +160,10 @@ impl IdentifyCard {
             card.owner.clone_from(&row.owner);
             card.state = CardState::Assigned;
         }
+        // A number is easily said: of somebody else's card nothing is noted.
+        if row.owner.as_deref() != Some(plan.person.id.as_str()) {
+            return Ok(card);
+        }
         if management == ManagementKind::SoPin {
             self.forget_what_is_gone(tx, call, &row, facts).await?;
         }

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use sealwright::commands::demo::journey::{self, Begun};
+use sealwright_protocol::{FromAgent, Report};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::support::softhsm::{self, SoftHsm};
+use crate::support::wire::Wire;
 use crate::support::{
     Database, Kind, PIN, TestWorld, ended, library, lint_certificates, new_code, run, self_signed, shows, start_again,
 };
@@ -290,6 +292,34 @@ async fn a_token_that_has_lost_a_certificate_is_not_called_ready() {
     let view = ended(&mut begun).await;
     assert_eq!(view["status"], "failure", "{view:#}");
     assert!(view.to_string().contains("the card holds another valid certificate there"), "{view:#}");
+}
+
+/// A token proves nothing of itself: what somebody else's agent says of it changes nothing of what is known of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_says_of_a_token_is_not_noted() {
+    let mut test = TestWorld::start_with_card(Database::Sqlite, Kind::Token, None, "").await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    let own = test.world.agent_url.clone();
+    let wire = Wire::start(&own, |message| {
+        if let FromAgent::Report { report: Report::Identified(facts), .. } = message {
+            facts.certificates.clear();
+        }
+    })
+    .await;
+    wire.stands_between(&mut test);
+    let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
+    let code = journey::offer(&mut bob).await.expect("a code");
+    test.agent(&code).until(&mut bob, "Answer on the page.").await.expect("asked");
+    shows(&mut bob, "This card belongs to somebody else.").await;
+    // Alice's certificates are known to be where they are.
+    test.world.agent_url = own;
+    let mut again = test.alice().await;
+    let code = journey::offer(&mut again).await.expect("a code");
+    let done = test.agent(&code).converse(&mut again).await.expect("a conversation");
+    assert!(done.success(), "{}", done.said);
+    assert_personalized(&test, &mut again).await;
 }
 
 /// OpenSC shows PIV cards too, and a module may be gone: every card is listed once, and what cannot be used is said.
