@@ -89,10 +89,14 @@ fn main() -> ExitCode {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         eprintln!("sealwright-agent: core dumps cannot be switched off: {error}");
     }
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
-        .init();
+        .finish();
+    // What libraries log by the `log` crate is not heard: the WebSocket's tells every message, and a card's secrets are in some of them.
+    if let Err(error) = tracing::subscriber::set_global_default(log) {
+        eprintln!("sealwright-agent: nothing is logged: {error}");
+    }
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Cards { json } => configuration::Configuration::read(arguments.config)

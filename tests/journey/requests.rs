@@ -278,3 +278,17 @@ async fn what_is_no_message_of_the_protocol_ends_the_conversation(database: Data
     // Nobody was harmed.
     test.alice().await;
 }
+
+/// However much is asked for: some of the portal's messages hold a card's secrets, and no library may tell them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cards_secrets_are_in_no_log_of_the_agent() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let everything = [("RUST_LOG".to_owned(), "trace".to_owned())];
+    let reader = test.world.readers[0].clone();
+    let mut agent = Agent::start(&test.world, &code, &reader, Some(&test.pin_file), &everything).expect("an agent");
+    let ended = agent.converse(&mut begun).await.expect("a conversation");
+    assert!(ended.success() && !ended.said.contains("factory_puk"), "{}", ended.said);
+    assert_personalized(&test, &mut begun).await;
+}
