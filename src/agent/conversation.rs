@@ -12,7 +12,7 @@ use crate::comparison;
 use crate::configuration::{Configuration, ask};
 use crate::connection::{Connection, Lost};
 use crate::journal::{Journal, Paired};
-use crate::pin::Sitting;
+use crate::pin::{self, Sitting};
 use crate::worker::{self, Answered, News, Order};
 use crate::{Error, fail_point};
 
@@ -71,6 +71,8 @@ pub fn connect(
     while !thread.is_finished() && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(5));
     }
+    // There may be no terminal.
+    drop(pin::show_again());
     result
 }
 

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -147,24 +149,35 @@ fn from_pinentry(prompt: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(pin.replace("%25", "%")))
 }
 
+/// How the terminal was before it hid what is typed.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
 fn from_terminal(prompt: &str) -> Result<Zeroizing<String>, Error> {
-    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
     let stdin = std::io::stdin();
     print!("{prompt}: ");
     std::io::stdout().flush().map_err(terminal)?;
-    let before = tcgetattr(&stdin).ok();
-    if let Some(before) = &before {
+    if let Ok(before) = tcgetattr(&stdin) {
         let mut silent = before.clone();
         silent.local_flags.remove(LocalFlags::ECHO);
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         tcsetattr(&stdin, SetArg::TCSANOW, &silent).map_err(|error| terminal(error.into()))?;
     }
     let mut line = Zeroizing::new(String::new());
     let read = stdin.lock().read_line(&mut line);
-    if let Some(before) = &before {
-        tcsetattr(&stdin, SetArg::TCSANOW, before).map_err(|error| terminal(error.into()))?;
-        println!();
-    }
+    show_again().map_err(terminal)?;
     read.map_err(terminal)?;
     Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Has the terminal show again what is typed, also when a sitting ends while somebody is asked.
+///
+/// # Errors
+/// The terminal cannot be set.
+pub fn show_again() -> std::io::Result<()> {
+    if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before)?;
+        println!();
+    }
+    Ok(())
 }
