@@ -51,7 +51,7 @@ async fn ready(portal: web::Data<Portal>) -> HttpResponse {
         let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await;
         ready.database &= list.is_ok();
         ready.key &= issuer.probe().await.is_ok();
-        ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.next_update > portal.clock.now_ms());
+        ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.is_good(portal.clock.now_ms()));
     }
     for (_, until) in portal.issuance.lists_valid_until().await {
         ready.revocation_list &= until.is_some_and(|until| until > portal.clock.now());
@@ -89,7 +89,8 @@ async fn gauge(portal: &Portal) -> Result<(), StoreError> {
     }
     for issuer in portal.issuance.issuers() {
         let name = issuer.authority.name();
-        valid(name, certificates::latest_list(reader, name).await?.map_or(0, |list| list.next_update));
+        let list = certificates::latest_list(reader, name).await?.filter(|list| list.is_good(portal.clock.now_ms()));
+        valid(name, list.map_or(0, |list| list.next_update));
         let online = i64::from(issuer.probe().await.is_ok());
         metrics::gauge!("sealwright_authority_key_online", "authority" => name.to_owned()).set(figure(online));
     }

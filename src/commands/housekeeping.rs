@@ -9,6 +9,7 @@ use crate::audit::Origin;
 use crate::auth::header::SYSTEM;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
+use crate::store::certificates::RevocationListRow;
 use crate::store::instances::Filter;
 use crate::store::{certificates, instances};
 
@@ -49,15 +50,17 @@ pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
 /// Lists are made when an authority has none, and again long before its last one is over; each by an instance of its own, so that a key that is
 /// away or of no use keeps no other authority from its list.
 async fn refresh_lists(portal: &Portal) -> anyhow::Result<()> {
-    let now = portal.clock.now_ms();
     let system = Caller::new(SYSTEM, SYSTEM, &Origin::system("revocation-list"));
-    let half_over =
-        |list: &certificates::RevocationListRow| now > list.this_update + (list.next_update - list.this_update) / 2;
+    // One that has not begun was made while the clock was ahead: nobody takes it until then, which may be in a year.
+    let is_over_soon = |list: &RevocationListRow, now: i64| {
+        !list.is_good(now) || now > list.this_update + (list.next_update - list.this_update) / 2
+    };
     for issuer in portal.issuance.issuers() {
         let authority = issuer.authority.name();
         let list = certificates::latest_list(portal.store.read(), authority).await?;
+        let now = portal.clock.now_ms();
         // One that is under way, or is stuck, is enough.
-        if list.as_ref().is_none_or(half_over) && !is_under_way(portal, authority).await? {
+        if list.is_none_or(|list| is_over_soon(&list, now)) && !is_under_way(portal, authority).await? {
             let arguments = Map::from_iter([("authority".to_owned(), authority.into())]);
             portal.engine.start_own(&system, ISSUE_CRL, arguments).await?;
         }

@@ -48,6 +48,13 @@ impl CertificateRow {
     }
 }
 
+impl RevocationListRow {
+    /// Whether relying parties take it: it is not over, and it has begun, which one that a clock ahead of the time has dated has not.
+    pub fn is_good(&self, now: i64) -> bool {
+        self.this_update <= now && now < self.next_update
+    }
+}
+
 /// What is in use now.
 fn in_use(now: i64) -> Condition {
     Condition::all()
