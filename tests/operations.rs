@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
+use sealwright::clock::{Clock, SystemClock};
 use sealwright::commands::demo::journey;
 use sealwright::commands::demo::ports::free_address;
 use sealwright::store::{Store, StoreError};
@@ -19,6 +20,7 @@ on_both_databases! {
     health_and_metrics_tell_what_happens,
     a_backup_brings_everything_back_and_revocations_stay,
     an_authority_that_issues_nothing_any_more_keeps_its_list,
+    what_was_revoked_is_on_a_list_still_after_it_has_expired,
     what_cannot_be_recorded_is_not_done,
 }
 
@@ -275,6 +277,31 @@ fn the_roots_list_is_signed_again() {
     let said = run("openssl", &["crl", "-inform", "DER", "-noout", "-CAfile", &root, "-in", &list], &[]);
     assert!(said.contains("verify OK"), "{said}");
     lint_lists([Path::new(&list)]);
+}
+
+/// RFC 5280 section 3.3: until a list that is made after its end has named it.
+async fn what_was_revoked_is_on_a_list_still_after_it_has_expired(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    ended(&mut begun).await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    revoke(&alice, &certificates_of(&alice).await[0]).await;
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    for (days, listed) in [(1, 1), (8, 0)] {
+        let ended_at = SystemClock.now_ms() - days * 86_400_000;
+        let expire = format!("UPDATE certificate SET not_after = {ended_at} WHERE status = 'revoked'");
+        sql(&test, &expire, &expire);
+        let (status, started) = carl.post("/api/v1/instances", "{\"workflow\":\"issue-crl\"}").await;
+        assert_eq!(status, 201, "{started}");
+        let path = format!("/api/v1/instances/{}", started["id"].as_str().expect("an id"));
+        carl.until(&path, |view| view["status"] == "success").await;
+        test.list_number("list.crl").await;
+        let list = test.path("list.crl").display().to_string();
+        let text = run("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", &list], &[]);
+        assert_eq!(text.matches("Serial Number:").count(), listed, "{days} days: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

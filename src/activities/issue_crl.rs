@@ -149,7 +149,9 @@ impl IssueCrl {
         // The time, so that a number rises also after a restore from a backup that does not know the last ones; and one more than the last, so
         // that it rises also when the clock was set back.
         let number = now.unix_timestamp().max(follows.unwrap_or(0) + 1);
-        let rows = certificates::revoked(self.store.read(), &authority, at).await?;
+        // RFC 5280 section 3.3: what was revoked is on one regular list still after it has expired. One is made within the time that another is good.
+        let since = milliseconds(now - VALIDITY);
+        let rows = certificates::revoked(self.store.read(), &authority, since).await?;
         let revoked: Option<Vec<Revoked>> = rows
             .iter()
             .map(|row| {

@@ -280,14 +280,25 @@ async fn move_on(tx: &Tx, id: Uuid, from: Status, to: Status, why: Option<(&str,
     Ok(updated.rows_affected == 1)
 }
 
-/// Revoked and suspended certificates of an authority that would still be valid.
-pub async fn revoked(access: &impl Access, authority: &str, now: i64) -> Result<Vec<CertificateRow>, StoreError> {
+/// What a list says of a certificate.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Listed {
+    pub serial: String,
+    pub revoked_at: Option<i64>,
+    pub reason: Option<String>,
+}
+
+/// Revoked and suspended certificates of an authority that have not expired before `since`.
+pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Result<Vec<Listed>, StoreError> {
     let rows = certificate::Entity::find()
+        .select_only()
+        .columns([certificate::Column::Serial, certificate::Column::RevokedAt, certificate::Column::Reason])
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Authority.eq(authority))
         .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended].map(Status::as_str)))
-        .filter(certificate::Column::NotAfter.gte(now))
+        .filter(certificate::Column::NotAfter.gte(since))
         .order_by_asc(certificate::Column::RevokedAt)
+        .into_model::<Listed>()
         .all(access.connection())
         .await?;
     Ok(rows)
