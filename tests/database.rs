@@ -25,6 +25,7 @@ use crate::support::{Database, Postgres};
 on_both_databases! {
     a_serial_number_is_an_authoritys_once,
     certificates_are_looked_for_among_an_owners_alone,
+    a_revocation_has_the_date_of_the_suspension_before_it,
     a_schema_goes_down_and_up_and_a_newer_one_is_refused,
     a_failed_call_leaves_nothing,
     work_is_claimed_once_by_who_can_do_it,
@@ -159,6 +160,36 @@ async fn certificates_are_looked_for_among_an_owners_alone(database: Database) {
     for wanted in ["bob", "a3"] {
         assert_eq!(found(Some("alice"), Some(wanted), 10).await, []);
         assert_eq!(found(None, Some(wanted), 10).await, [3]);
+    }
+}
+
+async fn a_revocation_has_the_date_of_the_suspension_before_it(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    let settle = |tx: Tx| async move {
+        // Suspended, and then revoked; reinstated in between; never suspended.
+        for (id, reinstated) in [(1, false), (2, true)] {
+            let row = CertificateRow {
+                serial: format!("a{id}"),
+                status: "issued".to_owned(),
+                ..certificate(tx.tenant(), "issuing", id)
+            };
+            certificates::insert(&tx, row).await?;
+            assert!(certificates::suspend(&tx, Uuid::from_u128(id), 5).await?);
+            if reinstated {
+                assert!(certificates::reinstate(&tx, Uuid::from_u128(id)).await?);
+            }
+        }
+        certificates::insert(&tx, certificate(tx.tenant(), "issuing", 3)).await?;
+        for id in 1..=3 {
+            assert!(certificates::revoke(&tx, Uuid::from_u128(id), "key-compromise", 9).await?);
+            assert!(!certificates::revoke(&tx, Uuid::from_u128(id), "superseded", 12).await?);
+        }
+        Ok::<(), StoreError>(())
+    };
+    store.write::<_, StoreError, _, _>(settle).await.expect("settled");
+    for (id, at) in [(1, 5), (2, 9), (3, 9)] {
+        let row = certificates::find(store.read(), Uuid::from_u128(id)).await.expect("read").expect("a row");
+        assert_eq!((row.revoked_at, row.reason.as_deref()), (Some(at), Some("key-compromise")), "{id}");
     }
 }
 

@@ -243,12 +243,13 @@ pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result
     Ok(updated.into_iter().next())
 }
 
-/// Revokes what was not revoked yet: the first date stays.
+/// Revokes what was not revoked yet: the first date stays, also that of a suspension (X.509, certificateHold), or what was signed during it would
+/// become good.
 pub async fn revoke(tx: &Tx, id: Uuid, reason: &str, at: i64) -> Result<bool, StoreError> {
     let updated = certificate::Entity::update_many()
         .col_expr(certificate::Column::Status, Expr::value(Status::Revoked.as_str()))
         .col_expr(certificate::Column::Reason, Expr::value(reason))
-        .col_expr(certificate::Column::RevokedAt, Expr::value(at))
+        .col_expr(certificate::Column::RevokedAt, Expr::col(certificate::Column::RevokedAt).if_null(at))
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
         .filter(certificate::Column::Status.ne(Status::Revoked.as_str()))
