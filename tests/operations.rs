@@ -14,7 +14,7 @@ use crate::on_both_databases;
 use crate::support::client::Client;
 use crate::support::postgres::Postgres;
 use crate::support::slapd::certificates;
-use crate::support::{Database, TestWorld, ended, lint_lists, run, sqlite};
+use crate::support::{Database, TestWorld, ended, later, lint_lists, run, self_signed, sqlite};
 
 on_both_databases! {
     health_and_metrics_tell_what_happens,
@@ -302,6 +302,38 @@ async fn what_was_revoked_is_on_a_list_still_after_it_has_expired(database: Data
         let text = run("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", &list], &[]);
         assert_eq!(text.matches("Serial Number:").count(), listed, "{days} days: {text}");
     }
+}
+
+/// What it revokes stays revoked, and its number rises, also where the clock has stood still.
+#[test]
+fn the_roots_list_goes_on_from_the_last_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (here, passphrase, list) = (file("ca"), file("passphrase"), file("ca/root.crl"));
+    std::fs::write(&passphrase, "of the root and below\n").expect("written");
+    let own = ["--directory", &here, "--passphrase-file", &passphrase];
+    done(&[&["ca", "init", "--public-url", "http://pki.example.test"][..], &own].concat());
+    let said = |asked: &str| run("openssl", &["crl", "-inform", "DER", "-noout", asked, "-in", &list], &[]);
+    let number = || {
+        let said = said("-crlnumber");
+        let number = said.trim().trim_start_matches("crlNumber=").trim_start_matches("0x");
+        i64::from_str_radix(number, 16).expect("a number")
+    };
+    let again = [&["ca", "root-crl"][..], &own].concat();
+    let first = number();
+    done(&[&again[..], &["--revoke", &file("ca/issuing.pem"), "--reason", "ca-compromise"]].concat());
+    let second = number();
+    assert!(second > first && said("-text").contains("CA Compromise"), "{}", said("-text"));
+    let signed = std::process::Command::new(env!("CARGO_BIN_EXE_sealwright")).args(&again).envs(later("-30d")).output();
+    assert!(signed.expect("the program").status.success());
+    assert!(number() > second);
+    assert!(said("-text").contains("CA Compromise"), "{}", said("-text"));
+    // Of others, and of itself, it says nothing; and what is no list of its own is not replaced.
+    for other in [file("ca/root.pem"), self_signed(folder.path(), "other", "/CN=Issuing Authority")] {
+        assert!(refusal(&[&again[..], &["--revoke", &other]].concat()).contains("not one that the root has signed"));
+    }
+    std::fs::write(&list, "garbage").expect("written");
+    assert!(refusal(&again).contains("is no list of this root"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use sealwright_pki::certificate;
 use sealwright_pki::key::KeyAlgorithm;
 use sealwright_pki::key_file;
 use sealwright_pki::name::NameTemplate;
-use sealwright_pki::revocation;
+use sealwright_pki::revocation::{self, RevocationReason, Revoked};
 use sealwright_pki::signer::{Signer, SoftwareKey};
 use time::Duration;
 
@@ -47,16 +47,29 @@ pub enum Command {
     },
     /// Sign the root's revocation list again: it is good for a year. Run where the root's key is, then put root.crl where the portal reads it.
     RootCrl {
-        /// The folder with root.pem and root.key; root.crl is written there.
+        /// The folder with root.pem, root.key and the last root.crl, whose revocations stay; the new root.crl is written there.
         #[arg(long)]
         directory: PathBuf,
         #[arg(long)]
         passphrase_file: PathBuf,
+        /// The certificate (PEM) of an authority below the root, which is revoked from now on.
+        #[arg(long)]
+        revoke: Option<PathBuf>,
+        /// Why: `ca-compromise`, `superseded`, `cessation-of-operation` or `unspecified`.
+        #[arg(long, default_value = "unspecified")]
+        reason: String,
     },
 }
 
 /// The issuing authority's name, and its key's label in a token.
 const ISSUING: &str = "issuing";
+/// Why an authority below the root is revoked.
+const REASONS: [RevocationReason; 4] = [
+    RevocationReason::CaCompromise,
+    RevocationReason::Superseded,
+    RevocationReason::CessationOfOperation,
+    RevocationReason::Unspecified,
+];
 /// How long the root's list is good: its key is offline.
 const ROOT_LIST_VALIDITY: Duration = Duration::days(365);
 
@@ -85,17 +98,19 @@ pub fn run(command: Command) -> anyhow::Result<()> {
                 directory.display()
             );
         }
-        Command::RootCrl { directory, passphrase_file } => {
+        Command::RootCrl { directory, passphrase_file, revoke, reason } => {
             let passphrase = passphrase(&passphrase_file)?;
-            let read = |name: &str| {
-                let path = directory.join(name);
-                std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+            let read = |path: &Path| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+            let read_certificate = |path: &Path| -> anyhow::Result<Vec<u8>> {
+                let found = certificate::from_pem("CERTIFICATE", &read(path)?).into_iter().next();
+                found.with_context(|| format!("{} holds no certificate", path.display()))
             };
-            let key = key_file::read(&read("root.key")?, passphrase.as_bytes())?;
-            let root = certificate::from_pem("CERTIFICATE", &read("root.pem")?);
-            let root = root.first().context("root.pem holds no certificate")?;
-            write_root_list(&directory, root, &key)?;
-            println!("{}: signed", directory.join("root.crl").display());
+            let reason = REASONS.into_iter().find(|known| known.as_str() == reason).context("there is no such reason")?;
+            let key = key_file::read(&read(&directory.join("root.key"))?, passphrase.as_bytes())?;
+            let root = read_certificate(&directory.join("root.pem"))?;
+            let revoke = revoke.map(|path| read_certificate(&path)).transpose()?;
+            let revoked = write_root_list(&directory, &root, &key, revoke.as_deref().map(|below| (below, reason)))?;
+            println!("{}: signed; certificates that it revokes: {revoked}", directory.join("root.crl").display());
         }
     }
     Ok(())
@@ -106,16 +121,41 @@ fn passphrase(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
     Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Signs the root's list; its number is the time, which rises.
-fn write_root_list(directory: &Path, root: &[u8], key: &SoftwareKey) -> anyhow::Result<()> {
+/// Signs the root's list, and gives how many certificates it revokes: what the last one did, and `more` with its reason.
+fn write_root_list(
+    directory: &Path,
+    root: &[u8],
+    key: &SoftwareKey,
+    more: Option<(&[u8], RevocationReason)>,
+) -> anyhow::Result<usize> {
+    use std::io::Write;
     let authority = Authority::new("root", root, "")?;
     let now = SystemClock.now();
-    let number = u64::try_from(now.unix_timestamp())?;
-    let list = revocation::list(&authority, &[], number, now, ROOT_LIST_VALIDITY, key)?;
+    let mut number = u64::try_from(now.unix_timestamp())?;
+    let mut revoked = Vec::new();
+    let path = directory.join("root.crl");
+    if path.exists() {
+        let last = revocation::read(&authority, &std::fs::read(&path)?);
+        let last = last.with_context(|| format!("{} is no list of this root", path.display()))?;
+        // The time, which rises; the clock of a machine that is seldom on may not.
+        number = number.max(last.number + 1);
+        revoked = last.revoked;
+    }
+    if let Some((certificate, reason)) = more {
+        let new = Revoked::new(&authority, certificate, now, reason);
+        let new = new.context("the certificate that is to be revoked is not one that the root has signed")?;
+        if revoked.iter().all(|known| known.serial != new.serial) {
+            revoked.push(new);
+        }
+    }
+    let list = revocation::list(&authority, &revoked, number, now, ROOT_LIST_VALIDITY, key)?;
     // A reader sees the old list or the new one.
     let new = directory.join("root.crl.new");
-    std::fs::write(&new, list)?;
-    Ok(std::fs::rename(new, directory.join("root.crl"))?)
+    let mut file = std::fs::File::create(&new)?;
+    file.write_all(&list)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)?;
+    Ok(revoked.len())
 }
 
 /// Makes both authorities; refuses to overwrite.
@@ -164,7 +204,7 @@ pub fn init(
         validity: Duration::days(10 * 365),
     };
     let issuing = authority::new_issuing(&parent, &new, &issuing_public_key, &root_key)?;
-    write_root_list(directory, &root, &root_key)?;
+    write_root_list(directory, &root, &root_key, None)?;
     for (file, key, der) in [("root", Some(&root_key), &root), (ISSUING, issuing_key.as_ref(), &issuing)] {
         if let Some(key) = key {
             let pem = key_file::write(key, passphrase, &random::bytes()?, random::bytes()?)?;

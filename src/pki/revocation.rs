@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use x509_cert::Version;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 use x509_cert::serial_number::SerialNumber;
+use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::authority::{Authority, sign};
@@ -21,6 +22,8 @@ use crate::signer::{SignError, Signer};
 pub enum RevocationReason {
     Unspecified,
     KeyCompromise,
+    /// Of an authority's own certificate.
+    CaCompromise,
     AffiliationChanged,
     Superseded,
     CessationOfOperation,
@@ -31,9 +34,10 @@ pub enum RevocationReason {
 
 impl RevocationReason {
     /// Every reason with its word and the code of its extension.
-    const ALL: [(Self, &'static str, CrlReason); 7] = [
+    const ALL: [(Self, &'static str, CrlReason); 8] = [
         (Self::Unspecified, "unspecified", CrlReason::Unspecified),
         (Self::KeyCompromise, "key-compromise", CrlReason::KeyCompromise),
+        (Self::CaCompromise, "ca-compromise", CrlReason::CaCompromise),
         (Self::AffiliationChanged, "affiliation-changed", CrlReason::AffiliationChanged),
         (Self::Superseded, "superseded", CrlReason::Superseded),
         (Self::CessationOfOperation, "cessation-of-operation", CrlReason::CessationOfOperation),
@@ -64,6 +68,51 @@ pub struct Revoked {
     pub serial: Vec<u8>,
     pub at: OffsetDateTime,
     pub reason: RevocationReason,
+}
+
+impl Revoked {
+    /// A certificate (DER) as revoked. `None` for one that the authority has not signed, and for its own.
+    pub fn new(
+        authority: &Authority,
+        certificate: &[u8],
+        at: OffsetDateTime,
+        reason: RevocationReason,
+    ) -> Option<Self> {
+        let (_, issuer) = X509Certificate::from_der(authority.certificate()).ok()?;
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let is_signed = parsed.verify_signature(Some(issuer.public_key())).is_ok();
+        let is_below = parsed.issuer().as_raw() == authority.subject() && certificate != authority.certificate();
+        (is_signed && is_below).then(|| Self { serial: significant(parsed.raw_serial()), at, reason })
+    }
+}
+
+/// A serial number without the octets that make it positive.
+fn significant(serial: &[u8]) -> Vec<u8> {
+    serial.iter().copied().skip_while(|&octet| octet == 0).collect()
+}
+
+/// What an earlier list says.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    pub number: u64,
+    pub revoked: Vec<Revoked>,
+}
+
+/// Reads a list (DER) of an authority. `None` for what is none, has no number, or is of somebody else.
+pub fn read(authority: &Authority, list: &[u8]) -> Option<Earlier> {
+    let (_, issuer) = X509Certificate::from_der(authority.certificate()).ok()?;
+    let (rest, list) = CertificateRevocationList::from_der(list).ok()?;
+    if !rest.is_empty() || list.verify_signature(issuer.public_key()).is_err() {
+        return None;
+    }
+    let revoked = list.iter_revoked_certificates().map(|entry| Revoked {
+        serial: significant(entry.raw_serial()),
+        at: entry.revocation_date.to_datetime(),
+        reason: entry
+            .reason_code()
+            .map_or(RevocationReason::Unspecified, |(_, code)| RevocationReason::from_code(code.0)),
+    });
+    Some(Earlier { number: u64::try_from(list.crl_number()?).ok()?, revoked: revoked.collect() })
 }
 
 /// Why there is no list.
