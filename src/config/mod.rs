@@ -180,6 +180,8 @@ pub enum ConfigurationError {
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
     Url(&'static str),
+    #[error("server: `public-url` must begin with http://, so that fetching a list needs no certificate")]
+    PublicUrl,
 }
 
 impl Configuration {
@@ -223,6 +225,10 @@ impl Configuration {
             if !valid {
                 return Err(ConfigurationError::Url(name));
             }
+        }
+        // RFC 5280 section 8. A rule of what is issued finds it too, but when the first person's card is written.
+        if !server.public_url.starts_with("http://") {
+            return Err(ConfigurationError::PublicUrl);
         }
         Ok(())
     }

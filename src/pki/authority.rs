@@ -45,6 +45,8 @@ pub struct Authority {
 pub enum AuthorityError {
     #[error("the authority's certificate cannot be read or is none of an authority")]
     Certificate,
+    #[error("the authority's certificate does not let it sign certificates and revocation lists")]
+    Usage,
     #[error("the key does not belong to the authority's certificate")]
     Key,
     #[error("the profile `{0}` does not allow this kind of key")]
@@ -103,7 +105,7 @@ impl Authority {
     /// Reads an authority's certificate (DER). `base_url` is where `/pki/…` is served over plain http.
     ///
     /// # Errors
-    /// [`AuthorityError::Certificate`].
+    /// [`AuthorityError::Certificate`], [`AuthorityError::Usage`].
     pub fn new(name: &str, certificate: &[u8], base_url: &str) -> Result<Self, AuthorityError> {
         let unreadable = AuthorityError::Certificate;
         let (rest, parsed) =
@@ -111,6 +113,11 @@ impl Authority {
         let constraints = parsed.basic_constraints().ok().flatten();
         if !rest.is_empty() || !constraints.is_some_and(|constraints| constraints.value.ca) {
             return Err(unreadable);
+        }
+        // RFC 5280 section 4.2.1.3: else nobody takes what it signs, which shows when cards are out. Without the extension it may do both.
+        let usage = parsed.key_usage().map_err(|_| unreadable)?.map(|usage| usage.value);
+        if usage.is_some_and(|usage| !usage.key_cert_sign() || !usage.crl_sign()) {
+            return Err(AuthorityError::Usage);
         }
         let public_key = parsed.public_key().raw.to_vec();
         let bits = SubjectPublicKeyInfoRef::from_der(&public_key)?;

@@ -275,5 +275,19 @@ fn an_authority_is_one() {
     let leaf =
         fixture.authority.admit(&bytes, &fixture.signature).expect("admitted").sign(&fixture.key).expect("signed");
     assert!(Authority::new("x", &leaf, "http://pki.example.test").is_err());
+    // One from elsewhere, that may sign no lists, or nothing but them.
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let (certificates, lists) = (rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign);
+    for (usages, expected) in [
+        (vec![certificates, lists], None),
+        (vec![certificates], Some(AuthorityError::Usage)),
+        (vec![lists], Some(AuthorityError::Usage)),
+    ] {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        parameters.key_usages = usages;
+        let elsewhere = parameters.self_signed(&key).expect("a certificate");
+        assert_eq!(Authority::new("x", elsewhere.der(), "http://pki.example.test").err(), expected);
+    }
     assert!(Authority::new("x", b"garbage", "http://pki.example.test").is_err());
 }
