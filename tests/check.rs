@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::on_both_databases;
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, TestWorld, later};
 
 on_both_databases! {
     every_part_is_tried_and_the_wrong_one_is_named,
@@ -67,6 +67,11 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
         assert!(!good && !said.contains(&format!("{part}: good")), "{name}: {said}");
         assert!(said.lines().any(|line| line.starts_with(&format!("{part}: "))), "{name}: {said}");
     }
+    // An authority that ends before what it issues does.
+    let late = later("+3400d");
+    let late: Vec<(&str, &str)> = late.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let (good, said) = check(&test, &late);
+    assert!(!good && said.contains("too short for the profile"), "{said}");
     // Nobody could ever say yes.
     let path = test.world.folder.join("sealwright.toml");
     let text = std::fs::read_to_string(&path).expect("the configuration");

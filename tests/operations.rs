@@ -50,6 +50,11 @@ async fn health_and_metrics_tell_what_happens(database: Database) {
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is missing:\n{metrics}");
     }
+    for authority in ["issuing", "root"] {
+        let line = format!("sealwright_authority_valid_seconds{{authority=\"{authority}\"}} ");
+        let left = metrics.lines().find_map(|found| found.strip_prefix(&line)).expect("a figure");
+        assert!(left.parse::<f64>().expect("a number") > 9.0 * 365.0 * 86_400.0, "{line}{left}");
+    }
     // Nothing that somebody typed is in it, and none of it is on the other surfaces.
     assert!(!metrics.contains("alice") && !metrics.contains(&begun.instance), "{metrics}");
     for other in [&test.world.public_url, &test.world.agent_url] {

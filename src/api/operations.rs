@@ -87,6 +87,10 @@ async fn gauge(portal: &Portal) -> Result<(), StoreError> {
     for (name, until) in portal.issuance.lists_valid_until().await {
         valid(name, until.map_or(0, milliseconds));
     }
+    for (name, until) in portal.issuance.authorities_valid_until() {
+        let left = (milliseconds(until) - now).max(0) / 1000;
+        metrics::gauge!("sealwright_authority_valid_seconds", "authority" => name.to_owned()).set(figure(left));
+    }
     for issuer in portal.issuance.issuers() {
         let name = issuer.authority.name();
         let list = certificates::latest_list(reader, name).await?.filter(|list| list.is_good(portal.clock.now_ms()));

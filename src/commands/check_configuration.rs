@@ -116,6 +116,17 @@ async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
         let Some(issuer) = issuance.issuer(name) else { continue };
         issuer.probe().await.with_context(|| format!("the key of `{name}`"))?;
     }
+    // Nothing is valid longer than its issuer: long before that one ends it issues nothing any more.
+    if let Some(issuer) = issuance.issuing() {
+        let (name, (_, until)) = (issuer.authority.name(), issuer.authority.validity());
+        for profile in configuration.profiles.keys().filter_map(|profile| issuance.profile(profile)) {
+            anyhow::ensure!(
+                SystemClock.now() + profile.validity() <= until,
+                "`{name}` is valid until {until}, which is too short for the profile `{}`: another authority is to issue",
+                profile.name()
+            );
+        }
+    }
     for (name, until) in issuance.lists_valid_until().await {
         let until = until.with_context(|| format!("the revocation list of `{name}` cannot be read"))?;
         anyhow::ensure!(until > SystemClock.now(), "the revocation list of `{name}` was good until {until}");

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use sealwright_pki::authority::Authority;
+use sealwright_pki::certificate;
 use sealwright_pki::profile::Profile;
 use sealwright_pki::request::{Request, RequestError};
 use sealwright_pki::revocation;
@@ -86,6 +87,14 @@ impl Issuance {
     /// SubjectPublicKeyInfo, hexadecimal.
     pub fn is_blocked(&self, key_digest: &str) -> bool {
         self.blocked.contains(key_digest)
+    }
+
+    /// Until when authorities' own certificates are valid.
+    pub fn authorities_valid_until(&self) -> impl Iterator<Item = (&str, OffsetDateTime)> {
+        let sign_here = self.issuers.iter().map(|(name, issuer)| (name.as_str(), issuer.authority.validity().1));
+        let roots = self.roots.iter();
+        let above = roots.filter_map(|(name, der)| Some((name.as_str(), certificate::summary(der)?.not_after)));
+        sign_here.chain(above)
     }
 
     /// Until when the lists in files are good: of each authority whose list is signed elsewhere. `None` where no list can be read.

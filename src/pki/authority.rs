@@ -212,7 +212,8 @@ impl Authority {
         }
     }
 
-    pub(crate) fn validity(&self) -> (OffsetDateTime, OffsetDateTime) {
+    /// From when and until when its own certificate is valid: nothing that it issues is so before or after.
+    pub fn validity(&self) -> (OffsetDateTime, OffsetDateTime) {
         (self.not_before, self.not_after)
     }
 }
