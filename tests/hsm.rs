@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sealwright::commands::demo::journey;
+use sealwright::commands::demo::ports::free_address;
 use sealwright::hsm::{self, HsmError, HsmKey, HsmOptions};
 use sealwright_pki::key::KeyAlgorithm;
 use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
+use serde_json::{Value, json};
 
 use crate::journey::assert_personalized;
 use crate::on_both_databases;
@@ -297,6 +299,35 @@ async fn a_key_that_is_away_keeps_no_other_authority_from_its_list(database: Dat
     let list = list.display().to_string();
     let text = run("openssl", &["crl", "-inform", "DER", "-noout", "-text", "-in", &list], &[]);
     assert_eq!(text.matches("Serial Number:").count(), 1, "{text}");
+}
+
+/// Whoever watches is told in time, and that everything else goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_hangs_does_not_keep_health_from_answering() {
+    let (mut test, softhsm, _folder) = start(Database::Sqlite).await;
+    let address = free_address().expect("an address").to_string();
+    test.world.kill_portal().await.expect("killed");
+    let operations = ("SEALWRIGHT__SERVER__OPERATIONS".to_owned(), address.clone());
+    test.world.restart_portal(&[operations]).await.expect("restarted");
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{address}{path}")).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("a body")
+    };
+    let ready = async || serde_json::from_str::<Value>(&get("/health/ready").await).expect("JSON");
+    let mut tries = 0;
+    while ready().await["key"] != json!(true) {
+        tries += 1;
+        assert!(tries < 100, "the key does not sign\n{}", test.log());
+    }
+    for worker in softhsm.workers() {
+        stop(worker).await;
+    }
+    let asked = std::time::Instant::now();
+    let told = ready().await;
+    assert_eq!((&told["key"], &told["database"]), (&json!(false), &json!(true)), "{told}");
+    assert!(get("/metrics").await.contains("sealwright_authority_key_online{authority=\"issuing\"} 0"));
+    assert!(asked.elapsed() < std::time::Duration::from_secs(9), "health waits for the module");
 }
 
 /// Without a place to write a refusal down, no PIN is tried.

@@ -1,6 +1,9 @@
 //! `/health/live`, `/health/ready` and `/metrics` (Prometheus): for the machine that watches, on an address that nobody else reaches.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
+use futures_util::future::join_all;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
@@ -10,6 +13,9 @@ use crate::store::{StoreError, audits, certificates, instances, work};
 
 /// Upper bounds of durations, in seconds.
 const DURATIONS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// A key that has not signed by then is away for whoever watches: they have limits of their own, and would take the whole portal for gone.
+const KEY_LIMIT: Duration = Duration::from_secs(2);
 
 /// Begins to count. Once a process.
 ///
@@ -46,11 +52,11 @@ struct Ready {
 }
 
 async fn ready(portal: web::Data<Portal>) -> HttpResponse {
-    let mut ready = Ready { database: true, key: true, revocation_list: true };
+    let key = keys_online(&portal).await.into_iter().all(|online| online);
+    let mut ready = Ready { database: true, key, revocation_list: true };
     for issuer in portal.issuance.issuers() {
         let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await;
         ready.database &= list.is_ok();
-        ready.key &= issuer.probe().await.is_ok();
         ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.is_good(portal.clock.now_ms()));
     }
     for (_, until) in portal.issuance.lists_valid_until().await {
@@ -91,14 +97,21 @@ async fn gauge(portal: &Portal) -> Result<(), StoreError> {
         let left = (milliseconds(until) - now).max(0) / 1000;
         metrics::gauge!("sealwright_authority_valid_seconds", "authority" => name.to_owned()).set(figure(left));
     }
-    for issuer in portal.issuance.issuers() {
+    for (issuer, online) in portal.issuance.issuers().zip(keys_online(portal).await) {
         let name = issuer.authority.name();
         let list = certificates::latest_list(reader, name).await?.filter(|list| list.is_good(portal.clock.now_ms()));
         valid(name, list.map_or(0, |list| list.next_update));
-        let online = i64::from(issuer.probe().await.is_ok());
-        metrics::gauge!("sealwright_authority_key_online", "authority" => name.to_owned()).set(figure(online));
+        let online = figure(i64::from(online));
+        metrics::gauge!("sealwright_authority_key_online", "authority" => name.to_owned()).set(online);
     }
     Ok(())
+}
+
+/// Whether the key of each authority signs now, in their order. All are asked at once: a module that hangs costs its own limit, which is long.
+async fn keys_online(portal: &Portal) -> Vec<bool> {
+    let probes = portal.issuance.issuers().map(|issuer| tokio::time::timeout(KEY_LIMIT, issuer.probe()));
+    let answers = join_all(probes).await;
+    answers.into_iter().map(|answer| answer.is_ok_and(|probed| probed.is_ok())).collect()
 }
 
 /// A count as a gauge has it: exact up to 2^53.
