@@ -232,7 +232,7 @@ async fn a_token_that_was_initialized_anew_is_waited_for(database: Database) {
 }
 
 async fn a_token_that_signs_wrongly_issues_nothing(database: Database) {
-    let (test, softhsm, _folder) = start(database).await;
+    let (mut test, softhsm, _folder) = start(database).await;
     let mut begun = test.alice().await;
     let code = journey::offer(&mut begun).await.expect("a code");
     softhsm.sign_wrongly();
@@ -242,8 +242,24 @@ async fn a_token_that_signs_wrongly_issues_nothing(database: Database) {
     let mut agent = test.agent(&code);
     agent.until(&mut begun, "Making a key on the card").await.expect("a job");
     logged(&test, "a certificate was not signed", 1).await;
-    assert!(!test.audited("certificate-intended").await.is_empty());
-    assert!(test.audited("certificate-issued").await.is_empty());
+    let intended = test.audited("certificate-intended").await.len();
+    assert!(intended > 0 && test.audited("certificate-issued").await.is_empty());
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    let stuck = |view: &Value| view["tree"].as_array()?.iter().find(|part| part["status"] == "stuck").cloned();
+    let view = carl.until(&format!("/api/v1/instances/{}", begun.instance), |view| stuck(view).is_some()).await;
+    let part = stuck(&view).expect("a part");
+    // An operator mends the token and lets it try again: the certificate is made anew, and not signed as it was then.
+    test.world.kill_portal().await.expect("killed");
+    softhsm.sign_rightly();
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let path = format!("/api/v1/instances/{}/actions/resume", part["id"].as_str().expect("an id"));
+    let (status, resumed) = carl.post(&path, &json!({ "step": part["step"] }).to_string()).await;
+    assert_eq!(status, 200, "{resumed}");
+    while agent.line().await.expect("a line").is_some() {}
+    assert!(agent.end().await.expect("an end").success());
+    assert_personalized(&test, &mut begun).await;
+    let anew = test.audited("certificate-intended").await.len() - intended;
+    assert!(anew >= 2 && test.audited("certificate-issued").await.len() == 2, "what was intended then was signed");
 }
 
 async fn a_wrong_pin_is_tried_once(database: Database) {

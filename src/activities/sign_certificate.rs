@@ -90,8 +90,10 @@ impl Activity for SignCertificate {
     type Outcome = Outcome;
 
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
-        if let Some(row) = certificates::of_step(tx, call.instance.id, call.step()).await? {
-            return Ok(Planned::Perform(Plan::of(&row)));
+        // An operator lets it try again, perhaps after days: as after a key that was away, the person is looked up and everything is made anew. What
+        // was intended then has the time, the profile and the person of then.
+        if certificates::is_intended(tx, call.instance.id, call.step()).await? {
+            return Ok(Planned::Done(Outcome::KeyOffline));
         }
         let issuer = self.issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
         let again = prepare_certificate::Parameters {

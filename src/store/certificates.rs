@@ -101,15 +101,15 @@ pub async fn find_by_serial(
     Ok(row)
 }
 
-/// The intent that a step stored, if it did.
-pub async fn of_step(access: &impl Access, instance: Uuid, step: i64) -> Result<Option<CertificateRow>, StoreError> {
+/// Whether a step has stored its intent.
+pub async fn is_intended(access: &impl Access, instance: Uuid, step: i64) -> Result<bool, StoreError> {
     let row = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Instance.eq(instance))
         .filter(certificate::Column::Step.eq(step))
         .one(access.connection())
         .await?;
-    Ok(row)
+    Ok(row.is_some())
 }
 
 pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CertificateRow>, StoreError> {

@@ -47,9 +47,15 @@ impl SoftHsm {
     /// Puts a signature of nothing, `r = s = 1`, in the place of those that the module gives, once its process is started again.
     pub fn sign_wrongly(&self) {
         let worker = self.folder.join("worker");
+        std::fs::copy(&worker, self.folder.join("worker.right")).expect("kept");
         let script = std::fs::read_to_string(&worker).expect("the worker").replace("exec ", "");
         let wrong = "s/\"signature\":\"[^\"]*\"/\"signature\":\"MAYCAQECAQE=\"/";
         std::fs::write(worker, format!("{} | sed -u '{wrong}'\n", script.trim_end())).expect("written");
+    }
+
+    /// Ends that, once the module's process is started again.
+    pub fn sign_rightly(&self) {
+        std::fs::rename(self.folder.join("worker.right"), self.folder.join("worker")).expect("put back");
     }
 
     /// What the configuration says of a key in this token.
