@@ -72,9 +72,7 @@ fn main() -> ExitCode {
         Command::Audit { command } => wait_for(commands::audit::run(command)),
         Command::Backup(options) => wait_for(commands::backup::backup(&options.config, &options.to)),
         Command::Restore(options) => {
-            let restored =
-                commands::backup::restore(&options.config, &options.from, options.revocation_list.as_deref());
-            wait_for(restored)
+            wait_for(commands::backup::restore(&options.config, &options.from, &options.revocation_list))
         }
         Command::Demo(options) => wait_for(commands::demo::run(options)),
     };

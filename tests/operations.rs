@@ -252,6 +252,9 @@ async fn an_authority_that_issues_nothing_any_more_keeps_its_list(database: Data
     assert!(refusal(&[&init[..], &["--directory", &ca]].concat()).contains("is there already"));
     assert_eq!(std::fs::read(format!("{ca}/root.crl")).expect("a list"), list);
     test.world.restart_portal(&[]).await.expect("restarted");
+    let config = test.world.folder.join("sealwright.toml").display().to_string();
+    let backup = test.path("backup").display().to_string();
+    done(&["backup", "--config", &config, "--to", &backup]);
     let alice = Client::sign_in(&test, "alice", "user").await;
     revoke(&alice, &certificates_of(&alice).await[0]).await;
     assert!(test.list_number("after.crl").await > before);
@@ -263,6 +266,26 @@ async fn an_authority_that_issues_nothing_any_more_keeps_its_list(database: Data
     assert_eq!(text.matches("Serial Number:").count(), 1, "{text}");
     let next = reqwest::get(format!("{}/pki/crl/next.crl", test.world.public_url)).await.expect("an answer");
     assert_eq!(next.status(), 200);
+    std::fs::write(test.path("next.crl"), next.bytes().await.expect("a list")).expect("written");
+    // Each authority's last list is taken after a loss; whose is not given is named, and a key for the audit that is not there before anything is made.
+    test.world.kill_portal().await.expect("killed");
+    lose(&test);
+    let list = |file: &str| ["--revocation-list".to_owned(), test.path(file).display().to_string()];
+    let (next, after) = (list("next.crl"), list("after.crl"));
+    let [by_next, by_first] = [&next, &after].map(|list| [list[0].as_str(), list[1].as_str()]);
+    let restore = ["restore", "--config", &config, "--from", &backup];
+    let key = test.world.folder.join("audit-key.pem");
+    std::fs::rename(&key, test.path("kept-key.pem")).expect("moved");
+    assert!(refusal(&restore).contains("audit-key.pem"));
+    std::fs::rename(test.path("kept-key.pem"), &key).expect("moved");
+    let said = done(&[&restore[..], &by_next].concat());
+    assert!(said.contains("revocations by `issuing` since") && !said.contains("by `next`"), "{said}");
+    lose(&test);
+    let said = done(&[&restore[..], &by_next, &by_first].concat());
+    assert!(said.contains("1 certificates were revoked since") && !said.contains("Without"), "{said}");
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    assert_eq!(certificates_of(&alice).await[0]["status"], "revoked");
 }
 
 /// Once a year, where the root's key is.

@@ -2,7 +2,7 @@
 //!
 //! A backup holds no key: the sealing key, the authorities' keys and their passphrases are kept elsewhere, and a restore refuses others than those that
 //! belong to it. Numbers of revocation lists rise with the time, so none is given twice. What was revoked after the backup is taken from the last
-//! list that was published; serial numbers are random, so none of those issued since is given again.
+//! lists that were published; serial numbers are random, so none of those issued since is given again.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
@@ -85,43 +85,51 @@ pub async fn backup(config: &Path, to: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What an operator must mend; then the database is as empty as before, or is to be emptied.
-pub async fn restore(config: &Path, from: &Path, list: Option<&Path>) -> anyhow::Result<()> {
+pub async fn restore(config: &Path, from: &Path, lists: &[PathBuf]) -> anyhow::Result<()> {
     let configuration = Configuration::read(config)?;
     let manifest: Manifest = serde_json::from_str(&std::fs::read_to_string(from.join(MANIFEST))?)
         .with_context(|| format!("{}: {MANIFEST}", from.display()))?;
     let file = from.join(DATABASE);
     check(&configuration, &manifest, &file)?;
     let authorities = authorities(&configuration)?;
-    let lists = list.map(|path| read_list(path, &authorities)).transpose()?;
+    let lists = lists.iter().map(|path| read_list(path, &authorities)).collect::<anyhow::Result<Vec<_>>>()?;
+    let lacks_list = |(name, options): &(&String, &AuthorityOptions)| {
+        (options.key.is_some() || options.hsm.is_some()) && !lists.iter().any(|list| list.authority == **name)
+    };
+    // What could not be noted at the end is found before anything is made.
+    let heads = configuration.audit.as_ref().map(Heads::new).transpose()?;
+    heads.as_ref().map(|heads| heads.read(&configuration.tenant)).transpose()?;
     backup::restore(&configuration.database, configuration.database_password()?, &file).await?;
     let store = open_store(&configuration).await?;
     let last = audits::last_seal(store.read()).await?;
     let at = SystemClock.now_ms();
-    let made_at = manifest.made_at.clone();
+    let (made_at, known) = (manifest.made_at.clone(), lists.clone());
     let revoked = store
         .write::<_, StoreError, _, _>(move |tx| {
-            let (lists, made_at) = (lists.clone(), made_at.clone());
+            let (lists, made_at) = (known.clone(), made_at.clone());
             async move {
                 Store::settle_restored(&tx).await?;
-                let revoked = match &lists {
-                    Some(list) => list.apply(&tx, at).await?,
-                    None => 0,
-                };
+                let mut revoked = 0;
+                for list in &lists {
+                    revoked += list.apply(&tx, at).await?;
+                }
                 let event = Event::Restored { made_at, revoked };
                 audit::record(&tx, &Origin::system("restore"), None, at, &event)?;
                 Ok(revoked)
             }
         })
         .await?;
-    if let (Some(options), Some(last)) = (&configuration.audit, last) {
-        Heads::new(options)?.note_restored(&last, at)?;
+    if let (Some(heads), Some(last)) = (&heads, last) {
+        heads.note_restored(&last, at)?;
     }
     println!("restored: everything that the portal knew at {}", manifest.made_at);
-    match list {
-        Some(_) => println!("{revoked} certificates were revoked since, says the list, and stay so."),
-        None => println!(
-            "Without --revocation-list nothing is known of revocations since: certificates revoked after the backup count as valid."
-        ),
+    if !lists.is_empty() {
+        println!("{revoked} certificates were revoked since, by the lists, and stay so.");
+    }
+    for (name, _) in configuration.authorities.iter().filter(lacks_list) {
+        println!(
+            "Without --revocation-list nothing is known of revocations by `{name}` since: certificates revoked after the backup count as valid."
+        );
     }
     println!(
         "Sessions and pairings are over. Look at `sealwright service-account list`: what was revoked since is good again."
@@ -298,7 +306,7 @@ pub struct RestoreOptions {
     /// The folder of the backup.
     #[arg(long)]
     pub from: PathBuf,
-    /// The last revocation list that was published, DER: what it revokes stays revoked.
+    /// The last revocation list that was published, DER: what it revokes stays revoked. Once for each authority that signs here.
     #[arg(long)]
-    pub revocation_list: Option<PathBuf>,
+    pub revocation_list: Vec<PathBuf>,
 }
