@@ -1,6 +1,6 @@
 //! `sealwright check --config`: what is wrong is named before the portal is started.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::on_both_databases;
 use crate::support::{Database, TestWorld, later};
@@ -9,13 +9,17 @@ on_both_databases! {
     every_part_is_tried_and_the_wrong_one_is_named,
 }
 
-fn check(test: &TestWorld, variables: &[(&str, &str)]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_sealwright"))
+fn output(test: &TestWorld, variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sealwright"))
         .args(["check", "--config"])
         .arg(test.world.folder.join("sealwright.toml"))
         .envs(variables.iter().copied())
         .output()
-        .expect("the program");
+        .expect("the program")
+}
+
+fn check(test: &TestWorld, variables: &[(&str, &str)]) -> (bool, String) {
+    let output = output(test, variables);
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -72,6 +76,10 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
     let late: Vec<(&str, &str)> = late.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let (good, said) = check(&test, &late);
     assert!(!good && said.contains("too short for the profile"), "{said}");
+    // Which server did not answer, and why.
+    let nobody = output(&test, &[("SEALWRIGHT__DIRECTORY__SERVERS", "[\"ldap://127.0.0.1:1\"]")]);
+    let (said, why) = (String::from_utf8_lossy(&nobody.stdout), String::from_utf8_lossy(&nobody.stderr));
+    assert!(said.contains("standard error says why") && why.contains("ldap://127.0.0.1:1"), "{said}{why}");
     // Nobody could ever say yes.
     let path = test.world.folder.join("sealwright.toml");
     let text = std::fs::read_to_string(&path).expect("the configuration");

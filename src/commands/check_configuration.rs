@@ -21,11 +21,13 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 const NOT_GOOD: &str = "not everything is as it should be";
 
-/// Prints a line for every part.
+/// Prints a line for every part; what parts log goes to standard error.
 ///
 /// # Errors
 /// A part is not as it should be.
 pub async fn run(path: &Path) -> anyhow::Result<()> {
+    // Why a directory or a token does not answer is said where it happens: on standard error here, as when the portal is served.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false).with_writer(std::io::stderr).init();
     let configuration = match Configuration::read(path) {
         Ok(configuration) => configuration,
         Err(error) => {
@@ -105,7 +107,7 @@ async fn database(configuration: &Configuration) -> anyhow::Result<()> {
 async fn directory(configuration: &Configuration) -> anyhow::Result<()> {
     let directory = Directory::new(&configuration.directory)?;
     // Nobody has this login: the answer is what counts.
-    directory.find("sealwright-check", &[]).await.context("the directory does not answer; the log says why")?;
+    directory.find("sealwright-check", &[]).await.context("the directory does not answer; standard error says why")?;
     let roles = Roles::new(configuration.roles.clone(), directory)?;
     roles.probe().await.map_err(|(role, error)| anyhow::Error::new(error).context(format!("the role {role}")))
 }
