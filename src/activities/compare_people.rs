@@ -13,12 +13,10 @@ use crate::clock::milliseconds;
 use crate::directory::{Directory, DirectoryError, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureAction, DepartureKind};
+use crate::issuance::{Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
 use crate::store::certificates::{Held, Status};
 use crate::store::{Store, StoreError, Tx, certificates, logins};
 
-/// Departures that one comparison gives, at most; the next one finds the rest.
-const MOST: usize = 1_000;
 /// Certificates read at once.
 const PAGE: u64 = 1_000;
 
@@ -146,7 +144,7 @@ impl ComparePeople {
             let is_valid = certificates.iter().any(|of| of.status == Status::Issued.as_str());
             // What is suspended already is not suspended again.
             let is_done = action == DepartureAction::Keep || (action == DepartureAction::Suspend && !is_valid);
-            if !is_done && compared.departures.len() < MOST {
+            if !is_done && compared.departures.len() < MOST_DEPARTURES {
                 let login = login.cloned().or_else(|| certificates.first().map(|of| of.owner_login.clone()));
                 let (login, reason) = (login.unwrap_or_default(), kind.reason());
                 compared.departures.push(Departure { person: id, login, kind, action, reason });

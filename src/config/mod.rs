@@ -16,7 +16,7 @@ use crate::audit::HeadsOptions;
 use crate::auth::RoleOptions;
 use crate::auth::header::ProofOptions;
 use crate::directory::DirectoryOptions;
-use crate::issuance::{AuthorityOptions, DepartureAction, SlotOptions};
+use crate::issuance::{AuthorityOptions, DepartureAction, MOST_DEPARTURES, SlotOptions};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -111,7 +111,7 @@ pub struct SynchronizationOptions {
     pub moved: DepartureAction,
     /// Whether certificates that are suspended are taken out of the directory until they are reinstated. Revoked ones always are.
     pub unpublish: bool,
-    /// Of more people than this at once, a CA operator is asked first.
+    /// Of more people than this at once, a CA operator is asked first. Fewer than one comparison can give, or nobody would ever be asked.
     pub at_most: u32,
 }
 
@@ -176,6 +176,8 @@ pub enum ConfigurationError {
     Override(#[from] OverrideError),
     #[error("synchronization: `keep`, `suspend` or `revoke`")]
     Synchronization,
+    #[error("synchronization: `at-most` must be less than {most}", most = MOST_DEPARTURES)]
+    AtMost,
     #[error("server: the addresses must differ")]
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
@@ -217,6 +219,9 @@ impl Configuration {
         if [synchronization.gone, synchronization.disabled, synchronization.moved].contains(&DepartureAction::Reinstate)
         {
             return Err(ConfigurationError::Synchronization);
+        }
+        if usize::try_from(synchronization.at_most).unwrap_or(usize::MAX) >= MOST_DEPARTURES {
+            return Err(ConfigurationError::AtMost);
         }
         let urls =
             [("pages-url", &server.pages_url), ("agent-url", &server.agent_url), ("public-url", &server.public_url)];

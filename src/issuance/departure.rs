@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 
+/// Departures that one comparison gives, at most; the next one finds the rest. A CA operator is asked of fewer.
+pub const MOST_DEPARTURES: usize = 1_000;
+
 /// What is done about somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use crate::store::certificates::CertificateRow;
 
 use blocked_keys::BlockedKeys;
-pub use departure::{Departure, DepartureAction, DepartureKind};
+pub use departure::{Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
 pub use options::{AuthorityOptions, IssuanceError, SlotOptions, load};
 
 /// An authority that can sign.
