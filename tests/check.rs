@@ -55,6 +55,7 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
         ("SEALWRIGHT__NO_SUCH_KEY", "1", "configuration"),
         ("SEALWRIGHT__SERVER__PAGES", "everywhere", "configuration"),
         ("SEALWRIGHT__SERVER__PUBLIC_URL", "https://pki.example.test", "configuration"),
+        ("SEALWRIGHT__DATABASE", "postgres://nobody:secret@127.0.0.1:1/none", "configuration"),
         ("SEALWRIGHT__SYNCHRONIZATION__AT_MOST", "1000", "configuration"),
         ("SEALWRIGHT__WORKFLOWS", "/nowhere", "workflows"),
         ("SEALWRIGHT__SIGN_IN__PROOF__FILE", "/nowhere", "sign-in"),

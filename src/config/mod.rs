@@ -178,6 +178,8 @@ pub enum ConfigurationError {
     Synchronization,
     #[error("synchronization: `at-most` must be less than {most}", most = MOST_DEPARTURES)]
     AtMost,
+    #[error("database: the password belongs in a file that `database-password-file` names")]
+    DatabasePassword,
     #[error("server: the addresses must differ")]
     Addresses,
     #[error("server: `{0}` must begin with http:// or https:// and end without a slash")]
@@ -209,6 +211,9 @@ impl Configuration {
     }
 
     fn check(&self) -> Result<(), ConfigurationError> {
+        if holds_password(&self.database) {
+            return Err(ConfigurationError::DatabasePassword);
+        }
         let server = &self.server;
         let addresses = [Some(server.pages), Some(server.agent), Some(server.public), server.operations];
         let distinct: BTreeSet<SocketAddr> = addresses.into_iter().flatten().collect();
@@ -247,9 +252,41 @@ impl Configuration {
     }
 }
 
+/// Whether a database's URL has a password in it: everybody on the machine would read it on the command line of PostgreSQL's programs.
+fn holds_password(url: &str) -> bool {
+    let Some((_, place)) = url.split_once("://") else { return false };
+    let (place, options) = place.split_once('?').unwrap_or((place, ""));
+    let user = place.split('/').next().and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':')) || options.split('&').any(|option| option.starts_with("password="))
+}
+
 /// The secret in a file, without the line's end.
 fn secret(path: &Path) -> Result<Zeroizing<String>, ConfigurationError> {
     let text = std::fs::read_to_string(path);
     let text = Zeroizing::new(text.map_err(|error| ConfigurationError::File { path: path.to_owned(), error })?);
     Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_found() {
+        for url in [
+            "postgres://sealwright:secret@host/database",
+            "postgres://sealwright:@host",
+            "postgres://sealwright@host/database?sslmode=verify-full&password=secret",
+        ] {
+            assert!(holds_password(url), "{url}");
+        }
+        for url in [
+            "postgres://sealwright@host:5432/database?sslmode=verify-full&sslrootcert=/etc/ca:1.pem",
+            "postgres://host:5432/database",
+            "postgres:///database?host=/run/postgresql&user=sealwright",
+            "sqlite:/var/lib/sealwright/a@b:c.db",
+        ] {
+            assert!(!holds_password(url), "{url}");
+        }
+    }
 }
