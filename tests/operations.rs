@@ -1,5 +1,6 @@
 //! What an operator works with: health, metrics, backup and restore, a database over TLS.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -190,6 +191,10 @@ async fn a_backup_brings_everything_back_and_revocations_stay(database: Database
     assert!(!refusal(&[&restore[..], &["--revocation-list", &garbage]].concat()).is_empty());
     let said = done(&[&restore[..], &["--revocation-list", last.to_str().expect("a path")]].concat());
     assert!(said.contains("1 certificates were revoked since"), "{said}");
+    if test.database_url().is_none() {
+        let made = std::fs::metadata(test.world.folder.join("sealwright.db")).expect("a database");
+        assert_eq!(made.permissions().mode() & 0o777, 0o600);
+    }
     test.world.restart_portal(&[]).await.expect("restarted");
     // The session of before is over; what it knew is there, and what was revoked stays so.
     assert_ne!(alice.get("/api/v1/certificates").await.0, 200);

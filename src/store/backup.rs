@@ -1,5 +1,6 @@
 //! A copy of the whole database, and a database made of a copy.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sea_orm::sea_query::Expr;
@@ -60,8 +61,7 @@ pub async fn restore(url: &str, password: Option<Zeroizing<String>>, from: &Path
             if ["", "-wal", "-shm", "-journal"].iter().any(|end| Path::new(&format!("{path}{end}")).exists()) {
                 return Err(CopyError::NotEmpty);
             }
-            tokio::fs::copy(from, path).await?;
-            Ok(())
+            Ok(copy_anew(from, Path::new(path))?)
         }
         None => {
             let connection = Database::connect(postgres(url, password.clone())?).await.map_err(StoreError::from)?;
@@ -74,6 +74,17 @@ pub async fn restore(url: &str, password: Option<Zeroizing<String>>, from: &Path
             run("pg_restore", &options, from, &[], password).await
         }
     }
+}
+
+/// Copies to a file that is nobody else's to read, whoever may read the copy; what a full disk has left of it is taken away.
+fn copy_anew(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut copy = std::fs::File::open(from)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let copied = std::io::copy(&mut copy, &mut file).and_then(|_| file.sync_all());
+    if copied.is_err() {
+        drop(std::fs::remove_file(to));
+    }
+    copied
 }
 
 /// Runs one of PostgreSQL's programs; the password goes by a file that nobody else can read.
