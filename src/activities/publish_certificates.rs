@@ -45,6 +45,7 @@ pub struct Performed {
 pub enum Outcome {
     Published,
     AlreadyThere,
+    /// The directory does not allow it, or does not have the person any more.
     Refused,
 }
 
@@ -72,12 +73,18 @@ impl Activity for PublishCertificates {
             return Err(Failure::Fail { class: "certificate" });
         }
         // Hours may have passed: what was revoked or suspended since was taken out of the directory before it came in.
-        let good = rows.into_iter().filter(|row| row.is(Status::Issued));
+        // And a login that was looked up may be somebody else's.
+        let good = rows.into_iter().filter(|row| row.is(Status::Issued) && row.person == plan.person.id);
         let ders: Vec<_> = good.filter_map(|row| row.certificate).collect();
         if ders.is_empty() {
             return Ok(Performed { published: Published::AsBefore, count: 0 });
         }
-        let published = self.directory.publish(&plan.person, &ders).await?;
+        // By the id: days may have passed, and what the entry was called is perhaps somebody else's by now.
+        let present = self.directory.find_by_id(&plan.person.id).await?;
+        let Some(person) = present.and_then(|present| present.person) else {
+            return Ok(Performed { published: Published::Refused, count: 0 });
+        };
+        let published = self.directory.publish(&person, &ders).await?;
         Ok(Performed { published, count: ders.len() })
     }
 

@@ -179,6 +179,11 @@ async fn who_is_renamed_goes_on_with_what_they_began(database: Database) {
             new_alice().await;
         }
         assert_eq!(test.audited("certificate-issued").await.len(), 2);
+        // In their own entry, and not in the one that is called now what theirs was called when they began.
+        let published = |login: &str| {
+            slapd.search(&format!("(uid={login})"), "userCertificate").matches("userCertificate;binary:: ").count()
+        };
+        assert_eq!((published("bob"), published("alice")), (2, 0));
     }
 }
 
