@@ -134,6 +134,7 @@ pub async fn restore(config: &Path, from: &Path, lists: &[PathBuf]) -> anyhow::R
     println!(
         "Sessions and pairings are over. Look at `sealwright service-account list`: what was revoked since is good again."
     );
+    println!("People who were erased from the audit since are in it again: erase them once more.");
     Ok(())
 }
 

@@ -111,7 +111,8 @@ async fn write_some_seals(tx: &Tx, seals: Vec<SealRow>) -> Result<(), StoreError
     Ok(())
 }
 
-/// Wipes the personal part of sealed rows: those that a person caused, and those of instances that are the person's. Gives how many.
+/// Wipes the personal part of sealed rows: those that a person caused, those of instances that are the person's, and those that name the person
+/// whoever caused them. Gives how many.
 pub async fn erase(tx: &Tx, login: &str) -> Result<u64, StoreError> {
     let theirs = instance::Entity::find()
         .select_only()
@@ -119,8 +120,14 @@ pub async fn erase(tx: &Tx, login: &str) -> Result<u64, StoreError> {
         .filter(instance::Column::Tenant.eq(tx.tenant()))
         .filter(instance::Column::Owner.eq(login))
         .into_query();
-    let of_person =
-        Condition::any().add(audit::Column::Actor.eq(login)).add(audit::Column::Instance.in_subquery(theirs));
+    // `login`, `claimed` and `owner` of the events.
+    let names = |key: &str| Expr::cust(format!("detail ->> '{key}'")).eq(login);
+    let of_person = Condition::any()
+        .add(audit::Column::Actor.eq(login))
+        .add(audit::Column::Instance.in_subquery(theirs))
+        .add(names("login"))
+        .add(names("claimed"))
+        .add(names("owner"));
     let erased = audit::Entity::update_many()
         .col_expr(audit::Column::Actor, Expr::value(None::<String>))
         .col_expr(audit::Column::Address, Expr::value(None::<String>))

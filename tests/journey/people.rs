@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::directory;
 use crate::on_both_databases;
+use crate::operations::{done, sql};
 use crate::support::client::{Client, answer};
 use crate::support::slapd::{BASE, Slapd};
 use crate::support::{Database, TestWorld, later, sqlite, variables};
@@ -125,6 +126,11 @@ async fn who_is_renamed_keeps_what_is_theirs(database: Database) {
         test.audited("login-changed").await[0].detail,
         Some(json!({ "login": "bob", "credentials": 3, "instances": 5 }))
     );
+    // What is told of them in records that they did not cause is wiped too, when they want to be forgotten.
+    let config = test.world.folder.join("sealwright.toml").display().to_string();
+    done(&["audit", "erase", "--config", &config, "bob"]);
+    assert_eq!(test.audited("login-changed").await[0].detail, None);
+    assert!(done(&["audit", "verify", "--config", &config]).contains("the audit chain is whole"));
 }
 
 /// A new colleague comes under the old login before its former holder comes under another one: the card is not the colleague's, and not lost.
