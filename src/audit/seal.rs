@@ -1,7 +1,7 @@
 //! The chain: each seal is the SHA-256 of the seal before and the row it covers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use crate::store::{Access, Store, StoreError, Tx, audits};
 const BATCH: u64 = 500;
 /// How often the sealer looks for rows.
 const INTERVAL: Duration = Duration::from_millis(900);
-/// How often a head is exported, in milliseconds, when the chain has grown.
-const HEAD_INTERVAL_MS: i64 = 60_000;
+/// How often a head is exported, when the chain has grown.
+const HEAD_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a head may take to be written.
 const EXPORT_LIMIT: Duration = Duration::from_secs(5);
 /// Rows that are unsealed for longer are reported.
@@ -40,15 +40,16 @@ impl Sealer {
 
     /// Seals until told to stop, and once more then.
     pub async fn run(self, stop: CancellationToken) {
-        let mut exported = (0, 0);
+        // By a clock that nobody sets: one that was set back by a year would keep heads back for as long.
+        let (mut exported, mut due) = (0, Instant::now());
         loop {
             let stopped = tokio::time::timeout(INTERVAL, stop.cancelled()).await.is_ok();
             if let Err(error) = self.seal_all().await {
                 tracing::error!(%error, "audit rows could not be sealed");
             }
-            if stopped || self.clock.now_ms() > exported.1 + HEAD_INTERVAL_MS {
-                match self.export(exported.0).await {
-                    Ok(sequence) => exported = (sequence, self.clock.now_ms()),
+            if stopped || Instant::now() >= due {
+                match self.export(exported).await {
+                    Ok(sequence) => (exported, due) = (sequence, Instant::now() + HEAD_INTERVAL),
                     Err(error) => tracing::error!(%error, "the head of the audit chain could not be exported"),
                 }
             }
