@@ -14,6 +14,7 @@ use sealwright_protocol::{
 };
 use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
+use sealwright_workflow::step::places;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -335,7 +336,11 @@ impl Channel {
         Ok(definition.state(&deepest.state).map(|state| match &state.kind {
             // Only what the person at the card is asked; what others decide is waited for.
             Kind::Ask(ask) if ask.actions.iter().all(|action| action.by.contains(&Party::Owner)) => {
-                format!("{} Answer on the page.", ask.question)
+                // What is filled into a question is read on the page alone.
+                match places(&ask.question).next() {
+                    Some(_) => format!("{}. Answer on the page.", state.label),
+                    None => format!("{} Answer on the page.", ask.question),
+                }
             }
             _ => state.label.clone(),
         }))

@@ -14,6 +14,7 @@ on_both_databases! {
     two_people_say_yes_and_nobody_twice,
     a_yes_and_a_no_at_once_are_one_decision,
     an_operator_says_no,
+    an_operator_asks_the_person,
     nobody_decides_on_their_own_request,
     who_has_no_employee_number_decides_on_nothing,
     what_was_approved_is_what_is_signed,
@@ -163,6 +164,27 @@ async fn an_operator_says_no(database: Database) {
     assert!(page.contains("Alice&#39;s &#60;b&#62;old&#60;/b&#62; card; DROP TABLE card"), "{page}");
     assert_eq!(begun.browser.get("/credentials").await.expect("the page").matches(">issued<").count(), 1);
     assert_eq!(ralf.get(TASKS).await.1["instances"], json!([]));
+}
+
+/// The person is told of the question where they are: at the agent, which shows no place that is yet to be filled, and on the page.
+async fn an_operator_asks_the_person(database: Database) {
+    let test = TestWorld::start_with_approvals(database, 1).await;
+    let (mut begun, mut agent) = asked(&test).await;
+    let rita = Client::sign_in(&test, "rita", "ra-operator").await;
+    let question = task(&rita).await;
+    assert_eq!(take(&rita, &question, "ask-back", json!({ "question": "Is this your new card?" })).await.0, 200);
+    let said = "An RA operator has a question for you. Answer on the page.";
+    agent.until(&mut begun, said).await.expect("said");
+    shows(&mut begun, "An RA operator asks: Is this your new card?").await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    let (status, view) = alice.get(&format!("/api/v1/instances/{}", begun.instance)).await;
+    assert_eq!(status, 200, "{view}");
+    assert_eq!(take(&alice, &view["questions"][0], "answer", json!({ "answer": "Yes." })).await.0, 200);
+    let question = task(&rita).await;
+    assert_eq!(question["data"]["answer"], "Yes.");
+    assert_eq!(take(&rita, &question, "approve", json!({})).await.0, 200);
+    assert!(finished(agent).await);
+    assert_personalized(&test, &mut begun).await;
 }
 
 async fn nobody_decides_on_their_own_request(database: Database) {
