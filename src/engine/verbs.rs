@@ -384,7 +384,13 @@ impl Engine {
         Filter { task_of: Some(caller.actor.role.clone()), ..Filter::default() }
     }
 
-    /// Roots that the caller may see, the newest first; of tasks those that the caller may take, the oldest first.
+    /// The questions about what is the caller's own.
+    pub fn questions_of(&self, caller: &Caller) -> Filter {
+        let owner = Some(caller.actor.person.login.clone());
+        Filter { owner, only_open: true, only_questions: true, ..Filter::default() }
+    }
+
+    /// Roots that the caller may see, the newest first; of questions those that the caller may answer, of tasks the oldest first.
     ///
     /// # Errors
     /// [`EngineError::Store`].
@@ -394,20 +400,20 @@ impl Engine {
     }
 
     async fn look_up(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
+        let only_questions = filter.only_questions || filter.task_of.is_some();
         // A stuck child is what an operator looks for, and a child's question.
-        filter.only_roots = !filter.only_stuck && filter.task_of.is_none();
+        filter.only_roots = !filter.only_stuck && !only_questions;
         // Asked of the database, not filtered afterwards: else what others have pushes one's own off the list.
         let seen = self.definitions().all().filter(|definition| sees_others(definition, &caller.actor));
         let workflows = seen.map(|definition| definition.name.text.clone()).collect();
         filter.visible_to = Some(VisibleTo { login: caller.actor.person.login.clone(), workflows });
-        let only_tasks = filter.task_of.is_some();
         let found = instances::list(self.store().read(), &filter, limit).await?;
         Ok(found
             .into_iter()
             .filter(|listed| {
                 self.definitions().of(&listed.workflow, listed.version()).is_ok_and(|definition| {
                     let about = About { owner: &listed.owner, requester: &listed.requester };
-                    let is_theirs = !only_tasks || may_answer(&definition, &listed.state, about, &caller.actor);
+                    let is_theirs = !only_questions || may_answer(&definition, &listed.state, about, &caller.actor);
                     is_theirs && may_see(&definition, about, &caller.actor)
                 })
             })

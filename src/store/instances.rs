@@ -195,6 +195,8 @@ pub struct Filter {
     pub only_open: bool,
     pub only_roots: bool,
     pub only_stuck: bool,
+    /// Only what asks somebody something; whether that is the caller is known by the definition.
+    pub only_questions: bool,
     /// Only questions that wait for this role, the oldest first.
     pub task_of: Option<String>,
     /// Only what somebody may see.

@@ -38,7 +38,7 @@ pub async fn of_instance(
     }))
 }
 
-/// The events of the start page: whenever the questions that wait for the visitor's role change.
+/// The events of the start page: whenever the questions that wait for the visitor change.
 pub async fn of_tasks(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
     let caller = visitor.caller().ok_or_else(PageError::not_found)?;
@@ -89,7 +89,10 @@ async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
 }
 
 async fn version_of_tasks(portal: &Portal, caller: &Caller) -> String {
-    let tasks = portal.engine.list(caller, portal.engine.tasks_of(caller), 100).await.unwrap_or_default();
-    let tasks: Vec<String> = tasks.iter().map(|task| format!("{}-{}", task.id, task.revision)).collect();
+    let mut tasks: Vec<String> = Vec::new();
+    for filter in [portal.engine.questions_of(caller), portal.engine.tasks_of(caller)] {
+        let found = portal.engine.list(caller, filter, 100).await.unwrap_or_default();
+        tasks.extend(found.iter().map(|task| format!("{}-{}", task.id, task.revision)));
+    }
     tasks.join(" ")
 }

@@ -17,7 +17,7 @@ const RECENT: u64 = 25;
 #[template(path = "home.html")]
 struct HomePage {
     frame: Frame,
-    /// Questions that wait for the visitor's role.
+    /// Questions that wait for the visitor, as the owner or in the role.
     tasks: Vec<Row>,
     starts: Vec<Start>,
     lists: Vec<(&'static str, Vec<Row>)>,
@@ -50,11 +50,15 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
         let found = portal.engine.list(&caller, filter, 100).await?;
         Ok::<Vec<Row>, PageError>(found.iter().filter_map(|listed| row(&portal, listed)).collect())
     };
+    let own = rows_of(portal.engine.questions_of(&caller)).await?;
     // Only those who may have some are looked for.
-    let tasks = match portal.engine.has_tasks(&caller) {
+    let mut of_role = match portal.engine.has_tasks(&caller) {
         true => rows_of(portal.engine.tasks_of(&caller)).await?,
         false => Vec::new(),
     };
+    // What asks both the owner and the role is one question.
+    of_role.retain(|task| own.iter().all(|known| known.id != task.id));
+    let tasks = [own, of_role].concat();
     let stuck = match portal.engine.sees_others(&caller) {
         true => rows_of(Filter { only_stuck: true, ..Filter::default() }).await?,
         false => Vec::new(),

@@ -166,7 +166,7 @@ async fn an_operator_says_no(database: Database) {
     assert_eq!(ralf.get(TASKS).await.1["instances"], json!([]));
 }
 
-/// The person is told of the question where they are: at the agent, which shows no place that is yet to be filled, and on the page.
+/// The person is told of the question where they are: at the agent, which shows no place that is yet to be filled, and on each page.
 async fn an_operator_asks_the_person(database: Database) {
     let test = TestWorld::start_with_approvals(database, 1).await;
     let (mut begun, mut agent) = asked(&test).await;
@@ -176,12 +176,17 @@ async fn an_operator_asks_the_person(database: Database) {
     let said = "An RA operator has a question for you. Answer on the page.";
     agent.until(&mut begun, said).await.expect("said");
     shows(&mut begun, "An RA operator asks: Is this your new card?").await;
+    // Whoever has closed that page finds it again from the start page.
+    let start = begun.browser.get("/").await.expect("the start page");
+    let waits = journey::between(&start, "<h2>Waiting for you</h2>", "</section>").unwrap_or_default();
+    assert!(waits.contains("An RA operator has a question for you"), "{start}");
     let alice = Client::sign_in(&test, "alice", "user").await;
     let (status, view) = alice.get(&format!("/api/v1/instances/{}", begun.instance)).await;
     assert_eq!(status, 200, "{view}");
     assert_eq!(take(&alice, &view["questions"][0], "answer", json!({ "answer": "Yes." })).await.0, 200);
     let question = task(&rita).await;
     assert_eq!(question["data"]["answer"], "Yes.");
+    assert!(!begun.browser.get("/").await.expect("the start page").contains("Waiting for you"));
     assert_eq!(take(&rita, &question, "approve", json!({})).await.0, 200);
     assert!(finished(agent).await);
     assert_personalized(&test, &mut begun).await;
