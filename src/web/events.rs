@@ -84,7 +84,10 @@ async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
     let tree = instances::outline(portal.store.read(), root).await.unwrap_or_default();
     let revisions: i64 = tree.iter().map(|part| part.revision).sum();
     let pairing = portal.pairings.latest(root).await.ok().flatten();
-    let pairing = pairing.map(|row| format!("{}{}{}", row.id, row.state, row.number.is_some()));
+    // A code runs out without anybody's doing: the page offers another one then.
+    let is_good = |until: i64| until > portal.clock.now_ms();
+    let pairing =
+        pairing.map(|row| format!("{}{}{}{}", row.id, row.state, row.number.is_some(), is_good(row.expires_at)));
     format!("{revisions}-{}", pairing.unwrap_or_default())
 }
 

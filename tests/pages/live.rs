@@ -10,7 +10,7 @@ use super::enter;
 use crate::journey::approval;
 use crate::support::client::Client;
 use crate::support::webdriver::Chromium;
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, TestWorld, sqlite};
 
 /// The page of the request that waits for rita.
 async fn at_the_request(test: &TestWorld) -> Chromium {
@@ -79,6 +79,20 @@ async fn a_page_comes_back_with_the_portal() {
     let stop = [("csrf", csrf.as_str()), ("step", &view["step"].to_string()), ("action", "cancel")];
     begun.browser.post(&format!("{}/act", begun.path), &stop).await.expect("stopped");
     alice.until("return document.querySelector('[role=status]')?.innerText.startsWith('You stopped')").await;
+}
+
+/// A code that is over is not offered any longer, although nobody has done anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_over_goes_from_the_page() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let alice = Chromium::start(&test.path("alice")).await;
+    enter(&alice, &test, "alice", "user").await;
+    alice.open(&format!("http://{}/token", test.world.proxy)).await;
+    alice.click("main button").await;
+    alice.until("return document.querySelector('.code') !== null").await;
+    sqlite(&test.world.folder.join("sealwright.db"), "UPDATE pairing SET expires_at = 0");
+    alice.until("return document.querySelector('form[action$=code] button')?.innerText == 'Get a code'").await;
+    assert_eq!(alice.run("return document.querySelector('.code')").await, Value::Null);
 }
 
 /// Who reads a question and takes a button answers that question: another one does not come into its place by itself.
