@@ -44,6 +44,20 @@ if (main) {
     delete main.dataset.events;
     close();
   };
+  // What the page says of itself: one of its texts, or nothing.
+  const tell = (text) => {
+    const news = document.getElementById("news");
+    if (!news || (news.dataset.text ?? "") === text) return;
+    news.dataset.text = text;
+    news.replaceChildren(...(document.getElementById(text)?.content.cloneNode(true).childNodes ?? []));
+  };
+  // How often the portal was asked in vain. Once happens, when a page is left or the portal restarts.
+  let vain = 0;
+  const fail = () => {
+    vain += 1;
+    if (vain > 1) tell("away-text");
+    retry();
+  };
   // One at a time: an older answer must not come after a newer one.
   let isRenewing = false;
   let isAgain = false;
@@ -56,19 +70,17 @@ if (main) {
       // By itself, which is no use of the session.
       address.searchParams.set("renewal", "1");
       const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(15000) });
-      if (!answer.ok) return;
-      const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-      if (!next) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = answer.ok ? page.querySelector("main") : null;
+      if (!next) return fail();
+      vain = 0;
       const isNew = next.innerHTML !== shown;
       isBehind = isNew && isAtWork(next);
       // Nothing is taken from under somebody's hands or eyes: the page says that it is behind.
-      const news = document.getElementById("news");
-      if (news && news.hasChildNodes() !== isBehind) {
-        news.replaceChildren(...(isBehind ? [document.getElementById("news-text").content.cloneNode(true)] : []));
-      }
+      tell(isBehind ? "news-text" : "");
       if (isNew && !isBehind) replace(next);
     } catch {
-      // The stream finds it out too, and there is something new when it is back.
+      fail();
     } finally {
       isRenewing = false;
       if (isAgain) renew();
@@ -77,6 +89,18 @@ if (main) {
   // A browser has few connections to a server for all its pages: one that is not looked at has none.
   let source = null;
   let patience = 5000;
+  let timer = null;
+  // What was in vain is tried again, ever more patiently, while somebody looks.
+  const retry = () => {
+    if (timer) return;
+    timer = setTimeout(() => {
+      timer = null;
+      if (document.hidden || !main.dataset.events) return;
+      if (vain || source?.readyState !== EventSource.OPEN) renew();
+      listen();
+    }, patience);
+    patience = Math.min(2 * patience, 60000);
+  };
   const close = () => { source?.close(); source = null; };
   const listen = () => {
     if (document.hidden) return close();
@@ -85,10 +109,11 @@ if (main) {
     source.addEventListener("change", () => { patience = 5000; renew(); });
     // A browser comes back by itself, but not after an answer that is no stream: a proxy's while the portal restarts, or the end of the session.
     source.addEventListener("error", () => {
-      if (source?.readyState !== EventSource.CLOSED) return;
-      close();
-      setTimeout(() => { renew(); listen(); }, patience);
-      patience = Math.min(2 * patience, 60000);
+      if (source?.readyState === EventSource.CLOSED) {
+        close();
+        vain += 1;
+      }
+      retry();
     });
   };
   document.addEventListener("visibilitychange", listen);

@@ -58,7 +58,7 @@ async fn what_somebody_types_stays() {
     rita.until("return document.querySelector('#ask-back-question, #news a') === null").await;
 }
 
-/// A proxy answers the page's stream while the portal is away: the browser gives it up then, and the page does not.
+/// A proxy answers the page's stream while the portal is away: the browser gives it up then, and the page does not. It says so meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_comes_back_with_the_portal() {
     let mut test = TestWorld::start(Database::Sqlite).await;
@@ -73,12 +73,14 @@ async fn a_page_comes_back_with_the_portal() {
     alice.until("return window.probe.readyState === EventSource.OPEN").await;
     test.world.kill_portal().await.expect("killed");
     alice.until("return window.probe.readyState === EventSource.CLOSED").await;
+    alice.until("return document.querySelector('#news')?.innerText.includes('cannot be reached')").await;
     test.world.restart_portal(&[]).await.expect("restarted");
     let view: Value = serde_json::from_str(&journey::view(&mut begun).await.expect("a view")).expect("JSON");
     let csrf = begun.csrf.clone();
     let stop = [("csrf", csrf.as_str()), ("step", &view["step"].to_string()), ("action", "cancel")];
     begun.browser.post(&format!("{}/act", begun.path), &stop).await.expect("stopped");
     alice.until("return document.querySelector('[role=status]')?.innerText.startsWith('You stopped')").await;
+    assert_eq!(alice.run("return document.querySelector('#news')").await, Value::Null);
 }
 
 /// A code that is over is not offered any longer, although nobody has done anything.
