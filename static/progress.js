@@ -30,12 +30,26 @@ if (main) {
   // What the server said last, as it said it.
   let shown = main.innerHTML;
   let isBehind = false;
+  // A screen reader reads what changes in an element that stays, and not what comes with a new one.
+  const put = (next) => {
+    const [said, says] = [main, next].map((page) => page.querySelector(":scope > [role=status]"));
+    if (!said || !says) {
+      main.innerHTML = next.innerHTML;
+      return;
+    }
+    const parts = [...next.childNodes];
+    const at = parts.indexOf(says);
+    [...main.childNodes].filter((part) => part !== said).forEach((part) => { part.remove(); });
+    said.before(...parts.slice(0, at));
+    said.after(...parts.slice(at + 1));
+    if (said.innerHTML !== says.innerHTML) said.replaceChildren(...says.childNodes);
+  };
   const replace = (next) => {
     const held = main.contains(document.activeElement) ? document.activeElement : null;
     const open = [...main.querySelectorAll("details")].map((part) => part.open);
     const at = held && known(held);
     shown = next.innerHTML;
-    main.innerHTML = shown;
+    put(next);
     [...main.querySelectorAll("details")].forEach((part, index) => { part.open = open[index] || false; });
     const same = [...main.querySelectorAll("a, button, summary, [tabindex='0']")].find((part) => known(part) === at);
     if (held) (same ?? main).focus({ preventScroll: true });

@@ -68,6 +68,8 @@ async fn a_page_comes_back_with_the_portal() {
     enter(&alice, &test, "alice", "user").await;
     alice.open(&format!("http://{}{}", test.world.proxy, begun.path)).await;
     alice.until("return document.querySelector('form[action$=code] button') !== null").await;
+    // A screen reader reads only what changes in an element that it knows.
+    alice.run("window.said = document.querySelector('[role=status]')").await;
     // Another stream, to know when the browser gives up.
     alice.run("window.probe = new EventSource(document.querySelector('main').dataset.events)").await;
     alice.until("return window.probe.readyState === EventSource.OPEN").await;
@@ -81,6 +83,7 @@ async fn a_page_comes_back_with_the_portal() {
     begun.browser.post(&format!("{}/act", begun.path), &stop).await.expect("stopped");
     alice.until("return document.querySelector('[role=status]')?.innerText.startsWith('You stopped')").await;
     assert_eq!(alice.run("return document.querySelector('#news')").await, Value::Null);
+    assert_eq!(alice.run("return window.said === document.querySelector('[role=status]')").await, true);
 }
 
 /// A code that is over is not offered any longer, although nobody has done anything.
