@@ -24,6 +24,7 @@ on_both_databases! {
     a_connection_that_is_kept_signs_nobody_in,
     every_answer_says_how_a_browser_is_to_treat_it,
     a_name_that_a_request_gives_the_portal_is_in_no_answer,
+    what_is_no_address_of_a_page_is_answered_in_words,
 }
 
 /// The status of a request straight to the pages' address, past the proxy.
@@ -382,5 +383,15 @@ async fn a_name_that_a_request_gives_the_portal_is_in_no_answer(database: Databa
         assert!(location.as_ref().is_none_or(|to| to.starts_with('/') && !to.contains("evil")), "{path}: {location:?}");
         let body = answer.text().await.expect("a body");
         assert!(!body.contains("evil.example"), "{path}: {body}");
+    }
+}
+
+async fn what_is_no_address_of_a_page_is_answered_in_words(database: Database) {
+    let test = TestWorld::start(database).await;
+    let signed_in = [("X-Remote-User", "alice"), ("X-Sealwright-Proxy", test.world.secret.as_str())];
+    for path in ["/instances/x", "/instances/%0d%0ax:%20y", "/role?to=/&to=/", "/certificates?wanted=a&wanted=b"] {
+        let (status, body) = status(&test, path, &signed_in).await;
+        assert_eq!(status, 404, "{path}: {body}");
+        assert!(body.contains("<h1>Not found</h1>") && body.contains("Request number"), "{path}: {body}");
     }
 }

@@ -94,6 +94,9 @@ fn pages(portal: &Portal) -> anyhow::Result<Server> {
                 )
                 .into()
             }))
+            // No page is asked for like that.
+            .app_data(actix::QueryConfig::default().error_handler(|_, _| web::PageError::not_found().into()))
+            .app_data(actix::PathConfig::default().error_handler(|_, _| web::PageError::not_found().into()))
             .wrap(from_fn(web::observe::observe))
             .configure(api::v1::routes(api::v1::Door::Session))
             .configure(web::routes)

@@ -74,10 +74,11 @@ pub async fn get(
     query: web::Query<Query>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = visitor(&portal, &request).await?;
+    let id = parse(&id)?;
     let Some(caller) = visitor.caller() else {
         return Ok(visitor.finish(see_other(&format!("/role?to=/instances/{id}"))));
     };
-    let view = portal.engine.view(&caller, parse(&id)?).await?;
+    let view = portal.engine.view(&caller, id).await?;
     let mut page = page::make(&portal, &visitor, &view).await?;
     page.frame.menu = query.plain.is_none();
     if query.plain.is_some() {
