@@ -11,6 +11,7 @@ on_both_databases! {
     instances_are_started_viewed_listed_and_acted_on,
     an_operator_ends_what_cannot_go_on,
     what_is_no_request_is_refused_in_words,
+    what_no_database_holds_is_not_found,
 }
 
 async fn instances_are_started_viewed_listed_and_acted_on(database: Database) {
@@ -124,4 +125,16 @@ async fn what_is_no_request_is_refused_in_words(database: Database) {
     let request = alice.request(Method::POST, "/api/v1/instances").header("content-type", "application/json");
     assert_eq!(answer(request.body("{\"workflow\":\"personalize\"}")).await.0, 403);
     assert_eq!(alice.get("/api/v1/instances").await.1["instances"], json!([]));
+}
+
+/// PostgreSQL has no NUL in a text, and no answer to who asks for one.
+async fn what_no_database_holds_is_not_found(database: Database) {
+    let test = TestWorld::start(database).await;
+    let alice = Client::sign_in(&test, "alice", "user").await;
+    assert_eq!(alice.get("/api/v1/instances?workflow=%00").await, (200, json!({ "instances": [] })));
+    assert_eq!(alice.get("/api/v1/certificates?wanted=%00").await, (200, json!({ "certificates": [] })));
+    assert_eq!(alice.submit("/role", "role=%00&to=/").await, 403);
+    assert_eq!(test.audited("role-refused").await.len(), 1);
+    let list = reqwest::get(format!("{}/pki/crl/%00.crl", test.world.public_url)).await.expect("an answer");
+    assert_eq!(list.status(), 404);
 }

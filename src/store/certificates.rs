@@ -197,6 +197,9 @@ pub async fn search(
         query = query.filter(certificate::Column::OwnerLogin.eq(owner));
     }
     if let Some(wanted) = wanted {
+        if !super::is_storable(wanted) {
+            return Ok(Vec::new());
+        }
         let serial = wanted.to_ascii_lowercase().replace([':', ' '], "");
         let serial = serial.trim_start_matches('0');
         query = query.filter(
@@ -312,6 +315,9 @@ pub async fn insert_list(tx: &Tx, row: RevocationListRow) -> Result<(), StoreErr
 
 /// The list with the highest number.
 pub async fn latest_list(access: &impl Access, authority: &str) -> Result<Option<RevocationListRow>, StoreError> {
+    if !super::is_storable(authority) {
+        return Ok(None);
+    }
     let row = revocation_list::Entity::find()
         .filter(revocation_list::Column::Tenant.eq(access.tenant()))
         .filter(revocation_list::Column::Authority.eq(authority))

@@ -217,6 +217,9 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
         query = query.filter(instance::Column::Owner.eq(owner));
     }
     if let Some(workflow) = &filter.workflow {
+        if !super::is_storable(workflow) {
+            return Ok(Vec::new());
+        }
         query = query.filter(instance::Column::Workflow.eq(workflow));
     }
     if filter.only_open {

@@ -86,6 +86,11 @@ impl StoreError {
     }
 }
 
+/// Whether a text can stand in a column at all: PostgreSQL has no NUL in one, and fails where it is asked for it.
+fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 fn is_passing(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(inner))
     | DbErr::Query(RuntimeErr::SqlxError(inner))

@@ -60,7 +60,8 @@ pub async fn post(
     })?;
     let origin = visitor.origin();
     let Grant::Granted { person } = grant else {
-        let event = Event::RoleRefused { role: form.role.chars().take(64).collect() };
+        let named = form.role.chars().filter(|letter| !letter.is_control());
+        let event = Event::RoleRefused { role: named.take(64).collect() };
         portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
         let (title, say) = match grant {
             Grant::NotKnown => (
