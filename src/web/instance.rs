@@ -125,10 +125,12 @@ pub async fn act(
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
     };
+    // A browser counts the end of a line as one letter, and sends two.
+    let text = |value: &String| Value::from(value.replace("\r\n", "\n"));
     let fields: Map<String, Value> = form
         .fields
         .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix("field_")?.to_owned(), Value::from(value.clone()))))
+        .filter_map(|(name, value)| Some((name.strip_prefix("field_")?.to_owned(), text(value))))
         .collect();
     let act = Act { step: form.step, action: form.action.clone(), fields, shown: form.fields.get("shown").cloned() };
     portal.engine.act(&caller, parse(&id)?, act, None).await?;

@@ -183,9 +183,14 @@ async fn an_operator_asks_the_person(database: Database) {
     let alice = Client::sign_in(&test, "alice", "user").await;
     let (status, view) = alice.get(&format!("/api/v1/instances/{}", begun.instance)).await;
     assert_eq!(status, 200, "{view}");
-    assert_eq!(take(&alice, &view["questions"][0], "answer", json!({ "answer": "Yes." })).await.0, 200);
+    // As long as her browser lets her write: it counts the end of a line as one letter, and sends two.
+    let (lines, sent) = ("Yes.\n".repeat(100), "Yes.%0D%0A".repeat(100));
+    let asked = &view["questions"][0];
+    let form = format!("action=answer&step={}&field_answer={sent}", asked["step"]);
+    let path = format!("/instances/{}/act", asked["instance"].as_str().expect("an id"));
+    assert_eq!(alice.submit(&path, &form).await, 303);
     let question = task(&rita).await;
-    assert_eq!(question["data"]["answer"], "Yes.");
+    assert_eq!(question["data"]["answer"], lines.as_str());
     assert!(!begun.browser.get("/").await.expect("the start page").contains("Waiting for you"));
     assert_eq!(take(&rita, &question, "approve", json!({})).await.0, 200);
     assert!(finished(agent).await);
