@@ -1,6 +1,7 @@
 //! The four verbs as JSON: the same rights as on the pages, refusals as problem details.
 
 use reqwest::Method;
+use sealwright::commands::demo::journey;
 use serde_json::json;
 
 use crate::on_both_databases;
@@ -12,6 +13,7 @@ on_both_databases! {
     an_operator_ends_what_cannot_go_on,
     what_is_no_request_is_refused_in_words,
     what_no_database_holds_is_not_found,
+    what_is_open_stays_on_the_start_page,
 }
 
 async fn instances_are_started_viewed_listed_and_acted_on(database: Database) {
@@ -33,7 +35,7 @@ async fn instances_are_started_viewed_listed_and_acted_on(database: Database) {
     let page = format!("/instances/{id}");
     let mut begun = test.alice().await;
     assert_eq!(begun.path, page);
-    let code = sealwright::commands::demo::journey::offer(&mut begun).await.expect("a code");
+    let code = journey::offer(&mut begun).await.expect("a code");
     let mut agent = test.agent(&code);
     agent.until(&mut begun, "Answer on the page.").await.expect("said");
     let asked = alice.until(&path, |view| view["state"] == "card-not-usable").await;
@@ -137,4 +139,18 @@ async fn what_no_database_holds_is_not_found(database: Database) {
     assert_eq!(test.audited("role-refused").await.len(), 1);
     let list = reqwest::get(format!("{}/pki/crl/%00.crl", test.world.public_url)).await.expect("an answer");
     assert_eq!(list.status(), 404);
+}
+
+/// However much has begun and ended since.
+async fn what_is_open_stays_on_the_start_page(database: Database) {
+    let test = TestWorld::start(database).await;
+    let _begun = test.alice().await;
+    let carl = Client::sign_in(&test, "carl", "ca-operator").await;
+    for _ in 0..26 {
+        let (status, started) = carl.post("/api/v1/instances", "{\"workflow\":\"issue-crl\"}").await;
+        assert_eq!(status, 201, "{started}");
+    }
+    let page = carl.request(Method::GET, "/").send().await.expect("an answer").text().await.expect("a page");
+    let open = journey::between(&page, "<h2>In progress</h2>", "</section>").unwrap_or_default();
+    assert!(open.contains("Personalize your smart card"), "{page}");
 }

@@ -24,6 +24,8 @@ struct CertificatesPage {
     frame: Frame,
     wanted: String,
     certificates: Vec<CertificateView>,
+    /// As many as are shown at most: there may be others.
+    is_cut: bool,
 }
 
 /// A certificate in a list.
@@ -81,6 +83,7 @@ pub async fn get(
     let rows = rows.map_err(|error| PageError::internal(&error))?;
     let page = CertificatesPage {
         frame: visitor.frame(&portal, "Certificates"),
+        is_cut: u64::try_from(rows.len()).is_ok_and(|shown| shown >= MOST),
         certificates: rows.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect(),
         wanted,
     };

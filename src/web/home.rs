@@ -10,7 +10,9 @@ use crate::engine::rights::may_start;
 use crate::portal::Portal;
 use crate::store::instances::Filter;
 
-/// How many of the latest instances are listed.
+/// How many are listed of what waits, is open or is stuck; a list of so many says that there may be more.
+const MOST: u64 = 100;
+/// How many of the latest instances are looked at for those that have ended.
 const RECENT: u64 = 25;
 
 #[derive(Template)]
@@ -21,6 +23,7 @@ struct HomePage {
     tasks: Vec<Row>,
     starts: Vec<Start>,
     lists: Vec<(&'static str, Vec<Row>)>,
+    most: usize,
 }
 
 /// A workflow that can be started, or the open instance of it.
@@ -47,7 +50,7 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
         }
     }
     let rows_of = async |filter| {
-        let found = portal.engine.list(&caller, filter, 100).await?;
+        let found = portal.engine.list(&caller, filter, MOST).await?;
         Ok::<Vec<Row>, PageError>(found.iter().filter_map(|listed| row(&portal, listed)).collect())
     };
     let own = rows_of(portal.engine.questions_of(&caller)).await?;
@@ -63,14 +66,16 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
         true => rows_of(Filter { only_stuck: true, ..Filter::default() }).await?,
         false => Vec::new(),
     };
-    let rows = portal.engine.list(&caller, Filter::default(), RECENT).await?;
-    let (open, ended): (Vec<_>, Vec<_>) = rows.iter().partition(|listed| listed.is_open());
-    let [open, ended] = [open, ended].map(|rows| rows.into_iter().filter_map(|stored| row(&portal, stored)).collect());
+    // Whatever has come and gone since.
+    let open = rows_of(Filter { only_open: true, ..Filter::default() }).await?;
+    let recent = portal.engine.list(&caller, Filter::default(), RECENT).await?;
+    let ended = recent.iter().filter(|listed| !listed.is_open()).filter_map(|listed| row(&portal, listed)).collect();
     let page = HomePage {
         frame: visitor.frame(&portal, "Start"),
         tasks,
         starts,
         lists: vec![("Stuck", stuck), ("In progress", open), ("Finished", ended)],
+        most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
     Ok(visitor.finish(render(&page)?))
 }
