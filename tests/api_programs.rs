@@ -49,6 +49,8 @@ async fn a_service_account_calls_with_its_token_alone(database: Database) {
         assert_eq!(call(&test, "/api/v1/instances", token).await.0, 401, "{token:?}");
     }
     assert_eq!(test.audited("sign-in-refused").await.len(), 5);
+    let asked = reqwest::get(format!("{}/api/v1/instances", test.world.agent_url)).await.expect("an answer");
+    assert_eq!(asked.headers().get("www-authenticate").and_then(|value| value.to_str().ok()), Some("Bearer"));
     // A token is nothing at the pages' address, and there is no session here.
     let pages = reqwest::Client::new().get(format!("http://{}/api/v1/instances", test.world.pages));
     assert_eq!(answer(pages.header("authorization", &bearer)).await.0, 403);

@@ -1,6 +1,7 @@
 //! Errors as problem details (RFC 9457).
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,7 +52,12 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let body = serde_json::to_string(self).unwrap_or_default();
-        with_request_id(HttpResponse::build(self.status_code()).content_type("application/problem+json").body(body))
+        let mut answer = HttpResponse::build(self.status_code());
+        if self.status_code() == StatusCode::UNAUTHORIZED {
+            // RFC 9110 section 11.6.1: a program is told what it is asked for.
+            answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        with_request_id(answer.content_type("application/problem+json").body(body))
     }
 }
 
