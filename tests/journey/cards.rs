@@ -7,7 +7,9 @@ use sealwright::commands::demo::journey::{self, Begun};
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
 use crate::support::client::Client;
-use crate::support::{Database, PIN, TestWorld, ended, later, new_code, self_signed, shows, start_again, view};
+use crate::support::{
+    Database, PIN, TestWorld, ended, later, new_code, self_signed, shows, sqlite, start_again, view,
+};
 
 on_both_databases! {
     without_a_card_the_agent_asks_for_one_and_goes_on,
@@ -50,6 +52,25 @@ async fn taken_over(test: &TestWorld, begun: &mut Begun) -> String {
     let ended = test.agent_with(&code, Some(&test.pin_file), &killed).converse(begun).await;
     assert!(!ended.is_ok_and(|ended| ended.success()), "the agent was not killed");
     code
+}
+
+/// Somebody comes back to the page after the agent was closed: it does not say that it is connected, and offers a code.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_has_gone_is_not_said_to_be_connected() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    taken_over(&test, &mut begun).await;
+    shows(&mut begun, "</strong> is connected.").await;
+    let earlier =
+        "UPDATE instance SET changed_at = changed_at - 600000; UPDATE pairing SET created_at = created_at - 600000";
+    sqlite(&test.world.folder.join("sealwright.db"), earlier);
+    let page = shows(&mut begun, "</strong> has not answered for some minutes.").await;
+    assert!(page.contains("<button type=\"submit\">Get a new code</button>"), "{page}");
+    // With a new code it is another one.
+    let code = new_code(&mut begun).await.expect("a new code");
+    let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
+    assert!(ended.success(), "{}", ended.said);
+    assert_personalized(&test, &mut begun).await;
 }
 
 async fn without_a_card_the_agent_asks_for_one_and_goes_on(database: Database) {

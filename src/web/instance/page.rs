@@ -60,6 +60,9 @@ struct Question {
     operations: Vec<Operation>,
 }
 
+/// After how many milliseconds without a report an agent may have gone: the person is asked for a PIN, and a key takes a card a minute.
+const SILENT: i64 = 5 * 60_000;
+
 /// What the page says about the agent.
 enum Pairing {
     /// No card is needed now.
@@ -80,6 +83,8 @@ enum Pairing {
     },
     Connected {
         host: String,
+        /// It may have been closed, days ago: nobody tells the portal.
+        is_silent: bool,
     },
 }
 
@@ -146,15 +151,17 @@ fn again(visitor: &Visitor, view: &View) -> Option<String> {
 }
 
 async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pairing, PageError> {
-    let waits = view.tree.iter().any(|part| part.instance.is_open() && part.instance.waiting == Waiting::Job);
-    if !waits || view.stored.instance.owner.login != visitor.session.login {
+    let waiting = view.tree.iter().filter(|part| part.instance.is_open() && part.instance.waiting == Waiting::Job);
+    let since = waiting.map(|part| part.changed_at).max();
+    let Some(since) = since.filter(|_| view.stored.instance.owner.login == visitor.session.login) else {
         return Ok(Pairing::NotNeeded);
-    }
+    };
     let latest = portal.pairings.latest(view.stored.root).await.map_err(|error| PageError::internal(&error))?;
     let Some(row) = latest else { return Ok(Pairing::Ask) };
     let host = row.host.clone().unwrap_or_default();
     if row.state == PairingState::Confirmed.as_str() {
-        return Ok(Pairing::Connected { host });
+        let is_silent = portal.clock.now_ms() - since.max(row.created_at) > SILENT;
+        return Ok(Pairing::Connected { host, is_silent });
     }
     let here = row.session == visitor.session.id && row.expires_at > portal.clock.now_ms();
     if !here || row.state == PairingState::Ended.as_str() {
