@@ -45,20 +45,22 @@ const NEEDS: &str =
 fn packages_are_installed_used_and_removed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = Path::new(env!("CARGO_BIN_EXE_sealwright")).parent().expect("a folder");
+    let folder = tempfile::tempdir().expect("a folder");
+    // Of programs with fail points, which nobody may take for what is shipped: not where `make package` puts its own.
+    let made_in = folder.path().join("made");
     let made = Command::new(root.join("deploy/package"))
-        .arg(built)
+        .args([built, &made_in])
         // Quick rather than small: what is in them is the same.
         .envs([("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")])
         .output()
         .expect("the script");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let folder = tempfile::tempdir().expect("a folder");
     let mut packages = Vec::new();
     for (name, files) in [
         ("sealwright", &["lib/systemd/system/sealwright.service", "usr/share/doc/sealwright/examples/apache.conf"][..]),
         ("sealwright-agent", &["usr/share/applications/sealwright-agent.desktop"][..]),
     ] {
-        let made = std::fs::read_dir(root.join("var/package")).expect("packages");
+        let made = std::fs::read_dir(&made_in).expect("packages");
         let package = made
             .map(|entry| entry.expect("an entry").path().display().to_string())
             .find(|path| path.contains(&format!("/{name}_")))
