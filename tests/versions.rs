@@ -44,4 +44,5 @@ async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed(databas
     test.world.kill_portal().await.expect("killed");
     release(&test, old, "title: Changed in secret");
     assert!(test.world.restart_portal(&[]).await.is_err());
+    assert!(test.log().contains("the workflow personalize version 1 was released with another text"), "{}", test.log());
 }

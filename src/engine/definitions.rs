@@ -23,7 +23,7 @@ impl Definitions {
     /// Stores new versions.
     ///
     /// # Errors
-    /// [`EngineError::Definition`] when a stored version has another text: a released version is never changed.
+    /// [`EngineError::Released`] when a stored version has another text: a released version is never changed.
     pub(super) async fn release(
         store: &Store,
         library: Library,
@@ -56,7 +56,7 @@ impl Definitions {
             }
             let released = definitions::find(store.read(), &name, definition.version).await?;
             if released.is_none_or(|row| row.hash != hash) {
-                return Err(EngineError::Definition { name, version: definition.version });
+                return Err(EngineError::Released { name, version: definition.version });
             }
         }
         let older = load_older(store, &library, &sources, catalog).await?;

@@ -82,6 +82,9 @@ pub enum EngineError {
     Unknown(#[from] rights::Unknown),
     #[error("the definition {name} version {version} is not there")]
     Definition { name: String, version: u32 },
+    /// A workflow's file was changed and its version was not.
+    #[error("the workflow {name} version {version} was released with another text: give this one a new version")]
+    Released { name: String, version: u32 },
 }
 
 impl WriteError for EngineError {
@@ -151,7 +154,7 @@ impl Engine {
     /// Stores the definitions and starts nothing yet; [`Engine::run`] does.
     ///
     /// # Errors
-    /// [`EngineError::Definition`] when a released version was changed.
+    /// [`EngineError::Released`] when a released version was changed.
     pub async fn new(parts: Parts) -> Result<Self, EngineError> {
         let now = parts.clock.now_ms();
         let definitions = Definitions::release(&parts.store, parts.library, parts.sources, &parts.catalog, now).await?;
