@@ -207,19 +207,21 @@ async fn nobody_sees_or_acts_on_what_is_not_theirs(database: Database) {
     let test = TestWorld::start(database).await;
     let mut alice = journey::begin(&test.world, "alice").await.expect("begun");
     let mut bob = journey::begin(&test.world, "bob").await.expect("begun");
-    assert!(bob.browser.get(&alice.path).await.is_err());
-    assert!(bob.browser.get(&format!("/api/v1/instances/{}", alice.instance)).await.is_err());
-    let csrf = bob.csrf.clone();
+    let is_nothing = |answer: anyhow::Result<String>| answer.is_err_and(|error| error.to_string().contains(": 404"));
+    assert!(is_nothing(bob.browser.get(&alice.path).await));
+    assert!(is_nothing(bob.browser.get(&format!("/api/v1/instances/{}", alice.instance)).await));
+    let (csrf, pairing) = (bob.csrf.clone(), alice.instance.clone());
     for action in ["code", "confirm", "act"] {
-        let fields = [("csrf", csrf.as_str()), ("action", "stop"), ("step", "1")];
-        assert!(bob.browser.post(&format!("{}/{action}", alice.path), &fields).await.is_err(), "{action}");
+        let fields = [("csrf", csrf.as_str()), ("action", "cancel"), ("step", "1"), ("pairing", pairing.as_str())];
+        assert!(is_nothing(bob.browser.post(&format!("{}/{action}", alice.path), &fields).await), "{action}");
     }
     // A second start shows the first.
     let csrf = alice.csrf.clone();
     let again = alice.browser.post("/start/personalize", &[("csrf", &csrf)]).await.expect("shown");
     assert_eq!(again, alice.path);
     // A workflow that only another one starts cannot be started from outside.
-    assert!(alice.browser.post("/start/revoke-certificate", &[("csrf", &csrf)]).await.is_err());
+    let refused = alice.browser.post("/start/certify-slot", &[("csrf", &csrf)]).await.expect_err("started").to_string();
+    assert!(refused.contains(": 403"), "{refused}");
 }
 
 async fn a_person_whose_entry_is_incomplete_is_told_so(database: Database) {
