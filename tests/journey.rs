@@ -94,6 +94,10 @@ async fn undisturbed(database: Database) {
     let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(ended.success());
     assert_personalized(&test, &mut begun).await;
+    // A database server's files are other ones than those that are looked into each time.
+    let server = test.path("postgres");
+    let found: Vec<PathBuf> = test.files_with(PIN).into_iter().filter(|file| file.starts_with(&server)).collect();
+    assert_eq!(found, Vec::<PathBuf>::new(), "the PIN is in the database");
     // What was issued, and those who issued it.
     let file = |name: &str| test.path("out").join(name);
     let chain = std::fs::read_to_string(file("ca.pem")).expect("a chain");
