@@ -40,6 +40,22 @@ fn scenarios_hold_and_enter_every_state() {
     println!("{count} scenarios");
 }
 
+/// What nobody reads would be a check that nobody makes.
+#[test]
+fn a_word_that_no_scenario_has_is_refused() {
+    let files = portal::workflow_files(None).expect("the built-in workflows");
+    let library = portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows");
+    let source = include_str!("../workflows/scenarios/issue-crl-done.yaml");
+    let run = |source: &str| scenario::run(source, |name| library.get(name).map(AsRef::as_ref));
+    assert!(run(source).is_ok());
+    for (word, other) in [("scenario:", "called:"), ("owner:", "own:"), ("effect:", "efect:")] {
+        let failed = run(&source.replace(word, other)).expect_err(other).to_string();
+        assert!(failed.contains(other.trim_end_matches(':')), "{failed}");
+    }
+    // Each step says what it expects.
+    assert!(run(&source.replacen("effect: do pki.issue-crl, ", "", 1)).is_err());
+}
+
 #[test]
 fn the_file_on_disk_is_the_one_that_is_built_in() {
     for (file, text) in portal::workflow_files(None).expect("the built-in workflows") {

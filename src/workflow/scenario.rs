@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A step names the effect that is pending and one of: `answer` (an outcome, with its result; a list for a fork), `fails` (a class of
-//! failure), `deadline: true`, `retried: true`, `cancel: true` (by the parent), `stop: true` (by whom `cancel` names), `resumed: true`, `holds: true`, or `act` with `by`, `role`, `fields`.
+//! failure), `deadline: true`, `deadline-of-all: true`, `retried: true`, `cancel: true` (by the parent), `stop: true` (by whom `cancel` names),
+//! `resumed: true`, `holds: true`, or `act` with `by`, `role`, `fields`. `keeps` says what the data is at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,26 @@ use crate::diagnostic::Report;
 use crate::instance::{Actor, ChildEnd, Effect, Event, Instance, Person, Timer, Waiting};
 use crate::parse::{Node, NodeKind, read_tree};
 use crate::step::{Begin, Step, begin, step};
+
+/// The words of a scenario, of what it is given, and of a step: any other would be a check that nobody makes.
+const WORDS: [&str; 6] = ["workflow", "scenario", "given", "steps", "ends", "keeps"];
+const GIVEN: [&str; 4] = ["owner", "requester", "policy", "data"];
+const OF_A_STEP: [&str; 14] = [
+    "effect",
+    "answer",
+    "fails",
+    "deadline",
+    "deadline-of-all",
+    "retried",
+    "cancel",
+    "stop",
+    "resumed",
+    "holds",
+    "act",
+    "by",
+    "role",
+    "fields",
+];
 
 /// What a scenario that held has shown.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +69,10 @@ pub fn run<'a>(source: &str, find: impl Fn(&str) -> Option<&'a Definition>) -> R
         let problems: Vec<String> = report.into_diagnostics().iter().map(ToString::to_string).collect();
         return Err(Failed(format!("no scenario: {}", problems.join("; "))));
     };
+    known("the scenario", &scenario, &WORDS)?;
+    if let Some(given) = scenario.get("given").and_then(Value::as_object) {
+        known("given", given, &GIVEN)?;
+    }
     let workflow = text(&scenario, "workflow")?;
     let definition = find(workflow).ok_or_else(|| Failed(format!("there is no workflow `{workflow}`")))?;
     let mut play = Play::begin(definition, scenario.get("given").unwrap_or(&Value::Null))?;
@@ -104,11 +129,11 @@ impl<'a> Play<'a> {
     }
 
     fn step(&mut self, written: &Value) -> Result<(), Failed> {
-        if let Some(expected) = written.get("effect").and_then(Value::as_str) {
-            let found = self.pending();
-            if found != expected {
-                return Err(Failed(format!("expected `{expected}`, found `{found}`")));
-            }
+        let said = written.as_object().ok_or_else(|| Failed("it is no map".to_owned()))?;
+        known("the step", said, &OF_A_STEP)?;
+        let (expected, found) = (text(said, "effect")?, self.pending());
+        if found != expected {
+            return Err(Failed(format!("expected `{expected}`, found `{found}`")));
         }
         for event in self.events(written)? {
             self.now += Duration::seconds(1);
@@ -217,6 +242,13 @@ fn outcome_of(answer: &Value) -> Result<(String, Value), Failed> {
             Ok((outcome.clone(), result.clone()))
         }
         _ => Err(Failed("an answer is one outcome, with or without a result".to_owned())),
+    }
+}
+
+fn known(what: &str, map: &Map<String, Value>, words: &[&str]) -> Result<(), Failed> {
+    match map.keys().find(|key| !words.contains(&key.as_str())) {
+        Some(unknown) => Err(Failed(format!("{what} has nothing that is called `{unknown}`"))),
+        None => Ok(()),
     }
 }
 
