@@ -3,19 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Method, RequestBuilder};
-use sealwright::commands::check;
 use sealwright::commands::demo::ports::free_address;
 use sealwright::engine::rights::Operation;
-use sealwright::portal;
 use sealwright_workflow::definition::{Ask, Definition, Kind};
-use sealwright_workflow::library::Library;
 use serde_json::json;
 
 use crate::api_programs::account;
 use crate::journey::approval::{asked, take, task};
 use crate::on_both_databases;
 use crate::support::client::Client;
-use crate::support::{Database, TestWorld, sqlite};
+use crate::support::{Database, TestWorld, sqlite, workflows};
 
 on_both_databases! {
     the_matrix_of_roles_is_true,
@@ -181,12 +178,6 @@ fn other_token<'a>(people: &'a [Client], person: &Client) -> &'a str {
     people.iter().map(Client::csrf).find(|token| *token != person.csrf()).expect("somebody else")
 }
 
-/// The workflows that are built in.
-fn library() -> Library {
-    let files = portal::workflow_files(None).expect("the built-in workflows");
-    portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows")
-}
-
 /// The questions of a workflow: the state that asks, and what it asks.
 fn questions(definition: &Definition) -> impl Iterator<Item = (&str, &Ask)> {
     definition.states.iter().filter_map(|state| match &state.kind {
@@ -318,7 +309,7 @@ async fn the_matrix_of_questions_is_true() {
     let auditor = people.last().expect("an auditor");
     let mut cells: BTreeMap<_, _> = table("action of a question", QUESTION.len() + 1).into_iter().collect();
     let mut wrong = Vec::new();
-    let library = library();
+    let library = workflows();
     for definition in library.all() {
         let workflow = definition.name.as_str();
         for (state, ask) in questions(definition) {
@@ -423,7 +414,7 @@ fn every_route_is_in_the_matrix() {
         }
     }
     // Each verb of an instance is a route too: what some question offers, and what can be done whatever is asked.
-    let library = library();
+    let library = workflows();
     let mut verbs = BTreeSet::from(Operation::ALL.map(Operation::as_str));
     for definition in library.all() {
         let actions = questions(definition).flat_map(|(_, ask)| &ask.actions);

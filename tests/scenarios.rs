@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sealwright::commands::check;
 use sealwright::portal;
 use sealwright_workflow::scenario;
 
+use crate::support::workflows;
+
 #[test]
 fn scenarios_hold_and_enter_every_state() {
-    let files = portal::workflow_files(None).expect("the built-in workflows");
-    let library = portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows");
+    let library = workflows();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/scenarios");
     let mut entered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut failed = Vec::new();
@@ -43,8 +43,7 @@ fn scenarios_hold_and_enter_every_state() {
 /// What nobody reads would be a check that nobody makes.
 #[test]
 fn a_word_that_no_scenario_has_is_refused() {
-    let files = portal::workflow_files(None).expect("the built-in workflows");
-    let library = portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows");
+    let library = workflows();
     let source = include_str!("../workflows/scenarios/issue-crl-done.yaml");
     let run = |source: &str| scenario::run(source, |name| library.get(name).map(AsRef::as_ref));
     assert!(run(source).is_ok());

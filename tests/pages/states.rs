@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{HEADLINE, enter};
 use crate::support::webdriver::Chromium;
-use crate::support::{Database, TestWorld, run};
+use crate::support::{Database, TestWorld, run, workflows};
 
 /// Every state of a personalization has a page that says where it stands: an instance is put into each by hand, as no card could be.
 #[tokio::test(flavor = "multi_thread")]
@@ -37,9 +37,7 @@ async fn every_state_has_a_page(is_wanted: impl Fn(&str) -> bool) {
     owner.click("main button").await;
     owner.until("return document.querySelector('.code') !== null").await;
     let instance = owner.run("return location.pathname").await;
-    let files = sealwright::portal::workflow_files(None).expect("the workflows");
-    let catalog = sealwright::commands::check::catalog().expect("a catalog");
-    let library = sealwright::portal::library(&files, &catalog).expect("verified workflows");
+    let library = workflows();
     let database = test.world.folder.join("sealwright.db").display().to_string();
     for definition in library.all().filter(|definition| is_wanted(&definition.name.text)) {
         let workflow = &definition.name.text;

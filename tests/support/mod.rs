@@ -14,12 +14,15 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sealwright::commands::check;
 use sealwright::commands::demo::evidence;
 use sealwright::commands::demo::journey::{self, Agent, Begun};
 use sealwright::commands::demo::world::{ForeignDirectory, Programs, World, WorldOptions};
 use sealwright::hsm::HsmOptions;
+use sealwright::portal;
 use sealwright::store::audits::AuditRow;
 use sealwright::store::{Store, audits};
+use sealwright_workflow::library::Library;
 use serde_json::Value;
 
 pub use postgres::Postgres;
@@ -322,6 +325,12 @@ impl Drop for TestWorld {
             eprintln!("the portal's log ends with:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
     }
+}
+
+/// The workflows that are built in.
+pub fn workflows() -> Library {
+    let files = portal::workflow_files(None).expect("the built-in workflows");
+    portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows")
 }
 
 /// Has so many RA operators decide on signature certificates.
