@@ -346,6 +346,7 @@ async fn a_resting_connection_is_the_proxys_to_end() {
 async fn every_answer_says_how_a_browser_is_to_treat_it(database: Database) {
     let test = TestWorld::start(database).await;
     let client = reqwest::Client::new();
+    let mut cookies = 0;
     for (path, status) in [("/role", 200), ("/nowhere", 404), ("/api/v1/session", 200), ("/api/v1/instances/x", 404)] {
         let request = client.get(format!("http://{}{path}", test.world.pages));
         let request = request.header("X-Remote-User", "alice").header("X-Sealwright-Proxy", &test.world.secret);
@@ -366,11 +367,13 @@ async fn every_answer_says_how_a_browser_is_to_treat_it(database: Database) {
         assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{path}");
         assert_eq!(header("referrer-policy").as_deref(), Some("no-referrer"), "{path}");
         if let Some(cookie) = header("set-cookie") {
-            for part in ["__Host-sealwright=", "; Secure", "; HttpOnly", "; SameSite=", "; Path=/"] {
+            for part in ["__Host-sealwright=", "; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/"] {
                 assert!(cookie.contains(part), "{path}: {cookie}");
             }
+            cookies += 1;
         }
     }
+    assert!(cookies > 0, "nobody was given a cookie");
 }
 
 async fn a_name_that_a_request_gives_the_portal_is_in_no_answer(database: Database) {
