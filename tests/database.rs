@@ -86,7 +86,7 @@ async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database
     // A program that is older than the schema does not touch it.
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_newer', 1)";
     connection.execute_unprepared(newer).await.expect("noted");
-    let refused = Store::open(&url, "default").await.err().expect("refused");
+    let refused = Store::open(&url, "default").await.expect_err("refused");
     assert!(format!("{refused:?}").contains("m29991231_000001_newer"), "{refused:?}");
     assert!(sessions::find(store.read(), "one").await.expect("read").is_some());
 }

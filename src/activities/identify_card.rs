@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_protocol::{Bytes, CardFacts, Instruction, MOST_CERTIFICATES, Management, ManagementKeyAlgorithm, Report};
+use sealwright_protocol::{
+    Bytes, CardFacts, Instruction, MOST_CERTIFICATES, Management, ManagementKeyAlgorithm, Report,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -105,7 +105,8 @@ pub fn run(command: Command) -> anyhow::Result<()> {
                 let found = certificate::from_pem("CERTIFICATE", &read(path)?).into_iter().next();
                 found.with_context(|| format!("{} holds no certificate", path.display()))
             };
-            let reason = REASONS.into_iter().find(|known| known.as_str() == reason).context("there is no such reason")?;
+            let reason =
+                REASONS.into_iter().find(|known| known.as_str() == reason).context("there is no such reason")?;
             let key = key_file::read(&read(&directory.join("root.key"))?, passphrase.as_bytes())?;
             let root = read_certificate(&directory.join("root.pem"))?;
             let revoke = revoke.map(|path| read_certificate(&path)).transpose()?;

@@ -7,9 +7,7 @@ use sealwright::commands::demo::journey::{self, Begun};
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;
 use crate::support::client::Client;
-use crate::support::{
-    Database, PIN, TestWorld, ended, later, new_code, self_signed, shows, sqlite, start_again, view,
-};
+use crate::support::{Database, PIN, TestWorld, ended, later, new_code, self_signed, shows, sqlite, start_again, view};
 
 on_both_databases! {
     without_a_card_the_agent_asks_for_one_and_goes_on,
@@ -306,7 +304,7 @@ async fn a_card_that_was_reported_or_is_worn_out_is_not_written() {
     let database = test.world.folder.join("sealwright.db");
     for state in ["lost", "stolen", "damaged", "terminated", "never-heard-of"] {
         test.world.kill_portal().await.expect("killed");
-        crate::support::sqlite(&database, &format!("UPDATE card SET state = '{state}'"));
+        sqlite(&database, &format!("UPDATE card SET state = '{state}'"));
         test.world.restart_portal(&[]).await.expect("restarted");
         let mut again = test.alice().await;
         let page = until_asked(&test, &mut again).await;

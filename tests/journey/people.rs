@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::directory;
 use crate::on_both_databases;
-use crate::operations::{done, sql};
+use crate::operations::done;
 use crate::support::client::{Client, answer};
 use crate::support::slapd::{BASE, Slapd};
 use crate::support::{Database, TestWorld, later, sqlite, variables};
