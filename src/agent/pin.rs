@@ -38,6 +38,8 @@ pub enum Source {
 /// The PIN of one sitting.
 pub struct Sitting {
     source: Source,
+    /// The serial number of the card that it is for.
+    card: Option<String>,
     pin: Option<Pin>,
 }
 
@@ -49,7 +51,15 @@ impl Sitting {
             Some(number) => Source::Given(read_descriptor(number)?),
             None => Source::Terminal,
         };
-        Ok(Self { source, pin: None })
+        Ok(Self { source, card: None, pin: None })
+    }
+
+    /// Goes on with a card. What was asked for another one would cost this one a try.
+    pub fn turn_to(&mut self, card: &str) {
+        if self.card.as_deref() != Some(card) {
+            self.card = Some(card.to_owned());
+            self.pin = None;
+        }
     }
 
     /// The PIN of the card, asked if it is not known yet.
@@ -132,7 +142,7 @@ fn ask_secret(prompt: &str) -> Result<Pin, Error> {
     }
 }
 
-/// pinentry, where there is a display; `None` when it is not installed.
+/// pinentry, where there is a display; `None` when it is not installed or does not work. Nothing when the person does not want to.
 #[expect(clippy::disallowed_methods, reason = "a display is announced in the environment")]
 fn from_pinentry(prompt: &str) -> Option<Zeroizing<String>> {
     std::env::var_os("DISPLAY").or_else(|| std::env::var_os("WAYLAND_DISPLAY"))?;
@@ -145,8 +155,17 @@ fn from_pinentry(prompt: &str) -> Option<Zeroizing<String>> {
     let mut answer = Zeroizing::new(String::new());
     child.stdout.take()?.take(4096).read_to_string(&mut answer).ok()?;
     child.wait().ok()?;
-    let pin = answer.lines().find_map(|line| line.strip_prefix("D "))?;
-    Some(Zeroizing::new(pin.replace("%25", "%")))
+    if let Some(pin) = answer.lines().find_map(|line| line.strip_prefix("D ")) {
+        return Some(Zeroizing::new(pin.replace("%25", "%")));
+    }
+    is_cancelled(&answer).then(Zeroizing::default)
+}
+
+/// Whether the Assuan protocol's `ERR` says that the person cancelled: libgpg-error's GPG_ERR_CANCELED in the low 16 bits.
+fn is_cancelled(answer: &str) -> bool {
+    const CANCELED: u32 = 99;
+    let codes = answer.lines().filter_map(|line| line.strip_prefix("ERR ")?.split(' ').next()?.parse::<u32>().ok());
+    codes.into_iter().any(|code| code & 0xffff == CANCELED)
 }
 
 /// How the terminal was before it hid what is typed.
@@ -180,4 +199,27 @@ pub fn show_again() -> std::io::Result<()> {
         println!();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cancels_is_not_asked_elsewhere() {
+        assert!(is_cancelled("OK Pleased to meet you\nOK\nERR 83886179 Operation cancelled <Pinentry>\n"));
+        assert!(!is_cancelled("OK Pleased to meet you\nERR 83886340 Invalid IPC response <Pinentry>\n"));
+        assert!(!is_cancelled("ERR\nERR x\n"));
+    }
+
+    #[test]
+    fn a_pin_is_for_the_card_that_it_was_asked_for() {
+        let mut sitting = Sitting { source: Source::Spent, card: None, pin: None };
+        sitting.turn_to("1");
+        sitting.pin = Pin::parse("246810");
+        sitting.turn_to("1");
+        assert!(sitting.pin(None).is_ok());
+        sitting.turn_to("2");
+        assert!(sitting.pin(None).is_err());
+    }
 }

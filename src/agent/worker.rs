@@ -133,6 +133,9 @@ pub fn run(
                         continue;
                     };
                     said.clear();
+                    if let Some(serial) = &card {
+                        sitting.turn_to(serial);
+                    }
                     let result = jobs::run(open.as_mut(), &instruction, &relay, &journal, &mut sitting);
                     match result {
                         Ok(report) => {

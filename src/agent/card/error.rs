@@ -13,6 +13,9 @@ pub enum CardError {
     Wrong(Option<u8>),
     #[error("blocked")]
     Blocked,
+    /// The PIN that a person chose is the one that every such card comes with.
+    #[error("the PIN is the factory's")]
+    FactoryPin,
     /// The management key is neither the factory's nor the card's own.
     #[error("the management key is another one")]
     ManagementKey,

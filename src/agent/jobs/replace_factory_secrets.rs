@@ -10,8 +10,7 @@ use crate::fail_point;
 pub fn run(desk: &mut Desk<'_>, secrets: &FactorySecrets) -> Result<Report, Trouble> {
     let mut progress = desk.progress();
     if !progress.pin {
-        let new = desk.sitting.new_pin().map_err(|_| Trouble::Refused(Refusal::NoPin))?;
-        replaced(desk.card.replace_pin(secrets, &new))?;
+        choose_pin(desk, secrets)?;
         fail_point!("agent.replace.pin");
         progress.pin = true;
         desk.note(&progress)?;
@@ -27,6 +26,20 @@ pub fn run(desk: &mut Desk<'_>, secrets: &FactorySecrets) -> Result<Report, Trou
     desk.note(&progress)?;
     fail_point!("agent.replace.done");
     Ok(Report::Replaced)
+}
+
+/// Sets the PIN that the person chooses, which is another one than the factory's.
+fn choose_pin(desk: &mut Desk<'_>, secrets: &FactorySecrets) -> Result<(), Trouble> {
+    loop {
+        let new = desk.sitting.new_pin().map_err(|_| Trouble::Refused(Refusal::NoPin))?;
+        match desk.card.replace_pin(secrets, &new) {
+            Err(CardError::FactoryPin) => {
+                desk.sitting.refuse();
+                println!("The card came with this PIN. Choose another one.");
+            }
+            changed => return replaced(changed),
+        }
+    }
 }
 
 fn replaced(changed: Result<(), CardError>) -> Result<(), Trouble> {

@@ -40,7 +40,9 @@ pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>,
         let last = parts.peek().is_none();
         let [instruction, p1, p2] = command.header;
         let class = if last { LAST } else { CHAINED };
-        let mut apdu = Zeroizing::new(vec![class, instruction, p1, p2]);
+        // Room for all of it: what a growing vector leaves behind is not wiped.
+        let mut apdu = Zeroizing::new(Vec::with_capacity(6 + part.len()));
+        apdu.extend_from_slice(&[class, instruction, p1, p2]);
         if !part.is_empty() {
             apdu.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
             apdu.extend_from_slice(part);

@@ -72,9 +72,8 @@ impl Card for OpenCard {
             return Err(CardError::Unsupported);
         };
         let (factory, puks) = (factory_pin.reveal(), [factory_puk.reveal(), puk.reveal()]);
-        // The factory's PIN is none that a person has chosen.
         if new.bytes() == factory {
-            return Err(CardError::Wrong(None));
+            return Err(CardError::FactoryPin);
         }
         self.transaction(Leave::Locked, |transport| {
             change_pin(&mut Piv::select(transport)?, factory, puks, new.bytes())
@@ -178,12 +177,15 @@ impl OpenCard {
         })
     }
 
-    /// Runs what unlocks the card and then uses it. Where the card says that it is not unlocked, somebody has reset it in between: again.
+    /// Runs what unlocks the card and then uses it. Where the card says that it is not unlocked, or has not heard the beginning of a chain of commands,
+    /// somebody has reset it in between: again.
     fn unlocked<T>(&mut self, work: impl Fn(&mut dyn Transport) -> Result<T, CardError>) -> Result<T, CardError> {
         let mut attempt = 1;
         loop {
             match self.transaction(Leave::Locked, &work) {
-                Err(CardError::Status(NOT_UNLOCKED | NOT_NOW) | CardError::ManagementKey) if attempt < ATTEMPTS => {
+                Err(CardError::Status(NOT_UNLOCKED | NOT_NOW | NOT_WHOLE) | CardError::ManagementKey)
+                    if attempt < ATTEMPTS =>
+                {
                     tracing::info!(attempt, "the card has forgotten what it was unlocked with");
                     attempt += 1;
                 }
@@ -207,6 +209,8 @@ const ATTEMPTS: u32 = 3;
 /// Security status not satisfied, and conditions of use not satisfied (ISO/IEC 7816-4 section 5.6).
 const NOT_UNLOCKED: u16 = 0x6982;
 const NOT_NOW: u16 = 0x6985;
+/// Incorrect parameters in the command data field: the rest of a chain alone is that.
+const NOT_WHOLE: u16 = 0x6a80;
 
 /// The algorithms that a management key may have, the usual one first.
 const ALGORITHMS: [ManagementKeyAlgorithm; 4] = [

@@ -8,6 +8,7 @@ mod tlv;
 
 use data_encoding::HEXLOWER;
 use sealwright_protocol::{KeyAlgorithm, ManagementKeyAlgorithm, Slot};
+use zeroize::Zeroizing;
 
 use crate::card::CardError;
 use crate::public_key;
@@ -100,19 +101,19 @@ impl<'a> Piv<'a> {
     /// # Errors
     /// [`CardError::Wrong`] or [`CardError::Blocked`].
     pub fn verify_pin(&mut self, pin: &[u8]) -> Result<(), CardError> {
-        self.send(&Command::new(0x20, 0, PIN, &padded(pin))).map(drop)
+        self.send(&Command::new(0x20, 0, PIN, &*padded(pin))).map(drop)
     }
 
     /// # Errors
     /// [`CardError::Wrong`] or [`CardError::Blocked`].
     pub fn change_pin(&mut self, old: &[u8], new: &[u8]) -> Result<(), CardError> {
-        self.send(&Command::new(0x24, 0, PIN, &[padded(old), padded(new)].concat())).map(drop)
+        self.send(&Command::new(0x24, 0, PIN, &both(old, new))).map(drop)
     }
 
     /// # Errors
     /// [`CardError::Wrong`] or [`CardError::Blocked`].
     pub fn change_puk(&mut self, old: &[u8], new: &[u8]) -> Result<(), CardError> {
-        self.send(&Command::new(0x24, 0, PUK, &[padded(old), padded(new)].concat())).map(drop)
+        self.send(&Command::new(0x24, 0, PUK, &both(old, new))).map(drop)
     }
 
     /// Gives the card another PIN by its PUK, whatever the PIN was.
@@ -120,7 +121,7 @@ impl<'a> Piv<'a> {
     /// # Errors
     /// [`CardError::Wrong`] or [`CardError::Blocked`].
     pub fn reset_pin(&mut self, puk: &[u8], new: &[u8]) -> Result<(), CardError> {
-        self.send(&Command::new(0x2c, 0, PIN, &[padded(puk), padded(new)].concat())).map(drop)
+        self.send(&Command::new(0x2c, 0, PIN, &both(puk, new))).map(drop)
     }
 
     /// The card's witness: a random number under the management key.
@@ -155,7 +156,7 @@ impl<'a> Piv<'a> {
     /// [`CardError::Status`].
     pub fn set_management_key(&mut self, algorithm: ManagementKeyAlgorithm, key: &[u8]) -> Result<(), CardError> {
         let length = u8::try_from(key.len()).map_err(|_| CardError::Answer)?;
-        let data = [&[algorithm_byte(algorithm), MANAGEMENT_KEY, length], key].concat();
+        let data = Zeroizing::new([&[algorithm_byte(algorithm), MANAGEMENT_KEY, length], key].concat());
         self.send(&Command::new(0xff, 0xff, 0xff, &data)).map(drop)
     }
 
@@ -233,13 +234,14 @@ impl<'a> Piv<'a> {
         self.send(&Command::new(0xdb, 0x3f, 0xff, &data)).map(drop)
     }
 
-    /// The certificate of a slot, DER.
+    /// The certificate of a slot, DER: `None` for an empty slot, and empty for what holds something else.
     ///
     /// # Errors
-    /// [`CardError`]; `Ok(None)` for an empty slot.
+    /// [`CardError`].
     pub fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
         match self.get_object(Object::Certificate(slot)) {
-            Ok(content) => Ok(tlv::find(&content, 0x70)),
+            Ok(content) if content.is_empty() => Ok(None),
+            Ok(content) => Ok(Some(tlv::find(&content, 0x70).unwrap_or_default())),
             Err(CardError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
@@ -331,9 +333,17 @@ fn key_algorithm_byte(algorithm: KeyAlgorithm) -> u8 {
 }
 
 /// PIN and PUK are eight bytes, filled up with FF (SP 800-73-5 part 2 section 2.4.3).
-fn padded(secret: &[u8]) -> Vec<u8> {
-    let mut out = secret.to_vec();
-    out.resize(8, 0xff);
+fn padded(secret: &[u8]) -> Zeroizing<[u8; 8]> {
+    let mut out = Zeroizing::new([0xff; 8]);
+    out.iter_mut().zip(secret).for_each(|(to, from)| *to = *from);
+    out
+}
+
+/// A secret and the one that is to take its place.
+fn both(old: &[u8], new: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(16));
+    out.extend_from_slice(&*padded(old));
+    out.extend_from_slice(&*padded(new));
     out
 }
 
