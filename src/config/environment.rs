@@ -2,6 +2,8 @@
 //!
 //! Two underscores part the names, one is a hyphen. A value is TOML, or text as it stands. What is secret has a file's name there, never itself.
 
+use std::ffi::OsString;
+
 use toml::{Table, Value};
 
 const PREFIX: &str = "SEALWRIGHT__";
@@ -13,21 +15,33 @@ pub enum OverrideError {
     Name(String),
     #[error("{0}: `{1}` is no section")]
     Section(String, String),
+    #[error("{0}: name and value must be UTF-8")]
+    Unicode(String),
 }
 
-/// Whether a variable stands for a key.
-pub(super) fn is_ours(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with(PREFIX)
+/// The variables that stand for keys, in an order of their own: the system gives them in any. What others are called and hold is not looked at.
+///
+/// # Errors
+/// [`OverrideError::Unicode`].
+pub(super) fn ours(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, OverrideError> {
+    let mut ours = Vec::new();
+    for (name, value) in variables.filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
+        match (name.to_str(), value.to_str()) {
+            (Some(name), Some(value)) => ours.push((name.to_owned(), value.to_owned())),
+            _ => return Err(OverrideError::Unicode(name.display().to_string())),
+        }
+    }
+    ours.sort();
+    Ok(ours)
 }
 
 /// Puts variables in the place of what the file says.
 ///
 /// # Errors
 /// The first [`OverrideError`]; a key that is unknown is found afterwards, as in the file.
-pub(super) fn apply(table: &mut Table, variables: impl Iterator<Item = (String, String)>) -> Result<(), OverrideError> {
-    let mut ours: Vec<(String, String)> = variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    // The same result whatever order the system gives them in.
-    ours.sort();
+pub(super) fn apply(table: &mut Table, ours: Vec<(String, String)>) -> Result<(), OverrideError> {
     for (name, value) in ours {
         let words: Vec<String> = name
             .trim_start_matches(PREFIX)
@@ -55,12 +69,16 @@ fn read(value: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn applied(variables: &[(&str, &str)]) -> Result<String, OverrideError> {
         let mut table: Table = "name = \"file\"\n[server]\npages = \"127.0.0.1:1\"\n".parse().expect("a table");
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        apply(&mut table, variables)?;
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        // What no text can hold is somebody else's.
+        let foreign = OsString::from_vec(b"caf\xe9".to_vec());
+        apply(&mut table, ours(variables.chain([(foreign.clone(), foreign)]))?)?;
         Ok(table.to_string())
     }
 
@@ -84,5 +102,7 @@ mod tests {
             assert_eq!(applied(&[(name, "1")]), Err(OverrideError::Name(name.to_owned())));
         }
         assert!(matches!(applied(&[("SEALWRIGHT__NAME__X", "1")]), Err(OverrideError::Section(..))));
+        let not_text = (OsString::from("SEALWRIGHT__NAME"), OsString::from_vec(b"caf\xe9".to_vec()));
+        assert!(matches!(ours([not_text].into_iter()), Err(OverrideError::Unicode(_))));
     }
 }

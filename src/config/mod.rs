@@ -199,8 +199,9 @@ impl Configuration {
         let wrong = |error| ConfigurationError::Syntax { path: path.to_owned(), error: Box::new(error) };
         // The file alone first: its own mistakes are named with their lines.
         let mut table: toml::Table = toml::from_str(&text).map_err(wrong)?;
-        if std::env::vars_os().any(|(name, _)| environment::is_ours(&name)) {
-            environment::apply(&mut table, std::env::vars())?;
+        let variables = environment::ours(std::env::vars_os())?;
+        if !variables.is_empty() {
+            environment::apply(&mut table, variables)?;
             let configuration: Self = table.try_into().map_err(wrong)?;
             configuration.check()?;
             return Ok(configuration);
