@@ -160,7 +160,8 @@ fn find(options: &HsmOptions, refused_pin: Option<&str>) -> Result<(Found, Strin
     module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
     let mut found = None;
     for slot in module.get_slots_with_initialized_token()? {
-        let info = module.get_token_info(slot)?;
+        // Another token in the machine that does not answer is no reason to do without ours.
+        let Ok(info) = module.get_token_info(slot) else { continue };
         if info.label().trim_end() == options.token {
             if found.is_some() {
                 return Err(refused("two tokens have this label"));
