@@ -111,7 +111,7 @@ async fn load_older(
         let others = sources.iter().filter(|(name, _)| **name != row.name);
         let files =
             others.map(|(name, text)| (name.as_str(), text.as_str())).chain([(file.as_str(), row.source.as_str())]);
-        match Library::load(files, catalog).map(|library| library.get(&row.name).cloned()) {
+        match Library::load_released(files, &file, catalog).map(|library| library.get(&row.name).cloned()) {
             Ok(Some(definition)) => {
                 older.insert((row.name, version), definition);
             }

@@ -184,7 +184,13 @@ fn retry(node: &Node, report: &mut Report) -> Option<Retry> {
 fn run(entries: &mut Entries<'_>, key: &'static str, report: &mut Report) -> Option<Run> {
     let workflow = entries.require(key, report).and_then(|node| words::kebab(node, "the workflow", report));
     let with = entries.get("with").map(|node| next::arguments(node, report)).unwrap_or_default();
-    let role = entries.require("as", report).and_then(|node| words::parties(node, "`as`", report).into_iter().next());
+    let role = entries.require("as", report).and_then(|node| {
+        let parties = words::parties(node, "`as`", report);
+        if parties.len() > 1 {
+            report.add(node.at, RULE, "a child runs `as` one role or as the owner, not as several");
+        }
+        parties.into_iter().next()
+    });
     let next = outcomes(entries, report);
     let role = role?;
     if matches!(role, Party::Requester) {

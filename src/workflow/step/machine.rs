@@ -70,8 +70,14 @@ impl<'a> Machine<'a> {
                 let (Kind::Do(Call { next, .. }) | Kind::Card(Call { next, .. })) = &state.kind else {
                     return Err(self.not_expected());
                 };
-                let next = self.outcome(next, &outcome)?;
-                self.leave(state, next, &Scope::Result(result))
+                match next.get(&outcome) {
+                    Some(next) => self.leave(state, next, &Scope::Result(result)),
+                    // It was added after this version was released: an operator decides.
+                    None => {
+                        self.stick("outcome".to_owned());
+                        Ok(())
+                    }
+                }
             }
             Event::Failed { step, class, jitter } => {
                 self.current(step)?;
@@ -96,6 +102,10 @@ impl<'a> Machine<'a> {
                     (Waiting::Operator { .. }, Kind::Do(call)) => {
                         self.instance.status = Status::Running;
                         self.perform(call, 0)
+                    }
+                    (Waiting::Operator { .. }, Kind::Card(call)) => {
+                        self.instance.status = Status::Running;
+                        self.queue(call)
                     }
                     _ => Err(self.not_expected()),
                 }
@@ -167,12 +177,14 @@ impl<'a> Machine<'a> {
                 self.instance.waiting = Waiting::Activity { attempts };
                 self.arm(Timer::Retry, wait);
             }
-            None => {
-                self.instance.status = Status::Stuck;
-                self.instance.waiting = Waiting::Operator { class };
-            }
+            None => self.stick(class),
         }
         Ok(())
+    }
+
+    fn stick(&mut self, class: String) {
+        self.instance.status = Status::Stuck;
+        self.instance.waiting = Waiting::Operator { class };
     }
 
     fn timer(&mut self, state: &'a State, step: u64, timer: Timer) -> Result<(), Rejection> {
@@ -298,12 +310,7 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Kind::Do(call) => self.perform(call, 0),
-            Kind::Card(call) => {
-                let parameters = self.arguments(&call.with, None)?;
-                self.instance.waiting = Waiting::Job;
-                self.effects.push(Effect::Queue { job: call.name.text.clone(), parameters });
-                Ok(())
-            }
+            Kind::Card(call) => self.queue(call),
             Kind::Run(run) => {
                 let arguments = vec![self.arguments(&run.with, None)?];
                 self.begin_children(state, arguments, 1)
@@ -326,6 +333,13 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
         }
+    }
+
+    fn queue(&mut self, call: &Call) -> Result<(), Rejection> {
+        let parameters = self.arguments(&call.with, None)?;
+        self.instance.waiting = Waiting::Job;
+        self.effects.push(Effect::Queue { job: call.name.text.clone(), parameters });
+        Ok(())
     }
 
     fn perform(&mut self, call: &Call, attempts: u32) -> Result<(), Rejection> {

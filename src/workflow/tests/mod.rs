@@ -5,3 +5,4 @@ mod fixtures;
 mod forks;
 mod people;
 mod properties;
+mod released;

@@ -83,6 +83,9 @@ pub const RULES: [(&str, RuleFunction); 17] = [
     ("if-cancelled", RuleFunction(if_cancelled::check)),
 ];
 
+/// Of this one a version that is older than its activities is exempt.
+pub(crate) const OUTCOMES: &str = outcomes::RULE;
+
 /// A rule's function, opaque outside.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleFunction(Rule);

@@ -6,7 +6,7 @@ use super::Context;
 use crate::definition::{Kind, Outcomes};
 use crate::diagnostic::{Position, Report};
 
-const RULE: &str = "outcomes";
+pub(super) const RULE: &str = "outcomes";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     for state in &context.definition.states {
