@@ -66,6 +66,14 @@ impl MigrationTrait for Migration {
         manager.create_index(index).await?;
         let index = Index::create().name("certificate_by_card").table("certificate").col("card").to_owned();
         manager.create_index(index).await?;
+        // Few are revoked, and each list asks for them all.
+        let index = Index::create()
+            .name("certificate_by_revocation")
+            .table("certificate")
+            .col("revoked_at")
+            .and_where(Expr::col("revoked_at").is_not_null())
+            .to_owned();
+        manager.create_index(index).await?;
         let table = Table::create()
             .table("revocation_list")
             .col(string("tenant"))

@@ -1,6 +1,7 @@
-//! `pki.issue-crl`: signs the revocation lists of the authorities concerned, each with everything that is revoked now, under its next number.
+//! `pki.issue-crl`: signs the revocation lists of the authorities concerned, each with everything that is revoked now, under its next number; what
+//! the last list says already is not said again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
@@ -9,6 +10,7 @@ use sealwright_pki::revocation::{self, ListError, RevocationReason, Revoked};
 use sealwright_pki::signer::SignError;
 use serde::{Deserialize, Serialize};
 use time::Duration;
+use uuid::Uuid;
 
 use super::{Rooms, id};
 use crate::audit;
@@ -16,7 +18,7 @@ use crate::clock::{milliseconds, moment};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::{Certificate, Issuance};
-use crate::store::certificates::RevocationListRow;
+use crate::store::certificates::{CertificateRow, RevocationListRow, Status};
 use crate::store::{Access, Store, Tx, certificates};
 
 /// How long a list may be used; a new one is made long before.
@@ -43,6 +45,8 @@ pub struct Parameters {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     authorities: BTreeSet<String>,
+    /// What has changed. Nothing where lists are to be made anew whatever they say.
+    certificates: BTreeSet<Uuid>,
 }
 
 /// A list as it was signed.
@@ -87,22 +91,27 @@ impl Activity for IssueCrl {
     type Outcome = Outcome;
 
     async fn plan(&self, tx: &Tx, _: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
-        let certificates = parameters.certificates.unwrap_or_default();
+        let changed = parameters.certificates.unwrap_or_default();
+        let certificates = changed.iter().map(|certificate| id(&certificate.id)).collect::<Result<BTreeSet<_>, _>>()?;
         let authorities = if let Some(authority) = parameters.authority {
             [authority].into()
         } else if certificates.is_empty() {
             self.issuance.issuers().map(|issuer| issuer.authority.name().to_owned()).collect()
         } else {
-            let ids = certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<_, _>>()?;
-            certificates::find_all(tx, ids).await?.into_iter().map(|row| row.authority).collect()
+            let rows = certificates::find_all(tx, certificates.clone()).await?;
+            rows.into_iter().map(|row| row.authority).collect()
         };
-        Ok(Planned::Perform(Plan { authorities }))
+        Ok(Planned::Perform(Plan { authorities, certificates }))
     }
 
     async fn perform(&self, call: &Call, plan: &Plan) -> Result<Performed, Failure> {
         fail_point!("pki.issue-crl");
         let mut performed = Performed { signed: Vec::new(), offline: None };
+        let changed = certificates::find_all(self.store.read(), plan.certificates.clone()).await?;
         for authority in &plan.authorities {
+            if self.is_said(call, authority, &changed).await? {
+                continue;
+            }
             match self.sign(call, authority).await? {
                 Some(signed) => performed.signed.push(signed),
                 None => performed.offline = Some(authority.clone()),
@@ -139,6 +148,22 @@ impl Activity for IssueCrl {
 }
 
 impl IssueCrl {
+    /// Whether the last list says of an authority's certificates what is true of them now. Of many that are revoked together one list names all.
+    async fn is_said(&self, call: &Call, authority: &str, changed: &[CertificateRow]) -> Result<bool, Failure> {
+        let changed: Vec<&CertificateRow> = changed.iter().filter(|row| row.authority == authority).collect();
+        let last = certificates::latest_list(self.store.read(), authority).await?;
+        let last = last.filter(|list| !changed.is_empty() && list.is_good(milliseconds(call.now)));
+        let Some((list, issuer)) = last.zip(self.issuance.issuer(authority)) else { return Ok(false) };
+        let Some(list) = revocation::read(&issuer.authority, &list.der) else { return Ok(false) };
+        let said: BTreeMap<Vec<u8>, RevocationReason> =
+            list.revoked.into_iter().map(|revoked| (revoked.serial, revoked.reason)).collect();
+        Ok(changed.into_iter().all(|row| {
+            let is_listed = row.is(Status::Revoked) || row.is(Status::Suspended);
+            let expected = is_listed.then(|| reason(row.reason.as_deref()));
+            serial_bytes(&row.serial).is_some_and(|serial| said.get(&serial).copied() == expected)
+        }))
+    }
+
     /// `None` while the key is away.
     async fn sign(&self, call: &Call, authority: &str) -> Result<Option<Signed>, Failure> {
         // Somebody has taken it out of the configuration; its list may be signed elsewhere now.
@@ -158,7 +183,7 @@ impl IssueCrl {
                 Some(Revoked {
                     serial: serial_bytes(&row.serial)?,
                     at: moment(row.revoked_at.unwrap_or(at)),
-                    reason: RevocationReason::from_word(row.reason.as_deref().unwrap_or_default()),
+                    reason: reason(row.reason.as_deref()),
                 })
             })
             .collect();
@@ -184,6 +209,11 @@ impl IssueCrl {
             _ => Err(Failure::Retry { class: "signer" }),
         }
     }
+}
+
+/// The reason that the database has a word for.
+fn reason(word: Option<&str>) -> RevocationReason {
+    RevocationReason::from_word(word.unwrap_or_default())
 }
 
 /// A hexadecimal serial number as big-endian bytes.

@@ -300,6 +300,7 @@ pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Resul
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Authority.eq(authority))
         .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended].map(Status::as_str)))
+        .filter(certificate::Column::RevokedAt.is_not_null())
         .filter(certificate::Column::NotAfter.gte(since))
         .order_by_asc(certificate::Column::RevokedAt)
         .into_model::<Listed>()
@@ -308,7 +309,14 @@ pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Resul
     Ok(rows)
 }
 
+/// Stores a list; those of the authority that are over go, for every revocation makes one as long as all of them together.
 pub async fn insert_list(tx: &Tx, row: RevocationListRow) -> Result<(), StoreError> {
+    revocation_list::Entity::delete_many()
+        .filter(revocation_list::Column::Tenant.eq(tx.tenant()))
+        .filter(revocation_list::Column::Authority.eq(row.authority.clone()))
+        .filter(revocation_list::Column::NextUpdate.lt(row.this_update))
+        .exec(tx.connection())
+        .await?;
     revocation_list::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
     Ok(())
 }
