@@ -10,7 +10,7 @@ use crate::clock::milliseconds;
 use crate::directory::{Directory, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureKind};
+use crate::issuance::{Departure, DepartureAction, DepartureKind};
 use crate::store::{Store, StoreError, Tx, certificates};
 
 pub struct RecheckDeparture {
@@ -21,6 +21,20 @@ pub struct RecheckDeparture {
 impl RecheckDeparture {
     pub fn new(rooms: &Rooms) -> Self {
         Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
+    }
+
+    /// Whether one answer of the directory says of somebody what the comparison said.
+    async fn is_as_found(&self, departure: &Departure, found: Option<&Present>, now: i64) -> Result<bool, StoreError> {
+        Ok(match (departure.kind, found) {
+            (DepartureKind::Gone, found) => found.is_none(),
+            (_, None) => false,
+            (DepartureKind::Disabled, Some(present)) => present.disabled,
+            // Of an entry that cannot be read nobody knows.
+            (DepartureKind::Back, Some(present)) => !present.disabled && present.person.is_some(),
+            (DepartureKind::Moved, Some(present)) => {
+                !present.disabled && self.has_moved(&departure.person, present, now).await?
+            }
+        })
     }
 
     /// Whether a certificate in use still names somebody otherwise; of an entry that cannot be read nobody knows.
@@ -60,23 +74,20 @@ impl Activity for RecheckDeparture {
 
     async fn perform(&self, call: &Call, plan: &Parameters) -> Result<Outcome, Failure> {
         fail_point!("directory.recheck-departure");
-        let id = &plan.departure.person;
-        let found = match plan.departure.kind {
-            // What that does cannot be taken back: one server that has lost the person is not enough.
-            DepartureKind::Gone => self.directory.find_by_id_everywhere(id).await?,
-            _ => self.directory.find_by_id(id).await?,
-        };
-        let is_as_found = match (plan.departure.kind, &found) {
-            (DepartureKind::Gone, found) => found.is_none(),
-            (_, None) => false,
-            (DepartureKind::Disabled, Some(present)) => present.disabled,
-            // Of an entry that cannot be read nobody knows.
-            (DepartureKind::Back, Some(present)) => !present.disabled && present.person.is_some(),
-            (DepartureKind::Moved, Some(present)) => {
-                !present.disabled && self.has_moved(id, present, milliseconds(call.now)).await?
+        let departure = &plan.departure;
+        // What cannot be taken back is not done on the word of one server, which may have lost the person, or know only what was.
+        let found = match (departure.kind, departure.action) {
+            (DepartureKind::Gone, _) | (_, DepartureAction::Revoke) => {
+                self.directory.find_by_id_everywhere(&departure.person).await?
             }
+            _ => vec![self.directory.find_by_id(&departure.person).await?],
         };
-        Ok(if is_as_found { Outcome::AsFound } else { Outcome::Otherwise })
+        for found in &found {
+            if !self.is_as_found(departure, found.as_ref(), milliseconds(call.now)).await? {
+                return Ok(Outcome::Otherwise);
+            }
+        }
+        Ok(Outcome::AsFound)
     }
 
     async fn record(&self, _: &Tx, _: &Call, _: Parameters, outcome: &Outcome) -> Result<Outcome, Failure> {

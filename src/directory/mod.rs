@@ -184,16 +184,15 @@ impl Directory {
         self.with_id(id, &found)
     }
 
-    /// The same, asked of every server that answers: nobody is gone whom one of them has. Those that do not answer are left out, or a server
-    /// that is down for days would keep leavers' certificates good for as long.
+    /// The same, by every server that answers: nobody is gone whom one of them has. Those that do not answer are left out, or a server that is
+    /// down for days would keep leavers' certificates good for as long.
     ///
     /// # Errors
     /// As [`Directory::everybody`].
-    pub async fn find_by_id_everywhere(&self, id: &str) -> Result<Option<Present>, DirectoryError> {
+    pub async fn find_by_id_everywhere(&self, id: &str) -> Result<Vec<Option<Present>>, DirectoryError> {
         let filter = self.id_filter(id);
         let found = self.pool.run_everywhere(|ldap: Ldap| self.search(ldap, &filter, Vec::new())).await?;
-        let found = found.iter().map(|found| self.with_id(id, found)).collect::<Result<Vec<_>, _>>()?;
-        Ok(found.into_iter().flatten().next())
+        found.iter().map(|found| self.with_id(id, found)).collect()
     }
 
     fn id_filter(&self, id: &str) -> String {
@@ -202,11 +201,15 @@ impl Directory {
 
     /// Whom a search for an id has found.
     fn with_id(&self, id: &str, (entries, result): &Found) -> Result<Option<Present>, DirectoryError> {
-        match (result.rc, entries.first()) {
-            (0, Some(entry)) => Ok(Some(self.present(id.to_owned(), entry))),
+        match (result.rc, entries.as_slice()) {
+            (0, [entry]) => Ok(Some(self.present(id.to_owned(), entry))),
             // Whoever is not here may be where it refers to.
-            (0, None) if result.refs.is_empty() => Ok(None),
-            _ => Err(DirectoryError::Partial),
+            (0, []) if result.refs.is_empty() => Ok(None),
+            (code, entries) => {
+                // An id that several entries have is nobody's.
+                tracing::warn!(code, entries = entries.len(), "the directory does not say who has an id");
+                Err(DirectoryError::Partial)
+            }
         }
     }
 
