@@ -35,6 +35,8 @@ use crate::web::observe::origin;
 
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);
+/// How long it may take until both sides have confirmed: as long as a code is good, and its comparison. Whoever has not paired by then holds no place.
+const GREETING: Duration = Duration::from_secs(15 * 60);
 /// How often the channel looks for what another node has done, and pings.
 const TICK: Duration = Duration::from_secs(2);
 /// How long a message may wait for an agent that does not read.
@@ -132,9 +134,10 @@ struct Channel {
 
 impl Channel {
     async fn converse(&mut self) -> End {
-        let paired = match self.greet().await {
-            Ok(paired) => paired,
-            Err(end) => return end,
+        let paired = match tokio::time::timeout(GREETING, self.greet()).await {
+            Ok(Ok(paired)) => paired,
+            Ok(Err(end)) => return end,
+            Err(_) => return End::Gone,
         };
         match self.serve(paired).await {
             Ok(()) => End::Gone,
