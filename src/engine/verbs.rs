@@ -341,6 +341,9 @@ impl Engine {
         }
         let questions = questions(self.definitions(), &tree, id, &caller.actor)?;
         let operations = operations(&definition, &stored, &caller.actor);
+        // The timer of a state that is over may be there still.
+        let has_deadline = definition.state(&stored.instance.state).is_some_and(|state| state.deadline.is_some());
+        let deadline = deadline.filter(|_| has_deadline);
         Ok(View { stored, definition, tree, histories, deadline, questions, operations })
     }
 

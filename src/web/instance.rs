@@ -39,6 +39,8 @@ pub struct Row {
 #[derive(Deserialize)]
 pub struct Query {
     plain: Option<String>,
+    /// Without scripts, a page that does not reload by itself.
+    still: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,9 @@ pub async fn get(
     let view = portal.engine.view(&caller, id).await?;
     let mut page = page::make(&portal, &visitor, &view).await?;
     page.frame.menu = query.plain.is_none();
+    if query.still.is_some() {
+        page.frame.refresh = None;
+    }
     if query.plain.is_some() {
         page.frame.refresh = page.frame.refresh.map(|path| path + "&plain=1");
     }
