@@ -19,6 +19,8 @@ const BATCH: u64 = 500;
 const INTERVAL: Duration = Duration::from_millis(900);
 /// How often a head is exported, when the chain has grown.
 const HEAD_INTERVAL: Duration = Duration::from_secs(60);
+/// When it is tried again where it could not be exported: a log on the same full disk would grow by each try.
+const HEAD_RETRY: Duration = Duration::from_secs(10);
 /// How long a head may take to be written.
 const EXPORT_LIMIT: Duration = Duration::from_secs(5);
 /// Rows that are unsealed for longer are reported.
@@ -50,7 +52,10 @@ impl Sealer {
             if stopped || Instant::now() >= due {
                 match self.export(exported).await {
                     Ok(sequence) => (exported, due) = (sequence, Instant::now() + HEAD_INTERVAL),
-                    Err(error) => tracing::error!(%error, "the head of the audit chain could not be exported"),
+                    Err(error) => {
+                        tracing::error!(%error, "the head of the audit chain could not be exported");
+                        due = Instant::now() + HEAD_RETRY;
+                    }
                 }
             }
             if stopped {
