@@ -191,6 +191,7 @@ fn together(
     let backend = tx.transaction.get_database_backend();
     if are_few
         && !tx.is_alone()
+        && !beside.is_empty()
         && let Some(last) = last.pop()
     {
         let mut with = WithClause::new();
