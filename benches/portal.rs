@@ -37,6 +37,8 @@ async fn main() {
     let mut figures = Figures::default();
     let flush = disk::flush();
     figures.note("one flush to disk (fdatasync of 8 KiB)", flush.as_secs_f64() * 1e3, "ms");
+    figures.note("signatures of P-256 on one core", process::signatures(), "/s");
+    figures.note("a question to another thread and its answer", process::hand_over(), "µs");
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_asked_for = |part: &str| only.is_empty() || only.iter().any(|asked| asked == part);
     if is_asked_for("alone") {
