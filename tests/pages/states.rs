@@ -22,8 +22,15 @@ async fn every_state_of_its_parts_has_a_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_state_of_a_comparison_of_people_has_a_page() {
+    every_state_has_a_page(|name| ["synchronize-people", "settle-departure"].contains(&name)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_state_of_every_other_workflow_has_a_page() {
-    every_state_has_a_page(|name| !["personalize", "certify-slot", "issue-certificate"].contains(&name)).await;
+    const ABOVE: [&str; 5] =
+        ["personalize", "certify-slot", "issue-certificate", "synchronize-people", "settle-departure"];
+    every_state_has_a_page(|name| !ABOVE.contains(&name)).await;
 }
 
 async fn every_state_has_a_page(is_wanted: impl Fn(&str) -> bool) {

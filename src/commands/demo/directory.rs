@@ -122,7 +122,7 @@ impl Directory {
         let limit = usize::try_from(request.sizelimit).unwrap_or(0);
         let mut answers = Vec::new();
         let mut code = LdapResultCode::Success;
-        for entry in entries.iter().filter(|entry| in_scope(&entry.dn, request) && matches(entry, &request.filter)) {
+        for entry in entries.iter().filter(|entry| matches(entry, &request.filter) && in_scope(&entry.dn, request)) {
             if limit > 0 && answers.len() >= limit {
                 code = LdapResultCode::SizeLimitExceeded;
                 break;
