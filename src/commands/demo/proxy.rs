@@ -16,6 +16,8 @@ use tokio::sync::watch;
 const COOKIE: &str = "demo-person";
 /// How long a connection to the portal is kept, which is shorter than the portal keeps it.
 const IDLE: Duration = Duration::from_secs(60);
+/// How long a connection of a browser or test may rest: longer than they keep theirs (reqwest: 90 s), or one ends as a request is sent on it.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 struct Proxy {
     portal: watch::Receiver<SocketAddr>,
@@ -58,6 +60,7 @@ pub fn start(
             .default_service(web::to(forward))
     })
     .workers(1)
+    .keep_alive(KEEP_ALIVE)
     .disable_signals()
     .bind(address)?
     .run();
