@@ -59,9 +59,13 @@ async fn an_agent_that_has_gone_is_not_said_to_be_connected() {
     let mut begun = test.alice().await;
     taken_over(&test, &mut begun).await;
     shows(&mut begun, "</strong> is connected.").await;
-    let earlier =
-        "UPDATE instance SET changed_at = changed_at - 600000; UPDATE pairing SET created_at = created_at - 600000";
-    sqlite(&test.world.folder.join("sealwright.db"), earlier);
+    let database = test.world.folder.join("sealwright.db");
+    let earlier = "UPDATE instance SET changed_at = changed_at - 600000; \
+        UPDATE pairing SET created_at = created_at - 570000, expires_at = expires_at - 570000";
+    sqlite(&database, earlier);
+    // Whoever took their time until the code was typed has an agent that came a moment ago.
+    shows(&mut begun, "</strong> is connected.").await;
+    sqlite(&database, "UPDATE pairing SET expires_at = expires_at - 600000");
     let page = shows(&mut begun, "</strong> has not answered for some minutes.").await;
     assert!(page.contains("<button type=\"submit\">Get a new code</button>"), "{page}");
     // With a new code it is another one.

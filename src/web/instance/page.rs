@@ -60,7 +60,7 @@ struct Question {
     operations: Vec<Operation>,
 }
 
-/// After how many milliseconds without a report an agent may have gone: the person is asked for a PIN, and a key takes a card a minute.
+/// After how many milliseconds without a report a paired agent may have gone: the person is asked for a PIN, and a key takes a card a minute.
 const SILENT: i64 = 5 * 60_000;
 
 /// What the page says about the agent.
@@ -160,7 +160,8 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     let Some(row) = latest else { return Ok(Pairing::Ask) };
     let host = row.host.clone().unwrap_or_default();
     if row.state == PairingState::Confirmed.as_str() {
-        let is_silent = portal.clock.now_ms() - since.max(row.created_at) > SILENT;
+        // A pairing may be confirmed as long as its code is good, and not when that was offered.
+        let is_silent = portal.clock.now_ms() - since.max(row.expires_at) > SILENT;
         return Ok(Pairing::Connected { host, is_silent });
     }
     let here = row.session == visitor.session.id && row.expires_at > portal.clock.now_ms();
