@@ -119,6 +119,18 @@ async fn what_a_page_asks_by_itself_is_no_use_of_the_session(database: Database)
     assert_eq!(get(&here, "/").send().await.expect("an answer").status(), 200);
 }
 
+/// Whoever reads slowly, or has it read out, is not begun anew with every three seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_scripts_a_page_stops_reloading_itself() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let mut begun = test.alice().await;
+    let page = begun.browser.get(&begun.path).await.expect("the page");
+    let stop = journey::between(&page, "every three seconds. <a href=\"", "\"").expect("a link");
+    let still = begun.browser.get(&stop.replace("&amp;", "&")).await.expect("the page");
+    let reloads = |page: &str| page.contains("http-equiv=\"refresh\"");
+    assert!(reloads(&page) && !reloads(&still), "{still}");
+}
+
 /// As the proxy says: of several addresses the last, and nothing of what is none, or of what somebody else says.
 async fn the_audit_has_the_address_that_an_act_came_from(database: Database) {
     let test = TestWorld::start(database).await;
