@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(deciphered(&[0, 1, 7, 7, 7, 7, 7, 7, 7, 7, 0]), None);
     }
 
-    /// A card that counts the tries of its PUK, and tells them as Yubico's do, or not.
+    /// A card that counts the tries of its PUK, and tells them as Yubico's do, or not. Its PIN is one that nobody remembers.
     struct Counting {
         puk: &'static [u8; 8],
         tries: u8,
@@ -323,9 +323,13 @@ mod tests {
             let answer = match command.get(1) {
                 Some(0xf7) if self.tells => vec![1, 1, 0xff, 5, 1, 0, 6, 2, 3, self.tries, 0x90, 0],
                 Some(0xf7) => vec![0x6d, 0],
-                Some(0x24) if self.tries == 0 => vec![0x69, 0x83],
-                Some(0x24) if command.get(5..13) == Some(self.puk) => vec![0x90, 0],
-                Some(0x24) => {
+                Some(0x20) if command.len() == 5 => vec![0x63, 0xc3],
+                Some(0x20) => vec![0x63, 0xc1],
+                Some(0x24) if command.get(3) == Some(&0x80) => vec![0x63, 0xc2],
+                // CHANGE REFERENCE DATA of the PUK, and RESET RETRY COUNTER by it.
+                Some(0x24 | 0x2c) if self.tries == 0 => vec![0x69, 0x83],
+                Some(0x24 | 0x2c) if command.get(5..13) == Some(self.puk) => vec![0x90, 0],
+                Some(0x24 | 0x2c) => {
                     self.tries -= 1;
                     vec![0x63, 0xc0 | self.tries]
                 }
@@ -338,19 +342,28 @@ mod tests {
     /// The last try of a PUK is left to the person whose card it is, also when somebody starts again and again.
     #[test]
     fn the_last_try_of_a_puk_is_not_spent() {
-        let changed =
-            |card: &mut Counting| change_puk(&mut Piv::select(card).expect("a card"), b"12345678", b"87654321");
-        let mut foreign = Counting { puk: b"unknown!", tries: 3, tells: true };
-        for _ in 0..3 {
-            assert!(changed(&mut foreign).is_err());
-        }
-        assert_eq!(foreign.tries, 1);
-        // One whose earlier change was not confirmed, and one that is as it left the factory.
-        for (puk, left) in [(b"87654321", 2), (b"12345678", 3)] {
-            for tells in [true, false] {
-                let mut card = Counting { puk, tries: 3, tells };
-                assert_eq!(changed(&mut card), Ok(()));
-                assert_eq!(card.tries, left);
+        let (factory, own): (&[u8], &[u8]) = (b"12345678", b"87654321");
+        let changed = |card: &mut Counting, pin: Option<&[u8]>| {
+            let mut piv = Piv::select(card).expect("a card");
+            match pin {
+                Some(pin) => change_pin(&mut piv, b"123456", [factory, own], pin),
+                None => change_puk(&mut piv, factory, own),
+            }
+        };
+        // It is replaced, or sets the PIN.
+        for pin in [None, Some(&b"246810"[..])] {
+            let mut foreign = Counting { puk: b"unknown!", tries: 3, tells: true };
+            for _ in 0..3 {
+                assert!(changed(&mut foreign, pin).is_err());
+            }
+            assert_eq!(foreign.tries, 1);
+            // One whose earlier change was not confirmed, and one that is as it left the factory.
+            for (puk, left) in [(b"87654321", 2), (b"12345678", 3)] {
+                for tells in [true, false] {
+                    let mut card = Counting { puk, tries: 3, tells };
+                    assert_eq!(changed(&mut card, pin), Ok(()));
+                    assert_eq!(card.tries, left);
+                }
             }
         }
     }
