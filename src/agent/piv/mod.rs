@@ -240,7 +240,6 @@ impl<'a> Piv<'a> {
     /// [`CardError`].
     pub fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
         match self.get_object(Object::Certificate(slot)) {
-            Ok(content) if content.is_empty() => Ok(None),
             Ok(content) => Ok(Some(tlv::find(&content, 0x70).unwrap_or_default())),
             Err(CardError::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -350,4 +349,29 @@ fn both(old: &[u8], new: &[u8]) -> Zeroizing<Vec<u8>> {
 /// A part of the dynamic authentication template.
 fn template(answer: &[u8], tag: u32) -> Result<Vec<u8>, CardError> {
     tlv::find(answer, 0x7c).and_then(|inner| tlv::find(&inner, tag)).ok_or(CardError::Answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A card with this in each of its objects.
+    struct Holding(&'static [u8]);
+
+    impl Transport for Holding {
+        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError> {
+            let object = if command.get(1) == Some(&0xcb) { tlv::write(0x53, self.0) } else { Vec::new() };
+            Ok([object, vec![0x90, 0]].concat())
+        }
+    }
+
+    #[test]
+    fn a_slot_that_holds_something_else_than_a_certificate_is_not_empty() {
+        let found = |card: &mut Holding| Piv::select(card).expect("a card").certificate(Slot::AUTHENTICATION);
+        assert_eq!(found(&mut Holding(&[])), Ok(None));
+        assert_eq!(found(&mut Holding(&[0x70, 1, 7, 0x71, 1, 0, 0xfe, 0])), Ok(Some(vec![7])));
+        for other in [&[0x71, 1, 0][..], &[0xff]] {
+            assert_eq!(found(&mut Holding(other)), Ok(Some(Vec::new())), "{other:?}");
+        }
+    }
 }
