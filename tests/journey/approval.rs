@@ -58,6 +58,7 @@ async fn an_operator_says_yes(database: Database) {
     let test = TestWorld::start_with_approvals(database, 1).await;
     let (mut begun, agent) = asked(&test).await;
     shows(&mut begun, "Waiting for an RA operator").await;
+    shows(&mut begun, "You do not need to do anything now").await;
     let rita = Client::sign_in(&test, "rita", "ra-operator").await;
     let ralf = Client::sign_in(&test, "ralf", "ra-operator").await;
     let question = task(&rita).await;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use sealwright_workflow::definition::{Action, Kind};
-use sealwright_workflow::instance::{Status, Waiting};
+use sealwright_workflow::instance::{Instance, Status, Waiting};
 use sealwright_workflow::render::{self, Diagram};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -29,6 +29,8 @@ pub struct InstancePage {
     /// The workflow, when the visitor may begin it again after an end without success.
     again: Option<String>,
     questions: Vec<Question>,
+    /// Whom or what it waits for, where that is not the visitor.
+    waits_for: Option<Elsewhere>,
     /// Why it stands still, and what the visitor may do about it.
     stuck: Option<String>,
     repairs: Vec<Operation>,
@@ -62,6 +64,14 @@ struct Question {
 
 /// After how many milliseconds without a report a paired agent may have gone: the person is asked for a PIN, and a key takes a card a minute.
 const SILENT: i64 = 5 * 60_000;
+
+/// What goes on without the visitor.
+enum Elsewhere {
+    /// Somebody else's decision.
+    Person,
+    /// A key, say, that is to come back.
+    Condition,
+}
 
 /// What the page says about the agent.
 enum Pairing {
@@ -127,6 +137,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         repairs: repairs(visitor, view),
         stop: view.operations.contains(&Operation::Cancel) && instance.owner.login == visitor.session.login,
         pairing: pairing(portal, visitor, view).await?,
+        waits_for: waits_for(view),
         // A question shows its data itself.
         shown: match &state.kind {
             Kind::Ask(_) if instance.is_open() => Vec::new(),
@@ -187,11 +198,24 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
 }
 
 /// The label of what is being done, however deep below.
-fn deepest_label(portal: &Portal, view: &View) -> Option<String> {
+/// The part that is under way.
+fn deepest(view: &View) -> Option<&Instance> {
     let parts = rights::below(&view.tree, view.stored.instance.id);
-    let deepest = parts.into_iter().rev().find(|part| part.instance.is_open())?;
-    let definition = portal.engine.definitions().of(&deepest.instance.workflow, deepest.instance.version).ok()?;
-    definition.state(&deepest.instance.state).map(|state| state.label.clone())
+    parts.into_iter().rev().map(|part| &part.instance).find(|instance| instance.is_open())
+}
+
+fn deepest_label(portal: &Portal, view: &View) -> Option<String> {
+    let deepest = deepest(view)?;
+    let definition = portal.engine.definitions().of(&deepest.workflow, deepest.version).ok()?;
+    definition.state(&deepest.state).map(|state| state.label.clone())
+}
+
+fn waits_for(view: &View) -> Option<Elsewhere> {
+    match deepest(view)?.waiting {
+        Waiting::Person if view.questions.is_empty() => Some(Elsewhere::Person),
+        Waiting::Condition => Some(Elsewhere::Condition),
+        _ => None,
+    }
 }
 
 fn asked(visitor: &Visitor, question: &rights::Question) -> Question {
