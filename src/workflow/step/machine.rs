@@ -199,6 +199,8 @@ impl<'a> Machine<'a> {
             Timer::StateDeadline => {
                 self.current(step)?;
                 let deadline = state.deadline.as_ref().ok_or(Rejection::Stale)?;
+                // A card's job may be stuck: what comes now is not.
+                self.instance.status = Status::Running;
                 self.withdraw_job();
                 self.go(&deadline.to.text)
             }

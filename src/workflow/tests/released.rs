@@ -5,20 +5,42 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::catalog::catalog;
-use crate::instance::{Effect, Event, Person, Status};
+use crate::definition::Definition;
+use crate::instance::{Effect, Event, Instance, Person, Status, Timer, Waiting};
 use crate::library::Library;
 use crate::step::{Begin, begin, step};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 /// The directory's `not-found` leads nowhere.
 const SOURCE: &str = include_str!("definitions/bad/outcomes-forgotten.yaml");
+/// The card's `not-proved` leads nowhere.
+const CARD: &str = "\
+workflow: fixture
+version: 1
+title: A fixture
+start: { by: [user] }
+repair: [ca-operator]
+states:
+  prove:
+    card: prove
+    deadline: { after: 1h, to: again }
+    next: { proved: done }
+  again:
+    ask: Shall it begin again?
+    actions:
+      go-on: { by: owner, to: prove }
+    deadline: { after: 1h, to: failed }
+  done: { end: success }
+  failed: { end: failure }
+";
 
-#[test]
-fn an_outcome_that_a_released_version_does_not_know_waits_for_an_operator() {
-    assert!(Library::load([("fixture.yaml", SOURCE)], &catalog()).is_err());
-    let library =
-        Library::load_released([("fixture.yaml", SOURCE)], "fixture.yaml", &catalog()).expect("it is released");
-    let definition = library.all().next().expect("it is there");
+fn library(source: &str) -> Library {
+    assert!(Library::load([("fixture.yaml", source)], &catalog()).is_err());
+    Library::load_released([("fixture.yaml", source)], "fixture.yaml", &catalog()).expect("it is released")
+}
+
+/// An instance that has met an outcome that its definition does not know.
+fn stuck(definition: &Definition, outcome: &str) -> Instance {
     let start = Begin {
         id: Uuid::nil(),
         owner: Person::new("alice"),
@@ -29,11 +51,33 @@ fn an_outcome_that_a_released_version_does_not_know_waits_for_an_operator() {
         policy: std::collections::BTreeMap::new(),
     };
     let begun = begin(definition, start, NOW).expect("it begins").instance;
-    let completed = Event::Completed { step: begun.step, outcome: "not-found".to_owned(), result: Value::Null };
+    let completed = Event::Completed { step: begun.step, outcome: outcome.to_owned(), result: Value::Null };
     let stuck = step(definition, begun, completed, NOW).expect("a step").instance;
     assert_eq!(stuck.status, Status::Stuck);
+    stuck
+}
+
+#[test]
+fn an_outcome_that_a_released_version_does_not_know_waits_for_an_operator() {
+    let library = library(SOURCE);
+    let definition = library.all().next().expect("it is there");
+    let stuck = stuck(definition, "not-found");
     let cancelled = step(definition, stuck.clone(), Event::Cancelled { to: None }, NOW).expect("a step").instance;
     assert_eq!(cancelled.status, Status::Cancelled);
     let resumed = step(definition, stuck.clone(), Event::Resumed { step: stuck.step }, NOW).expect("a step");
     assert!(matches!(resumed.effects.as_slice(), [Effect::Perform { .. }]), "{:?}", resumed.effects);
+}
+
+/// It is queued anew; or its time is over, and what comes then is not stuck.
+#[test]
+fn a_cards_job_that_is_stuck_has_its_deadline_still() {
+    let library = library(CARD);
+    let definition = library.all().next().expect("it is there");
+    let stuck = stuck(definition, "not-proved");
+    let resumed = step(definition, stuck.clone(), Event::Resumed { step: stuck.step }, NOW).expect("a step");
+    assert!(matches!(resumed.effects.as_slice(), [Effect::Queue { .. }]), "{:?}", resumed.effects);
+    assert_eq!((resumed.instance.status, resumed.instance.waiting), (Status::Running, Waiting::Job));
+    let fired = Event::TimerFired { step: stuck.step, timer: Timer::StateDeadline };
+    let late = step(definition, stuck, fired, NOW).expect("a step").instance;
+    assert_eq!((late.state.as_str(), late.status, late.waiting), ("again", Status::Running, Waiting::Person));
 }
