@@ -1,5 +1,5 @@
-//! `pki.issue-crl`: signs the revocation lists of the authorities concerned, each with everything that is revoked now, under its next number; what
-//! the last list says already is not said again.
+//! `pki.issue-crl`: signs the revocation lists of the authorities concerned, each with everything that is revoked now, under its next number; that
+//! something is revoked for good is not said again where the last list says it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,19 +148,22 @@ impl Activity for IssueCrl {
 }
 
 impl IssueCrl {
-    /// Whether the last list says of an authority's certificates what is true of them now. Of many that are revoked together one list names all.
+    /// Whether an authority's certificates are revoked, and its last list names them so. Of many that are revoked together one list names all. What
+    /// can change again is always said anew: a list with what was before may be signed at this moment, and only a newer one keeps it from coming last.
     async fn is_said(&self, call: &Call, authority: &str, changed: &[CertificateRow]) -> Result<bool, Failure> {
         let changed: Vec<&CertificateRow> = changed.iter().filter(|row| row.authority == authority).collect();
+        if changed.is_empty() || changed.iter().any(|row| !row.is(Status::Revoked)) {
+            return Ok(false);
+        }
         let last = certificates::latest_list(self.store.read(), authority).await?;
-        let last = last.filter(|list| !changed.is_empty() && list.is_good(milliseconds(call.now)));
+        let last = last.filter(|list| list.is_good(milliseconds(call.now)));
         let Some((list, issuer)) = last.zip(self.issuance.issuer(authority)) else { return Ok(false) };
         let Some(list) = revocation::read(&issuer.authority, &list.der) else { return Ok(false) };
         let said: BTreeMap<Vec<u8>, RevocationReason> =
             list.revoked.into_iter().map(|revoked| (revoked.serial, revoked.reason)).collect();
         Ok(changed.into_iter().all(|row| {
-            let is_listed = row.is(Status::Revoked) || row.is(Status::Suspended);
-            let expected = is_listed.then(|| reason(row.reason.as_deref()));
-            serial_bytes(&row.serial).is_some_and(|serial| said.get(&serial).copied() == expected)
+            let said = serial_bytes(&row.serial).and_then(|serial| said.get(&serial));
+            said == Some(&reason(row.reason.as_deref()))
         }))
     }
 
