@@ -9,12 +9,13 @@ use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::certificates::CertificateRow;
-use sealwright::store::instances::Stored;
+use sealwright::store::instances::{Filter, Stored};
 use sealwright::store::jobs::JobRow;
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Abilities, WorkRow};
 use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, waits, work};
 use sealwright_migrations::Migrator;
+use sealwright_workflow::instance::Waiting;
 use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -25,6 +26,7 @@ use crate::support::{Database, Postgres};
 on_both_databases! {
     a_serial_number_is_an_authoritys_once,
     certificates_are_looked_for_among_an_owners_alone,
+    a_question_is_found_behind_what_asks_nothing,
     a_revocation_has_the_date_of_the_suspension_before_it,
     a_schema_goes_down_and_up_and_a_newer_one_is_refused,
     a_failed_call_leaves_nothing,
@@ -162,6 +164,23 @@ async fn certificates_are_looked_for_among_an_owners_alone(database: Database) {
         assert_eq!(found(Some("alice"), Some(wanted), 10).await, []);
         assert_eq!(found(None, Some(wanted), 10).await, [3]);
     }
+}
+
+/// However much has begun since: it is not pushed off a list that is cut.
+async fn a_question_is_found_behind_what_asks_nothing(database: Database) {
+    let (store, _folder, _postgres) = open(database).await;
+    let mut question = begun();
+    question.instance.waiting = Waiting::Person;
+    question.started_at = 0;
+    let id = question.instance.id;
+    let begin = move |tx: Tx| {
+        let both = vec![question.clone(), begun()];
+        async move { instances::write(&tx, both) }
+    };
+    store.write::<_, StoreError, _, _>(begin).await.expect("begun");
+    let filter = Filter { only_open: true, only_questions: true, ..Filter::default() };
+    let found = instances::list(store.read(), &filter, 1).await.expect("read");
+    assert_eq!(found.iter().map(|listed| listed.id).collect::<Vec<_>>(), [id]);
 }
 
 async fn a_revocation_has_the_date_of_the_suspension_before_it(database: Database) {

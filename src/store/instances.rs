@@ -228,6 +228,9 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
     if filter.only_stuck {
         query = query.filter(instance::Column::Status.eq(Status::Stuck.as_str()));
     }
+    if filter.only_questions {
+        query = query.filter(Expr::cust("document ->> 'waiting'").eq("person"));
+    }
     if let Some(VisibleTo { login, workflows }) = &filter.visible_to {
         let own = Condition::any().add(instance::Column::Owner.eq(login)).add(instance::Column::Requester.eq(login));
         query = query.filter(match workflows.is_empty() {
