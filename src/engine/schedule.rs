@@ -49,7 +49,8 @@ impl Engine {
             Some(last) => !is_running(last) || (is_over(last.changed_at) && self.waits_for_parts(last.id).await?),
         };
         if is_due {
-            let key = format!("{name} {}", now / every);
+            // With the last one: the same hour comes again where the clock ran ahead and was set back.
+            let key = format!("{name} {} {}", now / every, last.map_or(Uuid::nil(), |last| last.id));
             self.start(clock, name, Map::new(), Some(Key { digest: key.clone(), key })).await?;
         }
         Ok(())
