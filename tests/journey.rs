@@ -8,6 +8,7 @@ mod crashes;
 mod directory;
 mod drivers;
 mod faults;
+mod names;
 mod people;
 mod requests;
 mod revocation;

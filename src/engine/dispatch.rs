@@ -94,7 +94,7 @@ async fn fire_timers(engine: &Engine) -> Result<(), EngineError> {
 
 /// Makes the attempts that wait longer than any may: they were put off by a clock that was ahead, and has been set back since.
 pub(super) async fn make_up_attempts(engine: &Engine) -> Result<(), EngineError> {
-    let longest = milliseconds(engine.clock().now() + definition::LONGEST_WAIT);
+    let longest = milliseconds(engine.clock().now() + definition::LONGEST_RETRY);
     for row in waits::later_than(engine.store().read(), Timer::Retry.as_str(), longest, BATCH).await? {
         let instance = row.instance;
         let _is_made = has_gone(fire(engine, row).await, instance);

@@ -293,7 +293,7 @@ impl std::fmt::Display for Path {
 }
 
 /// The longest that one attempt may wait for the next.
-pub const LONGEST_WAIT: Duration = Duration::days(1);
+pub const LONGEST_RETRY: Duration = Duration::days(1);
 
 /// Repeats of a call that failed for a passing reason.
 #[derive(Clone, Debug)]

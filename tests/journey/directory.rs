@@ -41,6 +41,11 @@ pub async fn start_with_approvals(database: Database, approvals: u32) -> (TestWo
     (test, slapd, folder)
 }
 
+/// Changes alice's entry.
+pub fn set(slapd: &Slapd, change: &str) {
+    slapd.modify(&format!("dn: uid=alice,ou=people,{BASE}\nchangetype: modify\n{change}\n"));
+}
+
 /// Alice's card, made.
 pub async fn personalized(test: &TestWorld) -> Begun {
     let mut begun = test.alice().await;

@@ -8,7 +8,7 @@ use super::Entries;
 use super::tree::Node;
 use super::{RULE, data, next, words};
 use crate::definition::{
-    Action, Ask, Call, End, EndOutcome, Fork, Input, Kind, LONGEST_WAIT, Outcomes, Party, Path, People, Retry, Run,
+    Action, Ask, Call, End, EndOutcome, Fork, Input, Kind, LONGEST_RETRY, Outcomes, Party, Path, People, Retry, Run,
     State, Wait, Word,
 };
 use crate::diagnostic::{Report, nearest};
@@ -169,7 +169,7 @@ fn retry(node: &Node, report: &mut Report) -> Option<Retry> {
         entries.require("attempts", report).and_then(|node| words::number(node, "`attempts`", 2..=100, report));
     let wait = entries.require("wait", report).and_then(|node| {
         let (first, longest, at) = words::range(node, "`wait`", report)?;
-        let is_wait = |(first, longest): &(Duration, Duration)| first <= longest && *longest <= LONGEST_WAIT;
+        let is_wait = |(first, longest): &(Duration, Duration)| first <= longest && *longest <= LONGEST_RETRY;
         let wait = span::parse(first).zip(span::parse(longest)).filter(is_wait);
         if wait.is_none() {
             report.add(at, RULE, "`wait` must be two spans of time, the shorter one first, of a day at most");

@@ -1,34 +1,11 @@
 //! A fork: how many children are under way, and which of them are begun.
 
 use serde_json::{Map, json};
-use time::OffsetDateTime;
-use uuid::Uuid;
 
-use super::catalog::catalog;
+use super::begin::{NOW, begun, library};
 use crate::definition::{Definition, EndOutcome};
-use crate::instance::{ChildEnd, Effect, Event, Person};
-use crate::library::Library;
-use crate::step::{Begin, Step, begin, step};
-
-const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
-
-fn library(source: &str) -> Library {
-    let parts: Vec<&str> = source.split("=====\n").collect();
-    Library::load(parts.iter().map(|part| ("fixture.yaml", *part)), &catalog()).expect("good workflows")
-}
-
-fn begun(definition: &Definition) -> Step {
-    let start = Begin {
-        id: Uuid::nil(),
-        owner: Person::new("alice"),
-        requester: Person::new("alice"),
-        role: "user".to_owned(),
-        parent: None,
-        arguments: Map::new(),
-        policy: [("people".to_owned(), json!(["a", "b", "c"]))].into(),
-    };
-    begin(definition, start, NOW).expect("it begins")
-}
+use crate::instance::{ChildEnd, Effect, Event};
+use crate::step::{Step, step};
 
 /// What follows from the end of a child.
 fn ended(definition: &Definition, last: Step, index: usize) -> Step {
@@ -52,7 +29,7 @@ fn started(made: &Step) -> Vec<usize> {
 fn a_child_that_stands_still_holds_up_no_other() {
     let library = library(include_str!("definitions/ok/recursion.yaml"));
     let definition = library.get("all").expect("it is there");
-    let first = begun(definition);
+    let first = begun(definition, "alice");
     assert_eq!(started(&first), [0, 1]);
     let second = ended(definition, first, 1);
     assert_eq!(started(&second), [2]);
@@ -68,7 +45,7 @@ fn a_way_out_begins_all_of_its_children() {
     let source = include_str!("definitions/ok/if-cancelled-fork.yaml");
     let library = library(&source.replace(each, &format!("{each}    at-once: 1\n")));
     let definition = library.get("all").expect("it is there");
-    let first = begun(definition);
+    let first = begun(definition, "alice");
     assert_eq!(started(&first), [0, 1, 2]);
     let mut last = step(definition, first.instance, Event::Cancelled { to: None }, NOW).expect("a step");
     for index in 0..3 {

@@ -1,5 +1,6 @@
 //! The verifier's fixtures and the properties of the step function.
 
+mod begin;
 mod catalog;
 mod fixtures;
 mod forks;

@@ -1,13 +1,10 @@
 //! Guards see who an instance is for, and who began it.
 
 use serde_json::Map;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
-use super::catalog::catalog;
+use super::begin::{NOW, begun, library};
 use crate::instance::{Actor, Event, Person};
-use crate::library::Library;
-use crate::step::{Begin, begin, step};
+use crate::step::step;
 
 const SOURCE: &str = "
 workflow: fixture
@@ -30,20 +27,10 @@ states:
 
 #[test]
 fn a_guard_tells_the_owner_from_the_requester() {
-    let library = Library::load([("fixture.yaml", SOURCE)], &catalog()).expect("a good workflow");
+    let library = library(SOURCE);
     let definition = library.get("fixture").expect("it is there");
     for (requester, end) in [("alice", "own"), ("rita", "others")] {
-        let start = Begin {
-            id: Uuid::nil(),
-            owner: Person::new("alice"),
-            requester: Person::new(requester),
-            role: "user".to_owned(),
-            parent: None,
-            arguments: Map::new(),
-            policy: std::collections::BTreeMap::new(),
-        };
-        let now = OffsetDateTime::UNIX_EPOCH;
-        let begun = begin(definition, start, now).expect("it begins").instance;
+        let begun = begun(definition, requester).instance;
         let actor = Actor { person: Person::new(requester), role: "user".to_owned() };
         let event = Event::Acted {
             step: begun.step,
@@ -52,7 +39,7 @@ fn a_guard_tells_the_owner_from_the_requester() {
             fields: Map::new(),
             shown: String::new(),
         };
-        let ended = step(definition, begun, event, now).expect("a step").instance;
+        let ended = step(definition, begun, event, NOW).expect("a step").instance;
         assert_eq!(ended.state, end);
     }
 }

@@ -2,34 +2,23 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
-use uuid::Uuid;
 
+use super::begin::{NOW, begun};
 use super::catalog::catalog;
 use crate::definition::{Definition, EndOutcome};
 use crate::instance::{Actor, ChildEnd, Event, Instance, Person, Status, Timer, Waiting};
 use crate::library::Library;
-use crate::step::{Begin, Rejection, Step, begin, step};
+use crate::step::{Rejection, Step, step};
 
 const SOURCE: &str =
     concat!(include_str!("definitions/ok/if-cancelled.yaml"), "=====\n", include_str!("definitions/ok/four-eyes.yaml"));
 
 fn library() -> Library {
-    let parts: Vec<&str> = SOURCE.split("=====\n").collect();
-    Library::load(parts.iter().map(|part| ("if-cancelled.yaml", *part)), &catalog()).expect("a good fixture")
+    super::begin::library(SOURCE)
 }
 
 fn started(definition: &Definition) -> Instance {
-    let start = Begin {
-        id: Uuid::nil(),
-        owner: Person::new("alice"),
-        requester: Person::new("alice"),
-        role: "user".to_owned(),
-        parent: None,
-        arguments: Map::new(),
-        policy: [("people".to_owned(), json!(["a", "b", "c"]))].into(),
-    };
-    begin(definition, start, OffsetDateTime::UNIX_EPOCH).expect("it begins").instance
+    begun(definition, "alice").instance
 }
 
 fn any_event() -> impl Strategy<Value = (u64, u8, u8)> {
@@ -108,7 +97,7 @@ fn can_be_repaired(definition: &Definition, instance: &Instance) -> bool {
     if instance.status != Status::Stuck {
         return true;
     }
-    let try_event = |event| step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH);
+    let try_event = |event| step(definition, instance.clone(), event, NOW);
     let goes_on = definition.state(&instance.state).is_some_and(|state| state.goes_on_when_cancelled());
     let stays = |cancelled: Step| cancelled.instance.status == Status::Stuck && cancelled.effects.is_empty();
     try_event(Event::Resumed { step: instance.step }).is_ok()
@@ -134,7 +123,7 @@ proptest! {
                 fields: Map::new(),
                 shown: shown.to_string(),
             };
-            let next = step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH);
+            let next = step(definition, instance.clone(), event, NOW);
             prop_assert_eq!(next.is_ok(), counts);
             let Ok(next) = next else { continue };
             yes.retain(|(_, other)| *other == shown);
@@ -155,7 +144,7 @@ proptest! {
             prop_assert!(has_a_way_on(&instance));
             for raw in &events {
                 let event = event(&instance, *raw);
-                match step(definition, instance.clone(), event.clone(), OffsetDateTime::UNIX_EPOCH) {
+                match step(definition, instance.clone(), event.clone(), NOW) {
                     Ok(next) => {
                         prop_assert!(!is_stale(&instance, &event), "{event:?}");
                         prop_assert!(next.instance.step >= instance.step);
@@ -176,7 +165,7 @@ proptest! {
         for definition in library.all() {
             let play = || events.iter().fold(started(definition), |instance, raw| {
                 let event = event(&instance, *raw);
-                step(definition, instance.clone(), event, OffsetDateTime::UNIX_EPOCH).map(|next| next.instance).unwrap_or(instance)
+                step(definition, instance.clone(), event, NOW).map(|next| next.instance).unwrap_or(instance)
             });
             prop_assert_eq!(play(), play());
         }

@@ -1,16 +1,14 @@
 //! A version that was released before its activity got another outcome.
 
-use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use uuid::Uuid;
+use serde_json::Value;
 
+use super::begin::{NOW, begun};
 use super::catalog::catalog;
 use crate::definition::Definition;
-use crate::instance::{Effect, Event, Instance, Person, Status, Timer, Waiting};
+use crate::instance::{Effect, Event, Instance, Status, Timer, Waiting};
 use crate::library::Library;
-use crate::step::{Begin, begin, step};
+use crate::step::step;
 
-const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 /// The directory's `not-found` leads nowhere.
 const SOURCE: &str = include_str!("definitions/bad/outcomes-forgotten.yaml");
 /// The card's `not-proved` leads nowhere.
@@ -41,16 +39,7 @@ fn library(source: &str) -> Library {
 
 /// An instance that has met an outcome that its definition does not know.
 fn stuck(definition: &Definition, outcome: &str) -> Instance {
-    let start = Begin {
-        id: Uuid::nil(),
-        owner: Person::new("alice"),
-        requester: Person::new("alice"),
-        role: "user".to_owned(),
-        parent: None,
-        arguments: Map::new(),
-        policy: std::collections::BTreeMap::new(),
-    };
-    let begun = begin(definition, start, NOW).expect("it begins").instance;
+    let begun = begun(definition, "alice").instance;
     let completed = Event::Completed { step: begun.step, outcome: outcome.to_owned(), result: Value::Null };
     let stuck = step(definition, begun, completed, NOW).expect("a step").instance;
     assert_eq!(stuck.status, Status::Stuck);
