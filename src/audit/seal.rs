@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::head::{Head, Heads};
 use crate::clock::Clock;
 use crate::random;
-use crate::store::audits::AuditRow;
+use crate::store::audits::{AuditRow, ChainEnd};
 use crate::store::{Access, Store, StoreError, Tx, audits};
 
 /// How many rows one transaction seals at most.
@@ -119,17 +119,11 @@ impl Sealer {
 
 /// Seals what is committed.
 async fn seal_batch(tx: &Tx, at: i64) -> Result<(), StoreError> {
-    let rows = audits::unsealed(tx, BATCH).await?;
-    let last = audits::last_seal(tx).await?;
-    let (mut sequence, mut before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));
-    let mut seals = Vec::with_capacity(rows.len());
-    for row in rows {
-        let seal = audits::seal(&before, sequence + 1, &row, at);
-        (sequence, before) = (seal.sequence, seal.hash.clone());
-        seals.push(seal);
-    }
+    let mut rows = audits::unsealed(tx, BATCH).await?;
+    let mut end = ChainEnd::find(tx).await?;
+    let seals = end.seal(&mut rows, |_| at);
     // Another sealer may have been here in between.
-    if seals.is_empty() { Ok(()) } else { audits::write_seals(tx, seals).await }
+    if seals.is_empty() { Ok(()) } else { audits::write_seals(tx, seals, end).await }
 }
 
 /// What the chain covers of the part that may tell of a person.

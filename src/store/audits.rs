@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, Statement,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
 }
 
 /// The seal of a row that follows the seal with the hash `before`.
-pub fn seal(before: &str, sequence: i64, row: &AuditRow, sealed_at: i64) -> SealRow {
+fn seal(before: &str, sequence: i64, row: &AuditRow, sealed_at: i64) -> SealRow {
     let hash = link(before, sequence, row);
     SealRow { tenant: row.tenant.clone(), sequence, audit: row.id, hash, sealed_at }
 }
@@ -67,12 +67,63 @@ pub async fn count_unsealed(access: &impl Access) -> Result<i64, StoreError> {
 }
 
 pub async fn last_seal(access: &impl Access) -> Result<Option<SealRow>, StoreError> {
-    let row = audit_seal::Entity::find()
-        .filter(audit_seal::Column::Tenant.eq(access.tenant()))
+    Ok(last_of(access.tenant()).one(access.connection()).await?)
+}
+
+fn last_of(tenant: &str) -> Select<audit_seal::Entity> {
+    audit_seal::Entity::find()
+        .filter(audit_seal::Column::Tenant.eq(tenant))
         .order_by_desc(audit_seal::Column::Sequence)
-        .one(access.connection())
-        .await?;
-    Ok(row)
+        .limit(1)
+}
+
+/// Where the chain ends that the next seal continues: the last sequence number and its hash.
+#[derive(Clone, Debug, Default)]
+pub struct ChainEnd {
+    sequence: i64,
+    hash: String,
+}
+
+impl ChainEnd {
+    /// What is asked for it.
+    pub(super) fn question(tenant: &str, backend: DbBackend) -> Statement {
+        last_of(tenant).build(backend)
+    }
+
+    /// The answer to it: no row where nothing is sealed yet.
+    pub(super) fn answer(row: Option<&QueryResult>) -> Result<Self, StoreError> {
+        let seal = row.map(|row| audit_seal::Model::from_query_result(row, "")).transpose()?;
+        Ok(seal.map(Self::from).unwrap_or_default())
+    }
+
+    /// In a transaction that seals.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(tx: &Tx) -> Result<Self, StoreError> {
+        match tx.chain_end() {
+            Some(known) => Ok(known),
+            None => Ok(last_seal(tx).await?.map(Self::from).unwrap_or_default()),
+        }
+    }
+
+    /// The seals of rows that follow, which get their numbers; it is behind them then.
+    pub fn seal(&mut self, rows: &mut [AuditRow], sealed_at: impl Fn(&AuditRow) -> i64) -> Vec<SealRow> {
+        let mut seals = Vec::with_capacity(rows.len());
+        for row in rows {
+            let seal = seal(&self.hash, self.sequence + 1, row, sealed_at(row));
+            row.sequence = Some(seal.sequence);
+            (self.sequence, self.hash) = (seal.sequence, seal.hash.clone());
+            seals.push(seal);
+        }
+        seals
+    }
+}
+
+impl From<SealRow> for ChainEnd {
+    fn from(seal: SealRow) -> Self {
+        Self { sequence: seal.sequence, hash: seal.hash }
+    }
 }
 
 /// The seal of one sequence number.
@@ -82,12 +133,13 @@ pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealR
 }
 
 /// Writes the seals of rows that are stored; the primary key of the sequence admits one sealer.
-pub async fn write_seals(tx: &Tx, mut seals: Vec<SealRow>) -> Result<(), StoreError> {
+pub async fn write_seals(tx: &Tx, mut seals: Vec<SealRow>, end: ChainEnd) -> Result<(), StoreError> {
     // A connection keeps each statement that it has prepared: there is one for each power of two, not one for each number of rows.
     while let Some(length) = seals.len().checked_ilog2().map(|power| std::cmp::min(1 << power, MOST_SEALS)) {
         let rest = seals.split_off(length);
         write_some_seals(tx, std::mem::replace(&mut seals, rest)).await?;
     }
+    tx.move_chain_end(end);
     Ok(())
 }
 

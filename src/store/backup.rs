@@ -4,7 +4,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, Database, DbBackend, EntityTrait, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, Statement};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
@@ -40,10 +40,10 @@ pub async fn copy(url: &str, password: Option<Zeroizing<String>>, to: &Path) -> 
         Some(path) => {
             // Opening a file that is not there would make it.
             tokio::fs::metadata(path).await?;
-            let connection = sqlite(Path::new(path), 1).await?;
+            let mut connection = sqlite(Path::new(path)).open().await.map_err(StoreError::from)?;
             let to = to.display().to_string();
             let vacuum = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [to.into()]);
-            connection.execute_raw(vacuum).await.map_err(StoreError::from)?;
+            connection.execute(vacuum).await.map_err(StoreError::from)?;
             Ok(())
         }
         None => run("pg_dump", &["--format=custom", "--file"], to, &["--dbname", url], password).await,
@@ -64,9 +64,9 @@ pub async fn restore(url: &str, password: Option<Zeroizing<String>>, from: &Path
             Ok(copy_anew(from, Path::new(path))?)
         }
         None => {
-            let connection = Database::connect(postgres(url, password.clone())?).await.map_err(StoreError::from)?;
+            let mut connection = postgres(url, password.clone())?.open().await.map_err(StoreError::from)?;
             let sql = "SELECT 1 AS found FROM information_schema.tables WHERE table_schema = current_schema() LIMIT 1";
-            let found = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+            let found = connection.query_one(Statement::from_string(DbBackend::Postgres, sql)).await;
             if found.map_err(StoreError::from)?.is_some() {
                 return Err(CopyError::NotEmpty);
             }

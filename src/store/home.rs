@@ -2,11 +2,12 @@
 //! is woken once, and not for each of their answers: a server has a runtime for each of its threads.
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::runtime;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::StoreError;
+use super::connection::Pool;
 
 /// The runtime that opened a database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,10 +44,10 @@ impl Home {
     }
 }
 
-/// The pool that is read from.
+/// The connections that are read from.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    pub(super) connection: DatabaseConnection,
+    pub(super) connection: Pool,
     /// None for SQLite, whose connections have threads of their own.
     pub(super) home: Option<Home>,
 }
@@ -55,7 +56,7 @@ impl Reading {
     async fn run<T, F, Fut>(&self, ask: F) -> Result<T, DbErr>
     where
         T: Send + 'static,
-        F: FnOnce(DatabaseConnection) -> Fut + Send + 'static,
+        F: FnOnce(Pool) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
         let asked = ask(self.connection.clone());

@@ -10,7 +10,7 @@ use sea_orm::sea_query::{
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryTrait};
 use uuid::Uuid;
 
-use super::audits::{self, AuditRow, SealRow};
+use super::audits::AuditRow;
 use super::entities::{audit, audit_seal, history, instance, job, timer};
 use super::instances::{self, HistoryRow};
 use super::jobs::{self, JobRow};
@@ -139,7 +139,14 @@ impl Journal {
         let Rows { histories, mut audits, instances, jobs, works, finished, timers, disarmed, others } =
             std::mem::take(&mut *self.rows());
         // Where no other transaction can be under way, sealing costs no commit of its own.
-        let seals = if tx.is_alone() && !audits.is_empty() { sealed(tx, &mut audits).await? } else { Vec::new() };
+        let seals = match tx.chain_end() {
+            Some(mut end) => {
+                let seals = end.seal(&mut audits, |row| row.at);
+                tx.move_chain_end(end);
+                seals
+            }
+            None => Vec::new(),
+        };
         let changed = instances.len();
         let lists = [histories.len(), audits.len(), changed, jobs.len(), works.len(), finished.len()];
         let rows = lists.into_iter().chain([timers.len(), disarmed.len(), others.len()]);
@@ -215,20 +222,6 @@ fn together(
         values.extend(statement.values.into_iter().flat_map(|Values(values)| values));
     }
     if text.is_empty() { Vec::new() } else { vec![sea_orm::Statement::from_sql_and_values(backend, text, values)] }
-}
-
-/// The seals of rows that follow all that is sealed.
-async fn sealed(tx: &Tx, rows: &mut [AuditRow]) -> Result<Vec<SealRow>, StoreError> {
-    let last = audits::last_seal(tx).await?;
-    let (mut sequence, mut before) = last.map_or((0, String::new()), |seal| (seal.sequence, seal.hash));
-    let mut seals = Vec::with_capacity(rows.len());
-    for row in rows {
-        let seal = audits::seal(&before, sequence + 1, row, row.at);
-        (sequence, before) = (seal.sequence, seal.hash.clone());
-        row.sequence = Some(sequence);
-        seals.push(seal);
-    }
-    Ok(seals)
 }
 
 /// The statements that insert these rows, none for none.

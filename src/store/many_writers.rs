@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, TransactionTrait};
-
+use super::connection::Pool;
 use super::{StoreError, Tx, WriteError};
 use crate::fail_point;
 
@@ -12,7 +11,7 @@ const ATTEMPTS: u32 = 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
-    pub(super) connection: DatabaseConnection,
+    pub(super) connection: Pool,
     pub(super) tenant: Arc<str>,
 }
 

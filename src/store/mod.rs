@@ -10,6 +10,7 @@ pub mod audits;
 pub mod backup;
 pub mod cards;
 pub mod certificates;
+mod connection;
 pub mod definitions;
 mod entities;
 mod home;
@@ -33,19 +34,19 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
-    RuntimeErr, SqlErr, Statement, TransactionTrait,
-};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, RuntimeErr, SqlErr, Statement, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use zeroize::Zeroizing;
 
+use audits::ChainEnd;
+use connection::{Options, Pool, Transaction};
 pub use home::Home;
 use home::Reading;
 use journal::Journal;
@@ -131,15 +132,17 @@ pub trait Access: Send + Sync {
 /// An open transaction.
 #[derive(Clone, Debug)]
 pub struct Tx {
-    transaction: Arc<DatabaseTransaction>,
+    transaction: Arc<Transaction>,
     tenant: Arc<str>,
     journal: Journal,
+    /// Known where no other transaction can be under way.
+    chain_end: Option<Arc<Mutex<ChainEnd>>>,
 }
 
 impl Access for Tx {
-    type Connection = DatabaseTransaction;
+    type Connection = Transaction;
 
-    fn connection(&self) -> &DatabaseTransaction {
+    fn connection(&self) -> &Transaction {
         &self.transaction
     }
 
@@ -149,8 +152,23 @@ impl Access for Tx {
 }
 
 impl Tx {
-    fn new(transaction: DatabaseTransaction, tenant: Arc<str>) -> Self {
-        Self { transaction: Arc::new(transaction), tenant, journal: Journal::default() }
+    fn new(transaction: Transaction, tenant: Arc<str>) -> Self {
+        Self { transaction: Arc::new(transaction), tenant, journal: Journal::default(), chain_end: None }
+    }
+
+    fn alone(transaction: Transaction, tenant: Arc<str>, chain_end: ChainEnd) -> Self {
+        Self { chain_end: Some(Arc::new(Mutex::new(chain_end))), ..Self::new(transaction, tenant) }
+    }
+
+    /// Where the audit's chain ends, in a transaction that is alone.
+    fn chain_end(&self) -> Option<ChainEnd> {
+        self.chain_end.as_ref().map(|end| end.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn move_chain_end(&self, end: ChainEnd) {
+        if let Some(known) = &self.chain_end {
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        }
     }
 
     /// Runs the work of the transaction and writes what it has gathered.
@@ -165,7 +183,7 @@ impl Tx {
     }
 
     /// The transaction, once the work has let go of it.
-    fn into_transaction(self) -> Result<DatabaseTransaction, StoreError> {
+    fn into_transaction(self) -> Result<Transaction, StoreError> {
         Arc::into_inner(self.transaction).ok_or(StoreError::Closed)
     }
 
@@ -281,14 +299,17 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let (tenant, home) = (Arc::<str>::from(tenant), Home::here());
         if let Some(path) = url.strip_prefix("sqlite:") {
-            let writing = sqlite(Path::new(path), 1).await?;
-            sealwright_migrations::Migrator::up(&writing, None).await?;
-            let connection = Reading { connection: sqlite(Path::new(path), 4).await?, home: None };
-            let writer = Writer::Single(single_writer::start(writing, Path::new(path), tenant.clone()));
+            let options = sqlite(Path::new(path));
+            let migrating = options.open_for_migrations().await?;
+            sealwright_migrations::Migrator::up(&migrating, None).await?;
+            migrating.close().await?;
+            let connection = Reading { connection: Pool::new(options.clone(), 4)?, home: None };
+            let writer = Writer::Single(single_writer::start(options, tenant.clone()));
             return Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home });
         }
-        let connection = Database::connect(postgres(url, password)?).await?;
-        migrate_alone(&connection).await?;
+        let options = postgres(url, password)?;
+        migrate_alone(&options).await?;
+        let connection = Pool::new(options, 16)?;
         let writer = Writer::Many(many_writers::Handle { connection: connection.clone(), tenant: tenant.clone() });
         let connection = Reading { connection, home: Some(home.clone()) };
         Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home })
@@ -299,7 +320,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn reach(url: &str, password: Option<Zeroizing<String>>) -> Result<(), StoreError> {
-        let connection = match url.strip_prefix("sqlite:") {
+        let options = match url.strip_prefix("sqlite:") {
             // Opening a file that is not there would make it.
             Some(path) if !Path::new(path).exists() => {
                 let folder = Path::new(path).parent().filter(|folder| folder.is_dir());
@@ -307,10 +328,10 @@ impl Store {
                     || StoreError::Inconsistent { table: "file", why: format!("{path}: there is no such folder") };
                 return folder.map(|_| ()).ok_or_else(missing);
             }
-            Some(path) => sqlite(Path::new(path), 1).await?,
-            None => Database::connect(postgres(url, password)?).await?,
+            Some(path) => sqlite(Path::new(path)),
+            None => postgres(url, password)?,
         };
-        Ok(connection.ping().await?)
+        Ok(options.open().await?.ping().await?)
     }
 
     pub fn read(&self) -> &Reader {
@@ -349,72 +370,54 @@ impl Store {
     }
 }
 
-fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<ConnectOptions, StoreError> {
-    let parsed =
+fn postgres(url: &str, password: Option<Zeroizing<String>>) -> Result<Options, StoreError> {
+    let options =
         PgConnectOptions::from_str(url).map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?;
-    let host = parsed.get_host();
-    let is_local = parsed.get_socket().is_some() || host.starts_with('/') || ["127.0.0.1", "::1"].contains(&host);
-    if !is_local && !matches!(parsed.get_ssl_mode(), PgSslMode::VerifyFull) {
+    let host = options.get_host();
+    let is_local = options.get_socket().is_some() || host.starts_with('/') || ["127.0.0.1", "::1"].contains(&host);
+    if !is_local && !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
         return Err(StoreError::Plain);
     }
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(16)
-        .acquire_timeout(Duration::from_secs(10))
-        // A busy connection that is asked each time whether it is still there is on its way twice for each statement; a database that comes back
-        // has been away for longer than this.
-        .test_before_acquire_if_idle_for(Duration::from_millis(100))
-        .set_application_name("sealwright")
-        .statement_timeout(Duration::from_secs(30))
-        .sqlx_logging(false);
-    options.map_sqlx_postgres_opts(move |options| {
-        let options = options
-            .statement_cache_capacity(STATEMENTS)
+    let options = options
+        .application_name("sealwright")
+        .statement_cache_capacity(STATEMENTS)
+        .options([
+            ("statement_timeout", "30s"),
             // A node that stands still or is cut off within a transaction keeps its rows from the others no longer than its leases.
-            .options([("idle_in_transaction_session_timeout", "10s")]);
-        match &password {
-            Some(password) => options.password(password),
-            None => options,
-        }
-    });
-    Ok(options)
+            ("idle_in_transaction_session_timeout", "10s"),
+        ])
+        .disable_statement_logging();
+    Ok(Options::Postgres(Box::new(match &password {
+        Some(password) => options.password(password),
+        None => options,
+    })))
 }
 
 /// How many prepared statements a connection keeps: rows that are written together make as many statements as there are numbers of them.
 const STATEMENTS: usize = 512;
 
-async fn sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, StoreError> {
-    let path = path.to_owned();
-    let mut options = ConnectOptions::new("sqlite::memory:");
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(10))
-        // A file does not go away.
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |options| {
-            options
-                .filename(&path)
-                .in_memory(false)
-                .shared_cache(false)
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(5))
-                .statement_cache_capacity(STATEMENTS)
-                .foreign_keys(true)
-        });
-    Ok(Database::connect(options).await?)
+fn sqlite(path: &Path) -> Options {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(STATEMENTS)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    Options::Sqlite(Box::new(options))
 }
 
 /// Two nodes that start together must not migrate together: the second one waits for the first.
-async fn migrate_alone(connection: &DatabaseConnection) -> Result<(), StoreError> {
+async fn migrate_alone(options: &Options) -> Result<(), StoreError> {
+    let connection = options.open_for_migrations().await?;
     let transaction = connection.begin().await?;
     // It waits as long as the other connection needs.
     let lock = "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock(7325)";
     transaction.execute_unprepared(lock).await?;
-    sealwright_migrations::Migrator::up(connection, None).await?;
+    sealwright_migrations::Migrator::up(&connection, None).await?;
     transaction.commit().await?;
+    connection.close().await?;
     Ok(())
 }

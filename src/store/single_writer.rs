@@ -1,13 +1,13 @@
 //! SQLite's one writer: several calls per transaction, each in a savepoint unless it comes alone, answers after the commit.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::ConnectionTrait;
 use tokio::sync::{mpsc, oneshot};
 
+use super::audits::ChainEnd;
+use super::connection::{Options, Pool, Transaction};
 use super::{Boxed, StoreError, Tx, WriteError};
 use crate::fail_point;
 
@@ -28,38 +28,32 @@ pub(super) struct Handle {
     calls: mpsc::Sender<Call>,
 }
 
-pub(super) fn start(connection: DatabaseConnection, path: &Path, tenant: Arc<str>) -> Handle {
+pub(super) fn start(options: Options, tenant: Arc<str>) -> Handle {
     let (calls, receiver) = mpsc::channel(256);
-    let writing = Writing { path: path.to_owned(), connection: Some(connection) };
+    let writing = Writing { options, connection: None };
     tokio::spawn(run(writing, tenant, receiver));
     Handle { calls }
 }
 
-/// The one connection that writes. After an error of the transaction itself it is closed, and the next call opens another one.
-///
-/// SQLite ends a transaction by itself when the disk is full or broken; the library that counts begins and commits does not notice, takes the next
-/// transaction for one within it, and nothing that is written then is ever committed.
+/// The one connection that writes. After an error of the transaction itself it is closed, and the next call opens another one: SQLite ends a
+/// transaction by itself when the disk is full or broken, and whoever has not noticed takes the next one for one within it.
 struct Writing {
-    path: PathBuf,
-    connection: Option<DatabaseConnection>,
+    options: Options,
+    connection: Option<Pool>,
 }
 
 impl Writing {
-    async fn get(&mut self) -> Result<&DatabaseConnection, StoreError> {
+    fn get(&mut self) -> Result<&Pool, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => super::sqlite(&self.path, 1).await?,
+            None => Pool::new(self.options.clone(), 1)?,
         };
         Ok(self.connection.insert(connection))
     }
 
-    async fn close(&mut self) {
+    fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Whoever still has it must not hold up the next one.
-            let closed = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
-            if !matches!(closed, Ok(Ok(()))) {
-                tracing::warn!("the database's connection was not closed in order");
-            }
+            connection.close();
         }
     }
 }
@@ -97,7 +91,7 @@ impl Handle {
 async fn run(mut writing: Writing, tenant: Arc<str>, mut calls: mpsc::Receiver<Call>) {
     while let Some(first) = calls.recv().await {
         let mut answers = Vec::new();
-        let committed = match writing.get().await {
+        let committed = match writing.get() {
             Ok(connection) => batch(connection, &tenant, first, &mut calls, &mut answers).await,
             // The call goes with its channel, and its caller is told that.
             Err(error) => Err(error),
@@ -105,7 +99,7 @@ async fn run(mut writing: Writing, tenant: Arc<str>, mut calls: mpsc::Receiver<C
         let failed = committed.err();
         if let Some(error) = &failed {
             tracing::error!(%error, "a transaction failed; the database is opened anew");
-            writing.close().await;
+            writing.close();
         }
         for answer in answers {
             answer(match &failed {
@@ -120,40 +114,41 @@ async fn run(mut writing: Writing, tenant: Arc<str>, mut calls: mpsc::Receiver<C
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 async fn batch(
-    connection: &DatabaseConnection,
+    connection: &Pool,
     tenant: &Arc<str>,
     first: Call,
     calls: &mut mpsc::Receiver<Call>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), StoreError> {
-    let options = TransactionOptions {
-        isolation_level: None,
-        access_mode: None,
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-    };
-    let outer = connection.begin_with_options(options).await?;
+    let question = ChainEnd::question(tenant, connection.get_database_backend());
+    let (mut transaction, row) = connection.begin_with(question).await?;
+    let mut chain_end = ChainEnd::answer(row.as_ref())?;
     // Most calls come alone: the transaction is all that they need.
     if calls.is_empty() {
-        return finish(run_in(Tx::new(outer, tenant.clone()), first, answers).await?).await;
+        let tx = Tx::alone(transaction, tenant.clone(), chain_end);
+        let Ran { transaction, keep, .. } = run_in(tx, first, answers).await?;
+        return finish(transaction, keep).await;
     }
     let mut next = Some(first);
     let mut kept = false;
     while let Some(call) = next {
-        let savepoint = outer.begin().await?;
-        let (savepoint, keep) = run_in(Tx::new(savepoint, tenant.clone()), call, answers).await?;
-        if keep {
-            savepoint.commit().await?;
+        transaction.execute_unprepared("SAVEPOINT call").await?;
+        let ran = run_in(Tx::alone(transaction, tenant.clone(), chain_end.clone()), call, answers).await?;
+        transaction = ran.transaction;
+        if ran.keep {
+            chain_end = ran.chain_end;
         } else {
-            savepoint.rollback().await?;
+            transaction.execute_unprepared("ROLLBACK TO call").await?;
         }
-        kept |= keep;
+        transaction.execute_unprepared("RELEASE call").await?;
+        kept |= ran.keep;
         next = if answers.len() < BATCH { calls.try_recv().ok() } else { None };
     }
-    finish((outer, kept)).await
+    finish(transaction, kept).await
 }
 
 /// Commits; a call that only looked, or failed, is no write transaction.
-async fn finish((transaction, kept): (DatabaseTransaction, bool)) -> Result<(), StoreError> {
+async fn finish(transaction: Transaction, kept: bool) -> Result<(), StoreError> {
     if kept {
         fail_point!("store.commit");
         transaction.commit().await?;
@@ -163,9 +158,18 @@ async fn finish((transaction, kept): (DatabaseTransaction, bool)) -> Result<(), 
     Ok(())
 }
 
-/// Runs a call; gives its transaction back and whether it is to be kept.
-async fn run_in(tx: Tx, call: Call, answers: &mut Vec<Answer>) -> Result<(DatabaseTransaction, bool), StoreError> {
+/// What a call leaves behind.
+struct Ran {
+    transaction: Transaction,
+    /// Whether what it did is kept; only then the chain ends where it says.
+    keep: bool,
+    chain_end: ChainEnd,
+}
+
+/// Runs a call, and takes its transaction back.
+async fn run_in(tx: Tx, call: Call, answers: &mut Vec<Answer>) -> Result<Ran, StoreError> {
     let Finish { keep, answer } = call(tx.clone()).await;
     answers.push(answer);
-    Ok((tx.into_transaction()?, keep))
+    let chain_end = tx.chain_end().unwrap_or_default();
+    Ok(Ran { transaction: tx.into_transaction()?, keep, chain_end })
 }

@@ -1,10 +1,9 @@
 //! Words between nodes that share a PostgreSQL database (NOTIFY, LISTEN). One that is lost does no harm: nodes look by themselves too.
 
-use std::sync::Arc;
+use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use sea_orm::sqlx::postgres::PgListener;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement, sqlx};
-
+use super::connection::{Options, connection_error};
 use super::{Store, StoreError, Writer};
 
 const CHANNEL: &str = "sealwright";
@@ -19,9 +18,11 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
         let Writer::Many(writers) = &self.writer else { return Ok(None) };
-        let mut listener = PgListener::connect_with(writers.connection.get_postgres_connection_pool())
-            .await
-            .map_err(connection_error)?;
+        let Options::Postgres(options) = writers.connection.options() else { return Ok(None) };
+        // It listens for as long as it lives.
+        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = pool.connect_lazy_with((**options).clone());
+        let mut listener = PgListener::connect_with(&pool).await.map_err(connection_error)?;
         listener.listen(CHANNEL).await.map_err(connection_error)?;
         Ok(Some(Listener(listener)))
     }
@@ -55,8 +56,4 @@ impl std::fmt::Debug for Listener {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Listener")
     }
-}
-
-fn connection_error(error: sqlx::Error) -> StoreError {
-    StoreError::Database(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))
 }
