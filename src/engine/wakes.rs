@@ -22,7 +22,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn run(engine: &Engine) {
     let stop = engine.inner.stop.clone();
     loop {
-        match engine.store().listen().await {
+        let listening = tokio::select! {
+            () = stop.cancelled() => return,
+            listening = engine.store().listen() => listening,
+        };
+        match listening {
             Ok(None) => return,
             Ok(Some(listener)) => {
                 tokio::select! {

@@ -20,7 +20,7 @@ use tokio::runtime;
 use tokio::sync::Mutex;
 
 /// How long a connection is waited for, be it in use, or its server just starting.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A server's connection that was not used for so long is asked whether it lives: a database that comes back has been away for longer than this.
 const RESTED: Duration = Duration::from_millis(100);
 /// One that was not used for so long is not asked any more: who is between forgets it silently.
@@ -30,8 +30,11 @@ const OLDEST: Duration = Duration::from_secs(30 * 60);
 /// How long the answer takes at most of one that is asked whether it lives.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// How long a use that was broken off is waited out: the server goes on with a statement until its `statement_timeout`, whether anybody is there or not.
+const UNWINDING: Duration = Duration::from_secs(35);
+
 /// How a database is connected to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Options {
     Sqlite(Box<SqliteConnectOptions>),
     Postgres(Box<PgConnectOptions>),
@@ -45,9 +48,26 @@ impl Options {
         }
     }
 
+    /// Opens a connection; a server that is starting is waited for.
+    ///
     /// # Errors
-    /// [`DbErr::Conn`] when the database is not there.
+    /// [`DbErr::Conn`] when the database is not there, [`DbErr::ConnectionAcquire`] when it takes too long.
     pub async fn open(&self) -> Result<Connection, DbErr> {
+        let opening = async {
+            let mut pause = Duration::from_millis(10);
+            loop {
+                match self.try_to_open().await {
+                    Err(error) if is_starting(&error) => tokio::time::sleep(pause).await,
+                    other => return other,
+                }
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        };
+        let timeout = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+        tokio::time::timeout(PATIENCE, opening).await.unwrap_or(Err(timeout))
+    }
+
+    async fn try_to_open(&self) -> Result<Connection, DbErr> {
         let opened = match self {
             Self::Sqlite(options) => options.connect().await.map(Connection::Sqlite),
             Self::Postgres(options) => options.connect().await.map(Connection::Postgres),
@@ -72,6 +92,13 @@ impl Options {
             }
         };
         opened.map_err(connection_error)
+    }
+}
+
+/// Says no password.
+impl std::fmt::Debug for Options {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Options({:?})", self.backend())
     }
 }
 
@@ -174,14 +201,7 @@ impl managed::Manager for Opener {
     type Error = DbErr;
 
     async fn create(&self) -> Result<Connection, DbErr> {
-        let mut pause = Duration::from_millis(10);
-        loop {
-            match self.0.open().await {
-                Err(error) if is_starting(&error) => tokio::time::sleep(pause).await,
-                other => return other,
-            }
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
+        self.0.open().await
     }
 
     async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DbErr> {
@@ -218,6 +238,9 @@ impl Pool {
             .recycle_timeout(Some(ANSWER))
             .build()
             .map_err(internal)?;
+        if connections.manager().0.backend() == DbBackend::Postgres {
+            tokio::spawn(close_unused(connections.weak()));
+        }
         Ok(Self { connections })
     }
 
@@ -271,6 +294,15 @@ impl Pool {
     }
 }
 
+/// What a burst has opened goes when it is not used any more.
+async fn close_unused(connections: managed::WeakPool<Opener>) {
+    loop {
+        tokio::time::sleep(FORGOTTEN / 2).await;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.retain(|_, metrics| metrics.last_used() <= FORGOTTEN && metrics.age() <= OLDEST);
+    }
+}
+
 fn internal(error: impl std::fmt::Display) -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(error.to_string()))
 }
@@ -301,23 +333,33 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
-        let open = self.open;
-        let Ok(runtime) = runtime::Handle::try_current() else {
-            drop(Object::take(connection));
-            return;
-        };
+        let Some(connection) = self.connection.take() else { return };
+        let (open, mut unsettled) = (self.open, Unsettled(Some(connection)));
+        let Ok(runtime) = runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
+            let Some(connection) = unsettled.0.as_mut() else { return };
             let put_in_order = async {
                 match open {
                     Open::Question => connection.ping().await,
                     Open::Transaction => connection.execute_unprepared("ROLLBACK").await.map(drop),
                 }
             };
-            if !matches!(tokio::time::timeout(ANSWER, put_in_order).await, Ok(Ok(()))) {
-                drop(Object::take(connection));
+            if matches!(tokio::time::timeout(UNWINDING, put_in_order).await, Ok(Ok(()))) {
+                drop(unsettled.0.take());
             }
         });
+    }
+}
+
+/// A connection that is closed unless it was put in order, also when nobody came to that.
+struct Unsettled(Option<Object<Opener>>);
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            tracing::warn!("a connection to the database is closed: its use was broken off");
+            drop(Object::take(connection));
+        }
     }
 }
 

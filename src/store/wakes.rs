@@ -3,7 +3,7 @@
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::connection::{Options, connection_error};
+use super::connection::{Options, PATIENCE, connection_error};
 use super::{Store, StoreError, Writer};
 
 const CHANNEL: &str = "sealwright";
@@ -20,7 +20,8 @@ impl Store {
         let Writer::Many(writers) = &self.writer else { return Ok(None) };
         let Options::Postgres(options) = writers.connection.options() else { return Ok(None) };
         // It listens for as long as it lives.
-        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let pool = pool.max_lifetime(None).idle_timeout(None);
         let pool = pool.connect_lazy_with((**options).clone());
         let mut listener = PgListener::connect_with(&pool).await.map_err(connection_error)?;
         listener.listen(CHANNEL).await.map_err(connection_error)?;
