@@ -7,7 +7,7 @@ use tokio::runtime;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::StoreError;
-use super::connection::Pool;
+use super::pool::Pool;
 
 /// The runtime that opened a database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Home {
 /// The connections that are read from.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    pub(super) connection: Pool,
+    pub(super) pool: Pool,
     /// None for SQLite, whose connections have threads of their own.
     pub(super) home: Option<Home>,
 }
@@ -59,7 +59,7 @@ impl Reading {
         F: FnOnce(Pool) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
-        let asked = ask(self.connection.clone());
+        let asked = ask(self.pool.clone());
         match &self.home {
             // Whoever goes does not want to know any more.
             Some(home) if !home.is_here() => AbortOnDropHandle::new(home.runtime.spawn(asked))
@@ -73,23 +73,23 @@ impl Reading {
 #[async_trait]
 impl ConnectionTrait for Reading {
     fn get_database_backend(&self) -> DbBackend {
-        self.connection.get_database_backend()
+        self.pool.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run(move |connection| async move { connection.execute_raw(statement).await }).await
+        self.run(move |pool| async move { pool.execute_raw(statement).await }).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let sql = sql.to_owned();
-        self.run(move |connection| async move { connection.execute_unprepared(&sql).await }).await
+        self.run(move |pool| async move { pool.execute_unprepared(&sql).await }).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(move |connection| async move { connection.query_one_raw(statement).await }).await
+        self.run(move |pool| async move { pool.query_one_raw(statement).await }).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(move |connection| async move { connection.query_all_raw(statement).await }).await
+        self.run(move |pool| async move { pool.query_all_raw(statement).await }).await
     }
 }

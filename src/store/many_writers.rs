@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::connection::Pool;
+use super::pool::Pool;
 use super::{StoreError, Tx, WriteError};
 use crate::fail_point;
 
@@ -11,7 +11,7 @@ const ATTEMPTS: u32 = 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
-    pub(super) connection: Pool,
+    pub(super) pool: Pool,
     pub(super) tenant: Arc<str>,
 }
 
@@ -40,7 +40,7 @@ impl Handle {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let transaction = self.connection.begin().await.map_err(StoreError::from)?;
+        let transaction = self.pool.begin().await.map_err(StoreError::from)?;
         let tx = Tx::new(transaction, self.tenant.clone());
         let value = tx.run(work).await?;
         let transaction = tx.into_transaction()?;

@@ -21,6 +21,7 @@ mod journal;
 pub mod logins;
 mod many_writers;
 pub mod pairings;
+mod pool;
 mod recent;
 pub mod service_accounts;
 pub mod sessions;
@@ -46,10 +47,11 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use zeroize::Zeroizing;
 
 use audits::ChainEnd;
-use connection::{Options, Pool, Transaction};
+use connection::Options;
 pub use home::Home;
 use home::Reading;
 use journal::Journal;
+use pool::{Pool, Transaction};
 pub use recent::Recent;
 
 use crate::fail_point;
@@ -303,15 +305,15 @@ impl Store {
             let migrating = options.open_for_migrations().await?;
             sealwright_migrations::Migrator::up(&migrating, None).await?;
             migrating.close().await?;
-            let connection = Reading { connection: Pool::new(options.clone(), 4)?, home: None };
+            let connection = Reading { pool: Pool::new(options.clone(), 4)?, home: None };
             let writer = Writer::Single(single_writer::start(options, tenant.clone()));
             return Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home });
         }
         let options = postgres(url, password)?;
         migrate_alone(&options).await?;
-        let connection = Pool::new(options, 16)?;
-        let writer = Writer::Many(many_writers::Handle { connection: connection.clone(), tenant: tenant.clone() });
-        let connection = Reading { connection, home: Some(home.clone()) };
+        let pool = Pool::new(options, 16)?;
+        let writer = Writer::Many(many_writers::Handle { pool: pool.clone(), tenant: tenant.clone() });
+        let connection = Reading { pool, home: Some(home.clone()) };
         Ok(Self { reader: Reader { connection, tenant }, writer, commits: Arc::default(), home })
     }
 

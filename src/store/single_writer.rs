@@ -7,7 +7,8 @@ use sea_orm::ConnectionTrait;
 use tokio::sync::{mpsc, oneshot};
 
 use super::audits::ChainEnd;
-use super::connection::{Options, Pool, Transaction};
+use super::connection::Options;
+use super::pool::{Pool, Transaction};
 use super::{Boxed, StoreError, Tx, WriteError};
 use crate::fail_point;
 
@@ -30,7 +31,7 @@ pub(super) struct Handle {
 
 pub(super) fn start(options: Options, tenant: Arc<str>) -> Handle {
     let (calls, receiver) = mpsc::channel(256);
-    let writing = Writing { options, connection: None };
+    let writing = Writing { options, pool: None };
     tokio::spawn(run(writing, tenant, receiver));
     Handle { calls }
 }
@@ -39,21 +40,21 @@ pub(super) fn start(options: Options, tenant: Arc<str>) -> Handle {
 /// transaction by itself when the disk is full or broken, and whoever has not noticed takes the next one for one within it.
 struct Writing {
     options: Options,
-    connection: Option<Pool>,
+    pool: Option<Pool>,
 }
 
 impl Writing {
     fn get(&mut self) -> Result<&Pool, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
+        let pool = match self.pool.take() {
+            Some(pool) => pool,
             None => Pool::new(self.options.clone(), 1)?,
         };
-        Ok(self.connection.insert(connection))
+        Ok(self.pool.insert(pool))
     }
 
     fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.close();
+        if let Some(pool) = self.pool.take() {
+            pool.close();
         }
     }
 }
@@ -92,7 +93,7 @@ async fn run(mut writing: Writing, tenant: Arc<str>, mut calls: mpsc::Receiver<C
     while let Some(first) = calls.recv().await {
         let mut answers = Vec::new();
         let committed = match writing.get() {
-            Ok(connection) => batch(connection, &tenant, first, &mut calls, &mut answers).await,
+            Ok(pool) => batch(pool, &tenant, first, &mut calls, &mut answers).await,
             // The call goes with its channel, and its caller is told that.
             Err(error) => Err(error),
         };
@@ -114,14 +115,14 @@ async fn run(mut writing: Writing, tenant: Arc<str>, mut calls: mpsc::Receiver<C
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 async fn batch(
-    connection: &Pool,
+    pool: &Pool,
     tenant: &Arc<str>,
     first: Call,
     calls: &mut mpsc::Receiver<Call>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), StoreError> {
-    let question = ChainEnd::question(tenant, connection.get_database_backend());
-    let (mut transaction, row) = connection.begin_with(question).await?;
+    let question = ChainEnd::question(tenant, pool.get_database_backend());
+    let (mut transaction, row) = pool.begin_with(question).await?;
     let mut chain_end = ChainEnd::answer(row.as_ref())?;
     // Most calls come alone: the transaction is all that they need.
     if calls.is_empty() {

@@ -18,7 +18,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
         let Writer::Many(writers) = &self.writer else { return Ok(None) };
-        let Options::Postgres(options) = writers.connection.options() else { return Ok(None) };
+        let Options::Postgres(options) = writers.pool.options() else { return Ok(None) };
         // It listens for as long as it lives.
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
         let pool = pool.max_lifetime(None).idle_timeout(None);
@@ -37,7 +37,7 @@ impl Store {
         let Writer::Many(writers) = &self.writer else { return Ok(()) };
         let sql = "SELECT pg_notify($1, $2)";
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [CHANNEL.into(), words.into()]);
-        writers.connection.query_one_raw(statement).await?;
+        writers.pool.query_one_raw(statement).await?;
         Ok(())
     }
 }

@@ -1,0 +1,285 @@
+//! Connections that are shared, and transactions on them. They are pooled here: the library's own pool asks each connection after each use whether it
+//! is still there, which is a question more for every one that was to be asked. Here only those are asked that have rested, or whose use was broken
+//! off.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
+use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use tokio::runtime;
+use tokio::sync::Mutex;
+
+use super::connection::{Connection, Options, PATIENCE};
+
+/// A server's connection that was not used for so long is asked whether it lives: a database that comes back has been away for longer than this.
+const RESTED: Duration = Duration::from_millis(100);
+/// One that was not used for so long is not asked any more: who is between forgets it silently.
+const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+/// Its end sets free what the server has gathered for it.
+const OLDEST: Duration = Duration::from_secs(30 * 60);
+/// How long the answer takes at most of one that is asked whether it lives.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long a use that was broken off is waited out: the server goes on with a statement until its `statement_timeout`, whether anybody is there or not.
+const UNWINDING: Duration = Duration::from_secs(35);
+
+/// What the pool opens connections with.
+#[derive(Debug)]
+struct Opener(Options);
+
+impl managed::Manager for Opener {
+    type Type = Connection;
+    type Error = DbErr;
+
+    async fn create(&self) -> Result<Connection, DbErr> {
+        self.0.open().await
+    }
+
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DbErr> {
+        // A file does not go away.
+        if matches!(connection, Connection::Sqlite(_)) {
+            return Ok(());
+        }
+        if is_old(metrics) {
+            return Err(RecycleError::message("old"));
+        }
+        if metrics.last_used() > RESTED {
+            connection.ping().await.map_err(RecycleError::Backend)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_old(metrics: &Metrics) -> bool {
+    metrics.last_used() > FORGOTTEN || metrics.age() > OLDEST
+}
+
+/// The connections to a database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    connections: managed::Pool<Opener>,
+}
+
+impl Pool {
+    /// # Errors
+    /// [`DbErr::Conn`] when the options make none.
+    pub fn new(options: Options, size: usize) -> Result<Self, DbErr> {
+        let connections = managed::Pool::builder(Opener(options))
+            .max_size(size)
+            // The one that was used last knows the statements and has the pages.
+            .queue_mode(QueueMode::Lifo)
+            .runtime(deadpool::Runtime::Tokio1)
+            .recycle_timeout(Some(ANSWER))
+            .build()
+            .map_err(internal)?;
+        if connections.manager().0.backend() == DbBackend::Postgres {
+            tokio::spawn(close_unused(connections.weak()));
+        }
+        Ok(Self { connections })
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.connections.manager().0
+    }
+
+    /// Opens no more; what is in use is closed when it is given back.
+    pub fn close(&self) {
+        self.connections.close();
+    }
+
+    async fn lease(&self, open: Open) -> Result<Lease, DbErr> {
+        let timeout = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+        let connection = tokio::time::timeout(PATIENCE, self.connections.get()).await.map_err(|_| timeout)?;
+        let connection = connection.map_err(|error| match error {
+            PoolError::Closed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+            PoolError::Backend(error) => error,
+            other => internal(other),
+        })?;
+        Ok(Lease { connection: Some(connection), open })
+    }
+
+    /// Begins a transaction; on SQLite one that nobody else writes beside.
+    ///
+    /// # Errors
+    /// [`DbErr`] of the database.
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
+        let mut lease = self.lease(Open::Transaction).await?;
+        lease.get()?.execute_unprepared(self.how_to_begin()).await?;
+        Ok(self.begun(lease))
+    }
+
+    /// The same, with a question that is asked in the same breath, and the first row of its answer.
+    ///
+    /// # Errors
+    /// As [`Pool::begin`]. PostgreSQL takes one statement at a time.
+    pub async fn begin_with(&self, question: Statement) -> Result<(Transaction, Option<QueryResult>), DbErr> {
+        let mut lease = self.lease(Open::Transaction).await?;
+        let sql = format!("{};{}", self.how_to_begin(), question.sql);
+        let row = lease.get()?.query_all(Statement { sql, ..question }).await?.into_iter().next();
+        Ok((self.begun(lease), row))
+    }
+
+    fn how_to_begin(&self) -> &'static str {
+        if self.get_database_backend() == DbBackend::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" }
+    }
+
+    fn begun(&self, lease: Lease) -> Transaction {
+        Transaction { lease: Mutex::new(lease), backend: self.get_database_backend() }
+    }
+}
+
+/// What a burst has opened goes when it is not used any more.
+async fn close_unused(connections: managed::WeakPool<Opener>) {
+    loop {
+        tokio::time::sleep(FORGOTTEN / 2).await;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.retain(|_, metrics| !is_old(&metrics));
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(error.to_string()))
+}
+
+/// What a connection is in the midst of.
+#[derive(Clone, Copy, Debug)]
+enum Open {
+    Question,
+    Transaction,
+}
+
+/// A connection in use. Whoever has come to an end with it gives it back; otherwise it is put in order first, or closed.
+#[derive(Debug)]
+struct Lease {
+    connection: Option<Object<Opener>>,
+    open: Open,
+}
+
+impl Lease {
+    fn get(&mut self) -> Result<&mut Connection, DbErr> {
+        self.connection.as_deref_mut().ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+    }
+
+    fn give_back(mut self) {
+        drop(self.connection.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let (open, mut unsettled) = (self.open, Unsettled(Some(connection)));
+        let Ok(runtime) = runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let Some(connection) = unsettled.0.as_mut() else { return };
+            let put_in_order = async {
+                match open {
+                    Open::Question => connection.ping().await,
+                    Open::Transaction => connection.execute_unprepared("ROLLBACK").await.map(drop),
+                }
+            };
+            if matches!(tokio::time::timeout(UNWINDING, put_in_order).await, Ok(Ok(()))) {
+                drop(unsettled.0.take());
+            }
+        });
+    }
+}
+
+/// A connection that is closed unless it was put in order, also when nobody came to that.
+struct Unsettled(Option<Object<Opener>>);
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            tracing::warn!("a connection to the database is closed: its use was broken off");
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// For questions outside of any transaction.
+#[async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        self.options().backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let mut lease = self.lease(Open::Question).await?;
+        let result = lease.get()?.execute(statement).await?;
+        lease.give_back();
+        Ok(result)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut lease = self.lease(Open::Question).await?;
+        let result = lease.get()?.execute_unprepared(sql).await?;
+        lease.give_back();
+        Ok(result)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let mut lease = self.lease(Open::Question).await?;
+        let row = lease.get()?.query_one(statement).await?;
+        lease.give_back();
+        Ok(row)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut lease = self.lease(Open::Question).await?;
+        let rows = lease.get()?.query_all(statement).await?;
+        lease.give_back();
+        Ok(rows)
+    }
+}
+
+/// An open transaction; dropped, it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    lease: Mutex<Lease>,
+    backend: DbBackend,
+}
+
+impl Transaction {
+    /// # Errors
+    /// [`DbErr`] of the database: then nobody knows yet whether it is committed.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        self.end("COMMIT").await
+    }
+
+    /// # Errors
+    /// [`DbErr`] of the database.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(self, sql: &str) -> Result<(), DbErr> {
+        let mut lease = self.lease.into_inner();
+        lease.get()?.execute_unprepared(sql).await?;
+        lease.give_back();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.lease.lock().await.get()?.execute(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.lease.lock().await.get()?.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.lease.lock().await.get()?.query_one(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.lease.lock().await.get()?.query_all(statement).await
+    }
+}
