@@ -4,17 +4,21 @@
 //! `SEALWRIGHT_FAIL_POINT_SIGNAL=STOP` makes it stand still there instead, until the test lets it go on. `tests/journey/crashes.rs`
 //! makes the list of places from the sources, and fails when a commit, effect or job has none or when one is never reached.
 
-/// Marks a place.
+/// Marks a place in asynchronous code of the server: `fail_point!(async "store.commit")`. In the agent, whose jobs block: `fail_point!("agent.report")`.
 #[macro_export]
 macro_rules! fail_point {
     ($name:literal) => {
         #[cfg(feature = "fail-points")]
         $crate::fail_point::reached($name);
     };
+    (async $name:literal) => {
+        #[cfg(any(test, feature = "fail-points"))]
+        $crate::in_process::reached($name).await;
+    };
 }
 
 /// Ends or stops the process if this is the place that was asked for.
-#[cfg(feature = "fail-points")]
+#[cfg(any(test, feature = "fail-points"))]
 #[expect(clippy::disallowed_methods, reason = "a test names the place in the environment")]
 pub fn reached(name: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};

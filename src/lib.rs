@@ -12,9 +12,13 @@ pub mod directory;
 pub mod engine;
 pub mod fail_point;
 pub mod hsm;
+#[cfg(any(test, feature = "fail-points"))]
+pub mod in_process;
 pub mod issuance;
 pub mod portal;
 pub mod random;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod web;

@@ -74,7 +74,7 @@ impl Activity for ComparePeople {
     }
 
     async fn perform(&self, call: &Call, plan: &Parameters) -> Result<Option<Compared>, Failure> {
-        fail_point!("directory.compare-people");
+        fail_point!(async "directory.compare-people");
         let held = self.held(milliseconds(call.now)).await?;
         if held.is_empty() {
             return Ok(Some(Compared::default()));

@@ -62,7 +62,7 @@ impl Activity for FindPerson {
     }
 
     async fn perform(&self, _: &Call, plan: &Plan) -> Result<Lookup, Failure> {
-        fail_point!("directory.find-person");
+        fail_point!(async "directory.find-person");
         Ok(self.directory.find(&plan.asked.login, &plan.asked.require).await?)
     }
 
@@ -92,4 +92,41 @@ async fn settle_login(tx: &Tx, call: &Call, person: &Person) -> Result<(), Failu
     let followed = logins::settle(tx, &person.login, &person.id).await?;
     audit::record_followed(tx, &call.origin, Some(call.root), milliseconds(call.now), &person.login, followed)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::trial::{Failed, Start, one_state};
+    use crate::testing::{Trial, World};
+
+    fn trial() -> Trial {
+        Trial {
+            workflow: Some(one_state(
+                "do",
+                FindPerson::NAME,
+                "  unused: integer = 0",
+                "login: owner.login, require: [mail]",
+            )),
+            prepare: |_| Start { login: "alice", role: "user", workflow: "trial", arguments: json!({}) },
+            effect: |_| json!(null),
+        }
+    }
+
+    #[test]
+    fn succeeds_twice_with_one_effect() {
+        trial().succeeds_twice_with_one_effect("found");
+    }
+
+    #[test]
+    fn fails_and_unwinds() {
+        trial().fails_and_unwinds(|world| world.directory.stop(), |world| world.directory.go_on(), Failed::Stuck);
+    }
+
+    #[test]
+    fn goes_on_after_every_kill() {
+        trial().goes_on_after_every_kill();
+    }
 }

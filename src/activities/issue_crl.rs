@@ -105,7 +105,7 @@ impl Activity for IssueCrl {
     }
 
     async fn perform(&self, call: &Call, plan: &Plan) -> Result<Performed, Failure> {
-        fail_point!("pki.issue-crl");
+        fail_point!(async "pki.issue-crl");
         let mut performed = Performed { signed: Vec::new(), offline: None };
         let changed = certificates::find_all(self.store.read(), plan.certificates.clone()).await?;
         for authority in &plan.authorities {

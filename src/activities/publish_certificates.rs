@@ -64,7 +64,7 @@ impl Activity for PublishCertificates {
     }
 
     async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Performed, Failure> {
-        fail_point!("directory.publish-certificates");
+        fail_point!(async "directory.publish-certificates");
         let ids =
             plan.certificates.iter().map(|certificate| id(&certificate.id)).collect::<Result<BTreeSet<_>, _>>()?;
         let wanted = ids.len();

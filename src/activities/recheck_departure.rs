@@ -73,7 +73,7 @@ impl Activity for RecheckDeparture {
     }
 
     async fn perform(&self, call: &Call, plan: &Parameters) -> Result<Outcome, Failure> {
-        fail_point!("directory.recheck-departure");
+        fail_point!(async "directory.recheck-departure");
         let departure = &plan.departure;
         // What cannot be taken back is not done on the word of one server, which may have lost the person, or know only what was.
         let found = match (departure.kind, departure.action) {

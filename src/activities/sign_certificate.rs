@@ -156,9 +156,9 @@ impl Activity for SignCertificate {
             tracing::error!(?findings, "stored bytes are not admitted any more");
             Failure::Fail { class: "lint" }
         })?;
-        fail_point!("pki.sign.before");
+        fail_point!(async "pki.sign.before");
         let signed = tokio::task::spawn_blocking(move || ticket.sign(issuer.signer.as_ref())).await;
-        fail_point!("pki.sign.after");
+        fail_point!(async "pki.sign.after");
         match signed {
             Ok(Ok(der)) => Ok(Performed::Signed(der)),
             Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),

@@ -54,7 +54,7 @@ impl Activity for UnpublishCertificates {
     }
 
     async fn perform(&self, _: &Call, plan: &Parameters) -> Result<Published, Failure> {
-        fail_point!("directory.unpublish-certificates");
+        fail_point!(async "directory.unpublish-certificates");
         let mut all = Published::AsBefore;
         for certificate in &plan.certificates {
             let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;

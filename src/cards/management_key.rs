@@ -54,13 +54,16 @@ pub fn answer(
 
 /// Whether the card encrypted the portal's challenge under the key: then it is the card that the portal knows.
 pub fn is_authentic(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &[u8], response: &[u8]) -> bool {
-    let expected = || -> Result<Vec<u8>, Misfit> {
-        let mut block = challenge(algorithm, nonce)?;
-        let key = EncryptingKey::ecb(unbound(algorithm, key)?).map_err(|_| Misfit)?;
-        key.encrypt(&mut block).map_err(|_| Misfit)?;
-        Ok(block)
-    };
-    expected().is_ok_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(&expected, response).is_ok())
+    respond(algorithm, key, nonce)
+        .is_ok_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(&expected, response).is_ok())
+}
+
+/// What a card with the key answers to the portal's challenge.
+pub(crate) fn respond(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &[u8]) -> Result<Vec<u8>, Misfit> {
+    let mut block = challenge(algorithm, nonce)?;
+    let key = EncryptingKey::ecb(unbound(algorithm, key)?).map_err(|_| Misfit)?;
+    key.encrypt(&mut block).map_err(|_| Misfit)?;
+    Ok(block)
 }
 
 fn challenge(algorithm: ManagementKeyAlgorithm, nonce: &[u8]) -> Result<Vec<u8>, Misfit> {

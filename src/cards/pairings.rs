@@ -302,7 +302,7 @@ impl Pairings {
         origin: &Origin,
         change: impl Fn(&mut PairingRow) -> Result<(), PairingError> + Send + Sync + 'static,
     ) -> Result<PairingRow, PairingError> {
-        fail_point!("cards.pairing");
+        fail_point!(async "cards.pairing");
         let now = self.clock.now_ms();
         let (change, origin) = (Arc::new(change), origin.clone());
         self.store

@@ -396,7 +396,7 @@ impl<'a> Commit<'a> {
         while let Some((id, arrival)) = self.arrivals.pop_front() {
             received += 1;
             if received <= MAXIMUM_STEPS && self.is_ready(id, &arrival).await? {
-                fail_point!("engine.inbox");
+                fail_point!(async "engine.inbox");
                 self.receive(id, arrival).await?;
             } else {
                 self.post(id, &arrival).await?;

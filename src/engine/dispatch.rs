@@ -192,7 +192,7 @@ async fn condition_held(engine: &Engine, row: &WatchRow) -> Result<(), EngineErr
 }
 
 async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
-    fail_point!("engine.inbox");
+    fail_point!(async "engine.inbox");
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
@@ -204,7 +204,7 @@ async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
 }
 
 async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
-    fail_point!("engine.timer");
+    fail_point!(async "engine.timer");
     let name = Timer::from_word(&row.timer).ok_or(EngineError::Inconsistent("unknown timer"))?;
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
         let row = row.clone();
@@ -284,12 +284,12 @@ async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, En
     let step = u64::try_from(row.step).unwrap_or_default();
     let activity =
         engine.inner.registry.activity(&row.activity).ok_or(EngineError::Inconsistent("unknown activity"))?;
-    fail_point!("engine.perform.before");
+    fail_point!(async "engine.perform.before");
     let performed = tokio::select! {
         performed = activity.perform(&call, &row.plan) => performed,
         lost = keep_lease(engine, &row) => return Err(lost),
     };
-    fail_point!("engine.perform.after");
+    fail_point!(async "engine.perform.after");
     let performed: Arc<_> = match performed {
         Ok(recording) => Ok(recording),
         Err(Failure::Store(error)) => return Err(EngineError::Store(error)),

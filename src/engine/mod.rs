@@ -215,6 +215,12 @@ impl Engine {
         self.inner.tasks.spawn_on(task, self.store().home().runtime());
     }
 
+    /// Looks for work now: the clock of a test has moved.
+    #[cfg(test)]
+    pub(crate) fn wake(&self) {
+        self.inner.look.notify_one();
+    }
+
     pub fn stop(&self) {
         self.inner.stop.cancel();
     }

@@ -26,7 +26,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Fenced`] when the agent was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
     pub async fn report(&self, agent: Holder, origin: Origin, job: &JobRow, report: Report) -> Result<(), EngineError> {
-        fail_point!("engine.report");
+        fail_point!(async "engine.report");
         let job = job.clone();
         dispatch::write(self, origin, move |engine, tx, origin| {
             let (row, report) = (job.clone(), report.clone());

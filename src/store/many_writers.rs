@@ -44,7 +44,7 @@ impl Handle {
         let tx = Tx::new(transaction, self.tenant.clone());
         let value = tx.run(work).await?;
         let transaction = tx.into_transaction()?;
-        fail_point!("store.commit");
+        fail_point!(async "store.commit");
         transaction.commit().await.map_err(StoreError::from)?;
         Ok(value)
     }

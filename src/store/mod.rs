@@ -355,7 +355,7 @@ impl Store {
         F: Fn(Tx) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        fail_point!("store.write.before");
+        fail_point!(async "store.write.before");
         let here = self.clone();
         let writing = async move {
             let result = match &here.writer {
@@ -367,7 +367,7 @@ impl Store {
             result
         };
         let result = self.home.run(writing).await?;
-        fail_point!("store.write.after");
+        fail_point!(async "store.write.after");
         result
     }
 }

@@ -151,7 +151,7 @@ async fn batch(
 /// Commits; a call that only looked, or failed, is no write transaction.
 async fn finish(transaction: Transaction, kept: bool) -> Result<(), StoreError> {
     if kept {
-        fail_point!("store.commit");
+        fail_point!(async "store.commit");
         transaction.commit().await?;
     } else {
         transaction.rollback().await?;

@@ -153,3 +153,17 @@ pub async fn is_pending(access: &impl Access) -> Result<bool, StoreError> {
     let row = work::Entity::find().filter(work::Column::Tenant.eq(access.tenant())).one(access.connection()).await?;
     Ok(row.is_some())
 }
+
+/// Ends every lease, as time does after a node was killed.
+#[cfg(test)]
+pub(crate) async fn end_leases(store: &super::Store) -> Result<(), StoreError> {
+    let ended = store.write::<_, StoreError, _, _>(|tx| async move {
+        work::Entity::update_many()
+            .col_expr(work::Column::LeaseUntil, Expr::value(0))
+            .filter(work::Column::Tenant.eq(tx.tenant()))
+            .exec(tx.connection())
+            .await?;
+        Ok(())
+    });
+    ended.await
+}

@@ -58,6 +58,22 @@ impl Directory {
         entries.iter().filter_map(|entry| Some((first(entry, "uid")?, first(entry, "cn")?))).collect()
     }
 
+    /// The values of an attribute of somebody's entry.
+    pub fn values(&self, login: &str, attribute: &str) -> Vec<Vec<u8>> {
+        let Ok(entries) = self.entries.lock() else { return Vec::new() };
+        let is_theirs = |entry: &&Entry| {
+            entry
+                .attributes
+                .iter()
+                .any(|(name, values)| name == "uid" && values.iter().any(|uid| uid == login.as_bytes()))
+        };
+        let found = entries.iter().find(is_theirs).map(|entry| {
+            let named = entry.attributes.iter().filter(|(name, _)| is_it(name, attribute));
+            named.flat_map(|(_, values)| values.clone()).collect()
+        });
+        found.unwrap_or_default()
+    }
+
     /// Answers until the process ends.
     ///
     /// # Errors

@@ -1,0 +1,18 @@
+//! The in-process tier: a whole portal without its servers, a simulated directory, agent and card, and a clock that the
+//! test moves. A node is killed by dropping its runtime with everything in memory; a new one opens the same database.
+//!
+//! - [`node`] is a portal's engine and rooms, with fail points of its own.
+//! - [`card`] is a card that keeps keys in memory, and the agent that does the portal's jobs with it.
+//! - [`trial`] runs one activity or card job through its three tests: succeeds twice with one effect, fails and unwinds, is
+//!   killed at each fail point and goes on.
+
+pub mod card;
+pub mod clock;
+mod directory;
+pub mod node;
+mod tests;
+pub mod trial;
+
+pub use card::SimulatedCard;
+pub use node::{End, World};
+pub use trial::Trial;
