@@ -6,7 +6,7 @@
 //!
 //! An activity that only changes the database is a [`LocalActivity`]: one function in the step's transaction.
 //!
-//! To add an activity: one file in `activities/` with its parameters, outcomes and the three parts, and one line in `activities/mod.rs`.
+//! To add an activity: one file in `activities/<subject>/` with its parameters, outcomes and the three parts, and one line in `activities/mod.rs`.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;

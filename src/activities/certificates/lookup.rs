@@ -1,12 +1,10 @@
-//! Certificates as what a workflow can be about, and the record of what becomes of them.
+//! Certificates as what a workflow can be about.
 
 use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::audit;
-use crate::clock::milliseconds;
-use crate::engine::contract::{Call, Failure, Things};
+use crate::engine::contract::Things;
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
 use crate::store::{StoreError, Tx, certificates};
@@ -29,16 +27,4 @@ impl Things for Certificates {
             .map_err(|error| StoreError::Inconsistent { table: "certificate", why: error.to_string() })?;
         Ok(Some((record, row.owner_login)))
     }
-}
-
-/// Writes down what became of a certificate, by its authority and serial number.
-pub(super) async fn note(
-    tx: &Tx,
-    call: &Call,
-    certificate: Uuid,
-    event: impl FnOnce(String, String) -> audit::Event,
-) -> Result<(), Failure> {
-    let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
-    let event = event(row.authority, row.serial);
-    Ok(audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?)
 }

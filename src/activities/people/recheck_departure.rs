@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::prepare_certificate::names_otherwise;
-use super::{DIRECTORY_FAILURES, Rooms};
+use crate::activities::certificates::prepare_certificate::names_otherwise;
+use crate::activities::{DIRECTORY_FAILURES, Rooms};
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};

@@ -11,7 +11,8 @@ use sealwright_protocol::{Bytes, Instruction, KeyRequest, Refusal, Report, Slot}
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Rooms, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;

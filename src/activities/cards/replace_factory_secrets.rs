@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Rooms, id, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Rooms, id};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, ManagementKind, management_key, objects};

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rooms;
-use super::prepare_certificate::names_otherwise;
+use crate::activities::Rooms;
+use crate::activities::certificates::prepare_certificate::names_otherwise;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, DirectoryError, Present};

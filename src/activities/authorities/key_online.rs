@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Rooms;
+use crate::activities::Rooms;
 use crate::engine::contract::Condition;
 use crate::issuance::Issuance;
 

@@ -10,7 +10,8 @@ use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Rooms, id};
 use crate::audit::{self, Event};
 use crate::cards::Card;
 use crate::clock::milliseconds;

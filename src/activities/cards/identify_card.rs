@@ -10,7 +10,8 @@ use sealwright_protocol::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, Stock, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Rooms, Stock};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, CardState, ManagementKind, management_key};

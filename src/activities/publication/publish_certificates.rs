@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DIRECTORY_FAILURES, Rooms, id};
+use crate::activities::{DIRECTORY_FAILURES, Rooms, id};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Person, Published};

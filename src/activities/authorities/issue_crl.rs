@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 use uuid::Uuid;
 
-use super::{Rooms, id};
+use crate::activities::{Rooms, id};
 use crate::audit;
 use crate::clock::{milliseconds, moment};
 use crate::engine::contract::{Activity, Call, Failure, Planned};

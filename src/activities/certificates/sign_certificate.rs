@@ -12,7 +12,8 @@ use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, prepare_certificate};
+use super::prepare_certificate;
+use crate::activities::{Rooms, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;

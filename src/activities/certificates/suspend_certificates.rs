@@ -1,11 +1,13 @@
-//! `pki.reinstate`: suspended certificates come off the list (RFC 5280 section 5.3.1, `removeFromCRL` is for delta lists alone).
+//! `pki.suspend`: certificates go on the list for now (`certificateHold`, RFC 5280 section 5.3.1).
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{certificates as records, id};
+use super::note;
+use crate::activities::id;
 use crate::audit::Event;
+use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::Certificate;
 use crate::store::{Tx, certificates};
@@ -15,29 +17,30 @@ pub struct Parameters {
     certificates: Vec<Certificate>,
 }
 
-pub struct ReinstateCertificates;
+pub struct SuspendCertificates;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    Reinstated,
+    Suspended,
 }
 
 #[async_trait]
-impl LocalActivity for ReinstateCertificates {
-    const NAME: &'static str = "pki.reinstate";
+impl LocalActivity for SuspendCertificates {
+    const NAME: &'static str = "pki.suspend";
 
     type Parameters = Parameters;
     type Outcome = Outcome;
 
     async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
+        let at = milliseconds(call.now);
         for certificate in &parameters.certificates {
             let certificate = id(&certificate.id)?;
-            if certificates::reinstate(tx, certificate).await? {
-                let event = |authority, serial| Event::CertificateReinstated { authority, serial };
-                records::note(tx, call, certificate, event).await?;
+            if certificates::suspend(tx, certificate, at).await? {
+                let event = |authority, serial| Event::CertificateSuspended { authority, serial };
+                note(tx, call, certificate, event).await?;
             }
         }
-        Ok(Outcome::Reinstated)
+        Ok(Outcome::Suspended)
     }
 }
