@@ -14,7 +14,7 @@ use sealwright_workflow::library::Library;
 use sealwright_workflow::types::Type;
 use zeroize::Zeroizing;
 
-use crate::activities::{self, Attestations, Rooms, Stock};
+use crate::activities::{self, Attestations, Services, Stock};
 use crate::auth::Roles;
 use crate::auth::header::{HeaderSignIn, ProofError, SYSTEM};
 use crate::auth::roles::ROLES;
@@ -172,7 +172,7 @@ impl Portal {
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = open_store(&configuration).await?;
         let stock = stock(&configuration.cards)?;
-        let rooms = Rooms {
+        let services = Services {
             store: store.clone(),
             directory: directory.clone(),
             issuance: issuance.clone(),
@@ -181,7 +181,7 @@ impl Portal {
             attestations: attestations(&configuration.cards)?,
             portal: configuration.name.clone(),
         };
-        let registry = activities::register(&rooms);
+        let registry = activities::register(&services);
         let files = workflow_files(configuration.workflows.as_deref())?;
         let mut catalog = Catalog::new();
         activities::declare(&mut catalog)?;

@@ -1,11 +1,14 @@
-//! The glue between workflows and the rooms: one activity or card job a file, in the folder of its subject, one line
-//! each in [`declare`] and [`register`].
+//! The glue between workflows and the rooms: one activity, card job, condition or subject a file, in the folder of its subject.
+//!
+//! Each is one line of the list in its folder's `mod.rs`, and is made from [`Services`] by `From`. The lists make the catalog that workflows are
+//! verified against ([`declare`]) and the registry that the engine runs ([`register`]).
 
 mod authorities;
 mod cards;
 mod certificates;
 mod people;
 mod publication;
+mod registration;
 
 use std::sync::Arc;
 
@@ -17,15 +20,16 @@ use uuid::Uuid;
 use crate::cards::sealing::SealingKey;
 use crate::directory::{Directory, DirectoryError};
 use crate::engine::Registry;
-use crate::engine::contract::{Failure, declare_activity, declare_job};
+use crate::engine::contract::Failure;
 use crate::issuance::Issuance;
 use crate::store::Store;
 
 pub use cards::generate_key::Attestations;
+use registration::Registration;
 
 /// What activities work with.
 #[derive(Clone, Debug)]
-pub struct Rooms {
+pub struct Services {
     pub store: Store,
     pub directory: Directory,
     pub issuance: Issuance,
@@ -51,57 +55,27 @@ impl Stock {
     }
 }
 
-/// Declares everything to the workflow language: nothing is connected to.
+/// The lists of all subjects.
+const SUBJECTS: [&[Registration]; 5] = [authorities::ALL, cards::ALL, certificates::ALL, people::ALL, publication::ALL];
+
+fn all() -> impl Iterator<Item = &'static Registration> {
+    SUBJECTS.into_iter().flatten()
+}
+
+/// Declares everything to the workflow language, by types alone: nothing is connected.
 ///
 /// # Errors
 /// [`UnknownSchema`] when a type cannot be carried.
 pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
-    declare_activity::<people::find_person::FindPerson>(catalog)?;
-    declare_activity::<cards::find_certificate::FindCertificate>(catalog)?;
-    declare_activity::<publication::publish_certificates::PublishCertificates>(catalog)?;
-    declare_activity::<certificates::prepare_certificate::PrepareCertificate>(catalog)?;
-    declare_activity::<certificates::sign_certificate::SignCertificate>(catalog)?;
-    declare_activity::<certificates::revoke_certificate::RevokeCertificate>(catalog)?;
-    declare_activity::<certificates::certificate_status::CertificateStatus>(catalog)?;
-    declare_activity::<certificates::certificates_of_person::CertificatesOfPerson>(catalog)?;
-    declare_activity::<certificates::suspend_certificates::SuspendCertificates>(catalog)?;
-    declare_activity::<certificates::reinstate_certificates::ReinstateCertificates>(catalog)?;
-    declare_activity::<publication::unpublish_certificates::UnpublishCertificates>(catalog)?;
-    declare_activity::<people::compare_people::ComparePeople>(catalog)?;
-    declare_activity::<people::recheck_departure::RecheckDeparture>(catalog)?;
-    declare_activity::<authorities::issue_crl::IssueCrl>(catalog)?;
-    declare_job::<cards::identify_card::IdentifyCard>(catalog)?;
-    declare_job::<cards::replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
-    declare_job::<cards::generate_key::GenerateKeyAndCsr>(catalog)?;
-    declare_job::<cards::install_certificate::InstallCertificate>(catalog)?;
-    catalog.add_condition(authorities::key_online::NAME);
-    catalog.add_thing(certificates::lookup::TYPE);
-    Ok(())
+    all().try_for_each(|registration| (registration.declare)(catalog))
 }
 
-/// Everything that workflows of this release may name.
-pub fn register(rooms: &Rooms) -> Registry {
+/// Makes everything that workflows of this release may name.
+pub fn register(services: &Services) -> Registry {
     let mut registry = Registry::default();
-    registry.add_activity(people::find_person::FindPerson::new(rooms));
-    registry.add_activity(cards::find_certificate::FindCertificate);
-    registry.add_activity(publication::publish_certificates::PublishCertificates::new(rooms));
-    registry.add_activity(certificates::prepare_certificate::PrepareCertificate::new(rooms));
-    registry.add_activity(certificates::sign_certificate::SignCertificate::new(rooms));
-    registry.add_activity(certificates::revoke_certificate::RevokeCertificate);
-    registry.add_activity(certificates::certificate_status::CertificateStatus);
-    registry.add_activity(certificates::certificates_of_person::CertificatesOfPerson);
-    registry.add_activity(certificates::suspend_certificates::SuspendCertificates);
-    registry.add_activity(certificates::reinstate_certificates::ReinstateCertificates);
-    registry.add_activity(publication::unpublish_certificates::UnpublishCertificates::new(rooms));
-    registry.add_activity(people::compare_people::ComparePeople::new(rooms));
-    registry.add_activity(people::recheck_departure::RecheckDeparture::new(rooms));
-    registry.add_activity(authorities::issue_crl::IssueCrl::new(rooms));
-    registry.add_job(cards::identify_card::IdentifyCard::new(rooms));
-    registry.add_job(cards::replace_factory_secrets::ReplaceFactorySecrets::new(rooms));
-    registry.add_job(cards::generate_key::GenerateKeyAndCsr::new(rooms));
-    registry.add_job(cards::install_certificate::InstallCertificate::new(rooms));
-    registry.add_condition(authorities::key_online::KeyOnline::new(rooms));
-    registry.add_things(certificates::lookup::Certificates);
+    for registration in all() {
+        (registration.register)(&mut registry, services);
+    }
     registry
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{log_refusal, nonce};
-use crate::activities::{Rooms, id};
+use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -25,9 +25,9 @@ pub struct GenerateKeyAndCsr {
     attestations: Attestations,
 }
 
-impl GenerateKeyAndCsr {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { attestations: rooms.attestations.clone() }
+impl From<&Services> for GenerateKeyAndCsr {
+    fn from(services: &Services) -> Self {
+        Self { attestations: services.attestations.clone() }
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{log_refusal, nonce};
-use crate::activities::{Rooms, id};
+use crate::activities::{Services, id};
 use crate::audit::{self, Event};
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -25,9 +25,9 @@ pub struct InstallCertificate {
     portal: String,
 }
 
-impl InstallCertificate {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { portal: rooms.portal.clone() }
+impl From<&Services> for InstallCertificate {
+    fn from(services: &Services) -> Self {
+        Self { portal: services.portal.clone() }
     }
 }
 

@@ -1,15 +1,25 @@
 //! Cards: jobs for the agent, and what the portal knows of a card's slots.
 
-pub(super) mod find_certificate;
+mod find_certificate;
 pub(super) mod generate_key;
-pub(super) mod identify_card;
-pub(super) mod install_certificate;
-pub(super) mod replace_factory_secrets;
+mod identify_card;
+mod install_certificate;
+mod replace_factory_secrets;
 
 use sealwright_protocol::{Bytes, Refusal};
 
+use super::registration::Registration;
 use crate::engine::contract::Failure;
 use crate::random;
+
+/// Everything of this subject that workflows may name.
+pub(super) const ALL: &[Registration] = &[
+    Registration::activity::<find_certificate::FindCertificate>(),
+    Registration::job::<generate_key::GenerateKeyAndCsr>(),
+    Registration::job::<identify_card::IdentifyCard>(),
+    Registration::job::<install_certificate::InstallCertificate>(),
+    Registration::job::<replace_factory_secrets::ReplaceFactorySecrets>(),
+];
 
 /// What makes one job's answers its own.
 fn nonce() -> Result<Bytes, Failure> {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::activities::Services;
 use crate::engine::contract::Things;
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
@@ -11,14 +12,15 @@ use crate::store::{StoreError, Tx, certificates};
 
 pub struct Certificates;
 
-/// The name of their type.
-pub const TYPE: &str = "certificate";
+impl From<&Services> for Certificates {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[async_trait]
 impl Things for Certificates {
-    fn type_name(&self) -> &'static str {
-        TYPE
-    }
+    const TYPE: &'static str = "certificate";
 
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
         let row = certificates::find(tx, id).await?.filter(|row| !row.is(Status::Intended));

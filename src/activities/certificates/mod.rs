@@ -1,20 +1,33 @@
 //! Certificates: prepared, signed, suspended and revoked.
 
-pub(super) mod certificate_status;
-pub(super) mod certificates_of_person;
-pub(super) mod lookup;
+mod certificate_status;
+mod certificates_of_person;
+mod lookup;
 pub(super) mod prepare_certificate;
-pub(super) mod reinstate_certificates;
-pub(super) mod revoke_certificate;
-pub(super) mod sign_certificate;
-pub(super) mod suspend_certificates;
+mod reinstate_certificates;
+mod revoke_certificate;
+mod sign_certificate;
+mod suspend_certificates;
 
 use uuid::Uuid;
 
+use super::registration::Registration;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure};
 use crate::store::{Tx, certificates};
+
+/// Everything of this subject that workflows may name.
+pub(super) const ALL: &[Registration] = &[
+    Registration::activity::<certificate_status::CertificateStatus>(),
+    Registration::activity::<certificates_of_person::CertificatesOfPerson>(),
+    Registration::things::<lookup::Certificates>(),
+    Registration::activity::<prepare_certificate::PrepareCertificate>(),
+    Registration::activity::<reinstate_certificates::ReinstateCertificates>(),
+    Registration::activity::<revoke_certificate::RevokeCertificate>(),
+    Registration::activity::<sign_certificate::SignCertificate>(),
+    Registration::activity::<suspend_certificates::SuspendCertificates>(),
+];
 
 /// Writes down what became of a certificate, by its authority and serial number.
 async fn note(

@@ -10,7 +10,7 @@ use sealwright_pki::profile::{AlternativeName, Profile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::activities::Rooms;
+use crate::activities::Services;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::Person;
@@ -24,9 +24,9 @@ pub struct PrepareCertificate {
     issuance: Issuance,
 }
 
-impl PrepareCertificate {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone() }
+impl From<&Services> for PrepareCertificate {
+    fn from(services: &Services) -> Self {
+        Self { issuance: services.issuance.clone() }
     }
 }
 

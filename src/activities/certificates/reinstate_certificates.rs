@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::note;
-use crate::activities::id;
+use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::Certificate;
@@ -17,6 +17,12 @@ pub struct Parameters {
 }
 
 pub struct ReinstateCertificates;
+
+impl From<&Services> for ReinstateCertificates {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

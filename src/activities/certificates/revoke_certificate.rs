@@ -6,7 +6,7 @@ use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 
 use super::note;
-use crate::activities::id;
+use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
@@ -14,6 +14,12 @@ use crate::issuance::{Certificate, Reason};
 use crate::store::{Tx, certificates};
 
 pub struct RevokeCertificate;
+
+impl From<&Services> for RevokeCertificate {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::prepare_certificate;
-use crate::activities::{Rooms, id};
+use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -29,9 +29,9 @@ pub struct SignCertificate {
     issuance: Issuance,
 }
 
-impl SignCertificate {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone() }
+impl From<&Services> for SignCertificate {
+    fn from(services: &Services) -> Self {
+        Self { issuance: services.issuance.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::note;
-use crate::activities::id;
+use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
@@ -18,6 +18,12 @@ pub struct Parameters {
 }
 
 pub struct SuspendCertificates;
+
+impl From<&Services> for SuspendCertificates {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
