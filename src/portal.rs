@@ -1,6 +1,7 @@
 //! The portal put together from its configuration: the one place where rooms meet.
 
-use std::collections::BTreeMap;
+mod catalog;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,13 +12,11 @@ use sealwright_protocol::Secret;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::diagnostic::Diagnostic;
 use sealwright_workflow::library::Library;
-use sealwright_workflow::types::Type;
 use zeroize::Zeroizing;
 
-use crate::activities::{self, Attestations, Rooms, Stock};
+use crate::activities::{self, Attestations, Services, Stock};
 use crate::auth::Roles;
-use crate::auth::header::{HeaderSignIn, ProofError, SYSTEM};
-use crate::auth::roles::ROLES;
+use crate::auth::header::{HeaderSignIn, ProofError};
 use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
 use crate::cards::pairings::Pairings;
@@ -30,6 +29,8 @@ use crate::engine::{Engine, Humans, Parts};
 use crate::issuance::{self, Issuance, IssuanceError, Slot};
 use crate::random;
 use crate::store::{Store, logins, service_accounts};
+
+pub use catalog::catalog;
 
 /// The workflows that are built in.
 const WORKFLOWS: [(&str, &str); 7] = [
@@ -71,25 +72,6 @@ pub fn workflow_files(folder: Option<&Path>) -> std::io::Result<Vec<(String, Str
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     paths.sort();
     paths.into_iter().map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?))).collect()
-}
-
-/// Adds what no activity declares: types for data, roles, policies.
-///
-/// # Errors
-/// A type that the language cannot carry: a mistake of this program.
-pub fn complete(catalog: &mut Catalog) -> Result<(), sealwright_workflow::types::UnknownSchema> {
-    catalog.add_type::<Slot>()?;
-    for (role, _) in ROLES {
-        catalog.add_role(role);
-    }
-    catalog.add_own_role(SYSTEM);
-    catalog.add_policy("personalization.slots", Type::List(Box::new(Type::Named("slot".to_owned()))));
-    for about in ["gone", "disabled", "moved"] {
-        catalog.add_policy(&format!("synchronization.{about}"), Type::Named("departure-action".to_owned()));
-    }
-    catalog.add_policy("synchronization.unpublish", Type::Bool);
-    catalog.add_policy("synchronization.at_most", Type::Integer);
-    Ok(())
 }
 
 /// Opens the configured database.
@@ -171,7 +153,7 @@ impl Portal {
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = open_store(&configuration).await?;
         let stock = stock(&configuration.cards)?;
-        let rooms = Rooms {
+        let services = Services {
             store: store.clone(),
             directory: directory.clone(),
             issuance: issuance.clone(),
@@ -180,11 +162,9 @@ impl Portal {
             attestations: attestations(&configuration.cards)?,
             portal: configuration.name.clone(),
         };
-        let registry = activities::register(&rooms);
+        let registry = activities::register(&services);
         let files = workflow_files(configuration.workflows.as_deref())?;
-        let mut catalog = Catalog::new();
-        activities::declare(&mut catalog)?;
-        complete(&mut catalog)?;
+        let catalog = catalog()?;
         let library = library(&files, &catalog).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("a workflow must not run as it is:\n{}", problems.join("\n"))
@@ -196,15 +176,7 @@ impl Portal {
                 Some((definition.name.text.clone(), text.clone()))
             })
             .collect();
-        let synchronization = &configuration.synchronization;
-        let policy = BTreeMap::from([
-            ("personalization.slots".to_owned(), serde_json::to_value(&slots)?),
-            ("synchronization.gone".to_owned(), serde_json::to_value(synchronization.gone)?),
-            ("synchronization.disabled".to_owned(), serde_json::to_value(synchronization.disabled)?),
-            ("synchronization.moved".to_owned(), serde_json::to_value(synchronization.moved)?),
-            ("synchronization.unpublish".to_owned(), synchronization.unpublish.into()),
-            ("synchronization.at_most".to_owned(), synchronization.at_most.into()),
-        ]);
+        let policy = catalog::policies(&configuration, &slots)?;
         let node = random::id().to_string();
         let session_key = sealing.authentication_key("session")?;
         let parts = Parts {

@@ -1,29 +1,18 @@
-//! The glue between workflows and the rooms: one activity or card job a file, one line each in [`declare`] and [`register`].
+//! The glue between workflows and the rooms: one activity, card job, condition or subject a file, in the folder of its subject.
+//!
+//! Each is one line of the list in its folder's `mod.rs`, and is made from [`Services`] by `From`. The lists make the catalog that workflows are
+//! verified against ([`declare`]) and the registry that the engine runs ([`register`]).
 
-mod certificate_status;
+mod authorities;
+mod cards;
 mod certificates;
-mod certificates_of_person;
-mod compare_people;
-mod find_certificate;
-mod find_person;
-mod generate_key;
-mod identify_card;
-mod install_certificate;
-mod issue_crl;
-mod key_online;
-mod prepare_certificate;
-mod publish_certificates;
-mod recheck_departure;
-mod reinstate_certificates;
-mod replace_factory_secrets;
-mod revoke_certificate;
-mod sign_certificate;
-mod suspend_certificates;
-mod unpublish_certificates;
+mod people;
+mod publication;
+mod registration;
 
 use std::sync::Arc;
 
-use sealwright_protocol::{Bytes, Refusal, Secret};
+use sealwright_protocol::Secret;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::types::UnknownSchema;
 use uuid::Uuid;
@@ -31,16 +20,16 @@ use uuid::Uuid;
 use crate::cards::sealing::SealingKey;
 use crate::directory::{Directory, DirectoryError};
 use crate::engine::Registry;
-use crate::engine::contract::{Failure, declare_activity, declare_job};
+use crate::engine::contract::Failure;
 use crate::issuance::Issuance;
-use crate::random;
 use crate::store::Store;
 
-pub use generate_key::Attestations;
+pub use cards::generate_key::Attestations;
+use registration::Registration;
 
 /// What activities work with.
 #[derive(Clone, Debug)]
-pub struct Rooms {
+pub struct Services {
     pub store: Store,
     pub directory: Directory,
     pub issuance: Issuance,
@@ -66,57 +55,27 @@ impl Stock {
     }
 }
 
-/// Declares everything to the workflow language: nothing is connected to.
+/// The lists of all subjects.
+const SUBJECTS: [&[Registration]; 5] = [authorities::ALL, cards::ALL, certificates::ALL, people::ALL, publication::ALL];
+
+fn all() -> impl Iterator<Item = &'static Registration> {
+    SUBJECTS.into_iter().flatten()
+}
+
+/// Declares everything to the workflow language, by types alone: nothing is connected.
 ///
 /// # Errors
 /// [`UnknownSchema`] when a type cannot be carried.
 pub fn declare(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
-    declare_activity::<find_person::FindPerson>(catalog)?;
-    declare_activity::<find_certificate::FindCertificate>(catalog)?;
-    declare_activity::<publish_certificates::PublishCertificates>(catalog)?;
-    declare_activity::<prepare_certificate::PrepareCertificate>(catalog)?;
-    declare_activity::<sign_certificate::SignCertificate>(catalog)?;
-    declare_activity::<revoke_certificate::RevokeCertificate>(catalog)?;
-    declare_activity::<certificate_status::CertificateStatus>(catalog)?;
-    declare_activity::<certificates_of_person::CertificatesOfPerson>(catalog)?;
-    declare_activity::<suspend_certificates::SuspendCertificates>(catalog)?;
-    declare_activity::<reinstate_certificates::ReinstateCertificates>(catalog)?;
-    declare_activity::<unpublish_certificates::UnpublishCertificates>(catalog)?;
-    declare_activity::<compare_people::ComparePeople>(catalog)?;
-    declare_activity::<recheck_departure::RecheckDeparture>(catalog)?;
-    declare_activity::<issue_crl::IssueCrl>(catalog)?;
-    declare_job::<identify_card::IdentifyCard>(catalog)?;
-    declare_job::<replace_factory_secrets::ReplaceFactorySecrets>(catalog)?;
-    declare_job::<generate_key::GenerateKeyAndCsr>(catalog)?;
-    declare_job::<install_certificate::InstallCertificate>(catalog)?;
-    catalog.add_condition(key_online::NAME);
-    catalog.add_thing(certificates::TYPE);
-    Ok(())
+    all().try_for_each(|registration| (registration.declare)(catalog))
 }
 
-/// Everything that workflows of this release may name.
-pub fn register(rooms: &Rooms) -> Registry {
+/// Makes everything that workflows of this release may name.
+pub fn register(services: &Services) -> Registry {
     let mut registry = Registry::default();
-    registry.add_activity(find_person::FindPerson::new(rooms));
-    registry.add_activity(find_certificate::FindCertificate);
-    registry.add_activity(publish_certificates::PublishCertificates::new(rooms));
-    registry.add_activity(prepare_certificate::PrepareCertificate::new(rooms));
-    registry.add_activity(sign_certificate::SignCertificate::new(rooms));
-    registry.add_activity(revoke_certificate::RevokeCertificate);
-    registry.add_activity(certificate_status::CertificateStatus);
-    registry.add_activity(certificates_of_person::CertificatesOfPerson);
-    registry.add_activity(suspend_certificates::SuspendCertificates);
-    registry.add_activity(reinstate_certificates::ReinstateCertificates);
-    registry.add_activity(unpublish_certificates::UnpublishCertificates::new(rooms));
-    registry.add_activity(compare_people::ComparePeople::new(rooms));
-    registry.add_activity(recheck_departure::RecheckDeparture::new(rooms));
-    registry.add_activity(issue_crl::IssueCrl::new(rooms));
-    registry.add_job(identify_card::IdentifyCard::new(rooms));
-    registry.add_job(replace_factory_secrets::ReplaceFactorySecrets::new(rooms));
-    registry.add_job(generate_key::GenerateKeyAndCsr::new(rooms));
-    registry.add_job(install_certificate::InstallCertificate::new(rooms));
-    registry.add_condition(key_online::KeyOnline::new(rooms));
-    registry.add_things(certificates::Certificates);
+    for registration in all() {
+        (registration.register)(&mut registry, services);
+    }
     registry
 }
 
@@ -133,15 +92,4 @@ impl From<DirectoryError> for Failure {
 /// An id that a workflow carries as text.
 fn id(text: &str) -> Result<Uuid, Failure> {
     text.parse().map_err(|_| Failure::Fail { class: "types" })
-}
-
-/// What makes one job's answers its own.
-fn nonce() -> Result<Bytes, Failure> {
-    let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
-    Ok(Bytes(nonce.to_vec()))
-}
-
-/// A refusal of the agent, for the log.
-fn log_refusal(job: &str, reason: Refusal) {
-    tracing::info!(job, ?reason, "the agent refused");
 }

@@ -5,8 +5,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sealwright_workflow::catalog::Catalog;
-
 use crate::portal;
 
 /// Prints a line for every workflow, or every problem; exit status 1 when there is one.
@@ -18,7 +16,7 @@ pub fn run(paths: &[PathBuf]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let catalog = match catalog() {
+    let catalog = match portal::catalog() {
         Ok(catalog) => catalog,
         Err(error) => {
             eprintln!("sealwright: {error}");
@@ -79,15 +77,4 @@ fn read(paths: &[PathBuf]) -> std::io::Result<Files> {
 
 fn name_of(file: &str) -> Option<OsString> {
     Path::new(file).file_name().map(OsString::from)
-}
-
-/// The catalog of this release, from the types alone: nothing is connected to.
-///
-/// # Errors
-/// A type that the language cannot carry.
-pub fn catalog() -> Result<Catalog, sealwright_workflow::types::UnknownSchema> {
-    let mut catalog = Catalog::new();
-    crate::activities::declare(&mut catalog)?;
-    portal::complete(&mut catalog)?;
-    Ok(catalog)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::check;
 use crate::audit::Heads;
 use crate::auth::header::ProofOptions;
 use crate::auth::{Roles, mutual_tls};
@@ -66,7 +65,7 @@ async fn within(asked: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
 
 fn workflows(configuration: &Configuration) -> anyhow::Result<()> {
     let files = portal::workflow_files(configuration.workflows.as_deref())?;
-    match portal::library(&files, &check::catalog()?) {
+    match portal::library(&files, &portal::catalog()?) {
         Ok(_) => Ok(()),
         Err(problems) => {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();

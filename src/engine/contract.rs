@@ -6,7 +6,8 @@
 //!
 //! An activity that only changes the database is a [`LocalActivity`]: one function in the step's transaction.
 //!
-//! To add an activity: one file in `activities/` with its parameters, outcomes and the three parts, and one line in `activities/mod.rs`.
+//! To add an activity: one file in `activities/<subject>/` with its parameters, outcomes and the three parts, and one line in the list of its
+//! `mod.rs`.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -165,9 +166,9 @@ impl<A: LocalActivity> Activity for A {
 
 /// Records that a start can be about. They are looked up here, and never taken from whoever starts.
 #[async_trait]
-pub trait Things: Send + Sync {
+pub trait Things: Send + Sync + 'static {
     /// The name of their type, as data declares it.
-    fn type_name(&self) -> &'static str;
+    const TYPE: &'static str;
 
     /// The record with this id and the login of its owner.
     ///
@@ -226,8 +227,9 @@ pub trait CardJob: Send + Sync + 'static {
 
 /// A condition of the world that a `wait` state names.
 #[async_trait]
-pub trait Condition: Send + Sync {
-    fn name(&self) -> &'static str;
+pub trait Condition: Send + Sync + 'static {
+    /// The name that a `wait` state says.
+    const NAME: &'static str;
 
     /// Whether it holds now; `about` is what the state says that it is about. Asked outside any transaction, at most about once a second on each
     /// node, and only while somebody waits for it.
@@ -271,6 +273,30 @@ pub(super) trait ErasedJob: Send + Sync {
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Value) -> Result<(Option<Uuid>, Value), Failure>;
     async fn instruction(&self, plan: &Value) -> Result<Instruction, Failure>;
     async fn record(&self, tx: &Tx, call: &Call, plan: Value, report: Report) -> Result<Option<Outcome>, Failure>;
+}
+
+#[async_trait]
+pub(super) trait ErasedCondition: Send + Sync {
+    async fn holds(&self, about: Option<&str>) -> bool;
+}
+
+#[async_trait]
+impl<C: Condition> ErasedCondition for C {
+    async fn holds(&self, about: Option<&str>) -> bool {
+        Condition::holds(self, about).await
+    }
+}
+
+#[async_trait]
+pub(super) trait ErasedThings: Send + Sync {
+    async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
+}
+
+#[async_trait]
+impl<T: Things> ErasedThings for T {
+    async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
+        Things::find(self, tx, id).await
+    }
 }
 
 pub(super) struct Typed<A>(Arc<A>, PhantomData<A>);

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use sealwright_workflow::types::Type;
 
-use super::contract::{Activity, CardJob, Condition, ErasedActivity, ErasedJob, Things, Typed};
+use super::contract::{
+    Activity, CardJob, Condition, ErasedActivity, ErasedCondition, ErasedJob, ErasedThings, Things, Typed,
+};
 
 /// What a node can run.
 #[derive(Default)]
 pub struct Registry {
     activities: BTreeMap<&'static str, Arc<dyn ErasedActivity>>,
     jobs: BTreeMap<&'static str, Arc<dyn ErasedJob>>,
-    conditions: BTreeMap<&'static str, Arc<dyn Condition>>,
-    things: BTreeMap<&'static str, Arc<dyn Things>>,
+    conditions: BTreeMap<&'static str, Arc<dyn ErasedCondition>>,
+    things: BTreeMap<&'static str, Arc<dyn ErasedThings>>,
 }
 
 impl Registry {
@@ -25,15 +27,15 @@ impl Registry {
         self.jobs.insert(J::NAME, Arc::new(Typed::new(job)));
     }
 
-    pub fn add_condition(&mut self, condition: impl Condition + 'static) {
-        self.conditions.insert(condition.name(), Arc::new(condition));
+    pub fn add_condition<C: Condition>(&mut self, condition: C) {
+        self.conditions.insert(C::NAME, Arc::new(condition));
     }
 
-    pub fn add_things(&mut self, things: impl Things + 'static) {
-        self.things.insert(things.type_name(), Arc::new(things));
+    pub fn add_things<T: Things>(&mut self, things: T) {
+        self.things.insert(T::TYPE, Arc::new(things));
     }
 
-    pub(super) fn things(&self, of: &Type) -> Option<&Arc<dyn Things>> {
+    pub(super) fn things(&self, of: &Type) -> Option<&Arc<dyn ErasedThings>> {
         match of {
             Type::Named(name) => self.things.get(name.as_str()),
             _ => None,
@@ -48,7 +50,7 @@ impl Registry {
         self.jobs.get(name)
     }
 
-    pub(super) fn condition(&self, name: &str) -> Option<&Arc<dyn Condition>> {
+    pub(super) fn condition(&self, name: &str) -> Option<&Arc<dyn ErasedCondition>> {
         self.conditions.get(name)
     }
 

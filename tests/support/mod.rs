@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sealwright::commands::check;
 use sealwright::commands::demo::evidence;
 use sealwright::commands::demo::journey::{self, Agent, Begun};
 use sealwright::commands::demo::world::{ForeignDirectory, Programs, World, WorldOptions};
@@ -330,7 +329,7 @@ impl Drop for TestWorld {
 /// The workflows that are built in.
 pub fn workflows() -> Library {
     let files = portal::workflow_files(None).expect("the built-in workflows");
-    portal::library(&files, &check::catalog().expect("the catalog")).expect("verified workflows")
+    portal::library(&files, &portal::catalog().expect("the catalog")).expect("verified workflows")
 }
 
 /// Has so many RA operators decide on signature certificates.

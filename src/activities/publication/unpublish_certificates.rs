@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DIRECTORY_FAILURES, Rooms, id};
+use crate::activities::{DIRECTORY_FAILURES, Services, id};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Published};
@@ -19,9 +19,9 @@ pub struct UnpublishCertificates {
     store: Store,
 }
 
-impl UnpublishCertificates {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
+impl From<&Services> for UnpublishCertificates {
+    fn from(services: &Services) -> Self {
+        Self { directory: services.directory.clone(), store: services.store.clone() }
     }
 }
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Rooms, id, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, ManagementKind, management_key, objects};
@@ -35,12 +36,14 @@ pub struct ReplaceFactorySecrets {
     store: Store,
 }
 
-impl ReplaceFactorySecrets {
-    pub fn new(rooms: &Rooms) -> Self {
-        let factory_so_pin = rooms.stock.factory_so_pin.clone();
-        Self { factory_so_pin, sealing: rooms.sealing.clone(), store: rooms.store.clone() }
+impl From<&Services> for ReplaceFactorySecrets {
+    fn from(services: &Services) -> Self {
+        let factory_so_pin = services.stock.factory_so_pin.clone();
+        Self { factory_so_pin, sealing: services.sealing.clone(), store: services.store.clone() }
     }
+}
 
+impl ReplaceFactorySecrets {
     /// Opens what is to be set.
     fn open(&self, secrets: &[SealedSecretRow], purpose: Purpose) -> Result<Secret, Failure> {
         let failed = || Failure::Fail { class: "secret" };

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DIRECTORY_FAILURES, Rooms};
+use crate::activities::{DIRECTORY_FAILURES, Services};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Attribute, Directory, Lookup, Person};
@@ -16,9 +16,9 @@ pub struct FindPerson {
     directory: Directory,
 }
 
-impl FindPerson {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone() }
+impl From<&Services> for FindPerson {
+    fn from(services: &Services) -> Self {
+        Self { directory: services.directory.clone() }
     }
 }
 

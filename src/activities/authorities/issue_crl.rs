@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 use uuid::Uuid;
 
-use super::{Rooms, id};
+use crate::activities::{Services, id};
 use crate::audit;
 use crate::clock::{milliseconds, moment};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
@@ -29,9 +29,9 @@ pub struct IssueCrl {
     store: Store,
 }
 
-impl IssueCrl {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone(), store: rooms.store.clone() }
+impl From<&Services> for IssueCrl {
+    fn from(services: &Services) -> Self {
+        Self { issuance: services.issuance.clone(), store: services.store.clone() }
     }
 }
 

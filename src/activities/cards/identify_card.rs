@@ -10,7 +10,8 @@ use sealwright_protocol::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, Stock, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Services, Stock};
 use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, CardState, ManagementKind, management_key};
@@ -26,9 +27,9 @@ pub struct IdentifyCard {
     sealing: Arc<SealingKey>,
 }
 
-impl IdentifyCard {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { stock: rooms.stock.clone(), sealing: rooms.sealing.clone() }
+impl From<&Services> for IdentifyCard {
+    fn from(services: &Services) -> Self {
+        Self { stock: services.stock.clone(), sealing: services.sealing.clone() }
     }
 }
 

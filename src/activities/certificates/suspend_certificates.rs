@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{certificates as records, id};
+use super::note;
+use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
@@ -17,6 +18,12 @@ pub struct Parameters {
 }
 
 pub struct SuspendCertificates;
+
+impl From<&Services> for SuspendCertificates {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -37,7 +44,7 @@ impl LocalActivity for SuspendCertificates {
             let certificate = id(&certificate.id)?;
             if certificates::suspend(tx, certificate, at).await? {
                 let event = |authority, serial| Event::CertificateSuspended { authority, serial };
-                records::note(tx, call, certificate, event).await?;
+                note(tx, call, certificate, event).await?;
             }
         }
         Ok(Outcome::Suspended)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id;
+use crate::activities::{Services, id};
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::Certificate;
@@ -12,6 +12,12 @@ use crate::store::certificates::Status;
 use crate::store::{Tx, certificates};
 
 pub struct CertificateStatus;
+
+impl From<&Services> for CertificateStatus {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {

@@ -2,28 +2,23 @@
 
 use async_trait::async_trait;
 
-use super::Rooms;
+use crate::activities::Services;
 use crate::engine::contract::Condition;
 use crate::issuance::Issuance;
-
-/// The name that a `wait` state says.
-pub const NAME: &str = "ca.key-online";
 
 pub struct KeyOnline {
     issuance: Issuance,
 }
 
-impl KeyOnline {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone() }
+impl From<&Services> for KeyOnline {
+    fn from(services: &Services) -> Self {
+        Self { issuance: services.issuance.clone() }
     }
 }
 
 #[async_trait]
 impl Condition for KeyOnline {
-    fn name(&self) -> &'static str {
-        NAME
-    }
+    const NAME: &'static str = "ca.key-online";
 
     async fn holds(&self, about: Option<&str>) -> bool {
         let issuer = match about {

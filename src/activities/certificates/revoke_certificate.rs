@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 
-use super::{certificates as records, id};
+use super::note;
+use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
@@ -13,6 +14,12 @@ use crate::issuance::{Certificate, Reason};
 use crate::store::{Tx, certificates};
 
 pub struct RevokeCertificate;
+
+impl From<&Services> for RevokeCertificate {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {
@@ -44,7 +51,7 @@ impl LocalActivity for RevokeCertificate {
         }
         let reason = reason.to_owned();
         let event = |authority, serial| Event::CertificateRevoked { authority, serial, reason };
-        records::note(tx, call, certificate, event).await?;
+        note(tx, call, certificate, event).await?;
         Ok(Outcome::Revoked)
     }
 }

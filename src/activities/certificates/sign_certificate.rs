@@ -12,7 +12,8 @@ use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, prepare_certificate};
+use super::prepare_certificate;
+use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -28,9 +29,9 @@ pub struct SignCertificate {
     issuance: Issuance,
 }
 
-impl SignCertificate {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone() }
+impl From<&Services> for SignCertificate {
+    fn from(services: &Services) -> Self {
+        Self { issuance: services.issuance.clone() }
     }
 }
 

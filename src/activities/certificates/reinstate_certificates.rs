@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{certificates as records, id};
+use super::note;
+use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::Certificate;
@@ -16,6 +17,12 @@ pub struct Parameters {
 }
 
 pub struct ReinstateCertificates;
+
+impl From<&Services> for ReinstateCertificates {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -35,7 +42,7 @@ impl LocalActivity for ReinstateCertificates {
             let certificate = id(&certificate.id)?;
             if certificates::reinstate(tx, certificate).await? {
                 let event = |authority, serial| Event::CertificateReinstated { authority, serial };
-                records::note(tx, call, certificate, event).await?;
+                note(tx, call, certificate, event).await?;
             }
         }
         Ok(Outcome::Reinstated)

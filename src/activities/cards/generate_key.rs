@@ -11,7 +11,8 @@ use sealwright_protocol::{Bytes, Instruction, KeyRequest, Refusal, Report, Slot}
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -24,9 +25,9 @@ pub struct GenerateKeyAndCsr {
     attestations: Attestations,
 }
 
-impl GenerateKeyAndCsr {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { attestations: rooms.attestations.clone() }
+impl From<&Services> for GenerateKeyAndCsr {
+    fn from(services: &Services) -> Self {
+        Self { attestations: services.attestations.clone() }
     }
 }
 

@@ -10,7 +10,7 @@ use sealwright_pki::profile::{AlternativeName, Profile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Rooms;
+use crate::activities::Services;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::Person;
@@ -24,9 +24,9 @@ pub struct PrepareCertificate {
     issuance: Issuance,
 }
 
-impl PrepareCertificate {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { issuance: rooms.issuance.clone() }
+impl From<&Services> for PrepareCertificate {
+    fn from(services: &Services) -> Self {
+        Self { issuance: services.issuance.clone() }
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn prepare(
 
 /// Whether a certificate says of a person something else than the directory says today, by the digests that were kept when it was made. None where
 /// an attribute cannot be read today and the others are as they were: nothing is known then.
-pub(super) fn names_otherwise(kept: &str, person: &Person) -> Option<bool> {
+pub(in crate::activities) fn names_otherwise(kept: &str, person: &Person) -> Option<bool> {
     // A certificate that only a revocation list tells of has none.
     let kept: BTreeMap<String, String> = serde_json::from_str(kept).unwrap_or_default();
     let today = person.attributes();

@@ -10,7 +10,8 @@ use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rooms, id, log_refusal, nonce};
+use super::{log_refusal, nonce};
+use crate::activities::{Services, id};
 use crate::audit::{self, Event};
 use crate::cards::Card;
 use crate::clock::milliseconds;
@@ -24,9 +25,9 @@ pub struct InstallCertificate {
     portal: String,
 }
 
-impl InstallCertificate {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { portal: rooms.portal.clone() }
+impl From<&Services> for InstallCertificate {
+    fn from(services: &Services) -> Self {
+        Self { portal: services.portal.clone() }
     }
 }
 

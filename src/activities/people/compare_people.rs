@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rooms;
-use super::prepare_certificate::names_otherwise;
+use crate::activities::Services;
+use crate::activities::certificates::prepare_certificate::names_otherwise;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, DirectoryError, Present};
@@ -25,9 +25,9 @@ pub struct ComparePeople {
     store: Store,
 }
 
-impl ComparePeople {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
+impl From<&Services> for ComparePeople {
+    fn from(services: &Services) -> Self {
+        Self { directory: services.directory.clone(), store: services.store.clone() }
     }
 }
 

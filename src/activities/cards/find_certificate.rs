@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id;
+use crate::activities::{Services, id};
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
@@ -13,6 +13,12 @@ use crate::store::certificates::{CertificateRow, Status};
 use crate::store::{Tx, cards, certificates};
 
 pub struct FindCertificate;
+
+impl From<&Services> for FindCertificate {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Parameters {

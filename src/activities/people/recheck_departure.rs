@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::prepare_certificate::names_otherwise;
-use super::{DIRECTORY_FAILURES, Rooms};
+use crate::activities::certificates::prepare_certificate::names_otherwise;
+use crate::activities::{DIRECTORY_FAILURES, Services};
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
@@ -18,11 +18,13 @@ pub struct RecheckDeparture {
     store: Store,
 }
 
-impl RecheckDeparture {
-    pub fn new(rooms: &Rooms) -> Self {
-        Self { directory: rooms.directory.clone(), store: rooms.store.clone() }
+impl From<&Services> for RecheckDeparture {
+    fn from(services: &Services) -> Self {
+        Self { directory: services.directory.clone(), store: services.store.clone() }
     }
+}
 
+impl RecheckDeparture {
     /// Whether one answer of the directory says of somebody what the comparison said.
     async fn is_as_found(&self, departure: &Departure, found: Option<&Present>, now: i64) -> Result<bool, StoreError> {
         Ok(match (departure.kind, found) {

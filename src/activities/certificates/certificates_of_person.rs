@@ -4,12 +4,19 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::activities::Services;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::{Certificate, Departure};
 use crate::store::{Tx, certificates};
 
 pub struct CertificatesOfPerson;
+
+impl From<&Services> for CertificatesOfPerson {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {

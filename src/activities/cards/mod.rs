@@ -1,0 +1,33 @@
+//! Cards: jobs for the agent, and what the portal knows of a card's slots.
+
+mod find_certificate;
+pub(super) mod generate_key;
+mod identify_card;
+mod install_certificate;
+mod replace_factory_secrets;
+
+use sealwright_protocol::{Bytes, Refusal};
+
+use super::registration::Registration;
+use crate::engine::contract::Failure;
+use crate::random;
+
+/// Everything of this subject that workflows may name.
+pub(super) const ALL: &[Registration] = &[
+    Registration::activity::<find_certificate::FindCertificate>(),
+    Registration::job::<generate_key::GenerateKeyAndCsr>(),
+    Registration::job::<identify_card::IdentifyCard>(),
+    Registration::job::<install_certificate::InstallCertificate>(),
+    Registration::job::<replace_factory_secrets::ReplaceFactorySecrets>(),
+];
+
+/// What makes one job's answers its own.
+fn nonce() -> Result<Bytes, Failure> {
+    let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
+    Ok(Bytes(nonce.to_vec()))
+}
+
+/// A refusal of the agent, for the log.
+fn log_refusal(job: &str, reason: Refusal) {
+    tracing::info!(job, ?reason, "the agent refused");
+}

@@ -1,0 +1,32 @@
+//! Certificates as what a workflow can be about.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::activities::Services;
+use crate::engine::contract::Things;
+use crate::issuance::Certificate;
+use crate::store::certificates::Status;
+use crate::store::{StoreError, Tx, certificates};
+
+pub struct Certificates;
+
+impl From<&Services> for Certificates {
+    fn from(_: &Services) -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl Things for Certificates {
+    const TYPE: &'static str = "certificate";
+
+    async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
+        let row = certificates::find(tx, id).await?.filter(|row| !row.is(Status::Intended));
+        let Some(row) = row else { return Ok(None) };
+        let record = serde_json::to_value(Certificate::from_row(&row))
+            .map_err(|error| StoreError::Inconsistent { table: "certificate", why: error.to_string() })?;
+        Ok(Some((record, row.owner_login)))
+    }
+}

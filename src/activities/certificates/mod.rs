@@ -1,0 +1,42 @@
+//! Certificates: prepared, signed, suspended and revoked.
+
+mod certificate_status;
+mod certificates_of_person;
+mod lookup;
+pub(super) mod prepare_certificate;
+mod reinstate_certificates;
+mod revoke_certificate;
+mod sign_certificate;
+mod suspend_certificates;
+
+use uuid::Uuid;
+
+use super::registration::Registration;
+use crate::audit;
+use crate::clock::milliseconds;
+use crate::engine::contract::{Call, Failure};
+use crate::store::{Tx, certificates};
+
+/// Everything of this subject that workflows may name.
+pub(super) const ALL: &[Registration] = &[
+    Registration::activity::<certificate_status::CertificateStatus>(),
+    Registration::activity::<certificates_of_person::CertificatesOfPerson>(),
+    Registration::things::<lookup::Certificates>(),
+    Registration::activity::<prepare_certificate::PrepareCertificate>(),
+    Registration::activity::<reinstate_certificates::ReinstateCertificates>(),
+    Registration::activity::<revoke_certificate::RevokeCertificate>(),
+    Registration::activity::<sign_certificate::SignCertificate>(),
+    Registration::activity::<suspend_certificates::SuspendCertificates>(),
+];
+
+/// Writes down what became of a certificate, by its authority and serial number.
+async fn note(
+    tx: &Tx,
+    call: &Call,
+    certificate: Uuid,
+    event: impl FnOnce(String, String) -> audit::Event,
+) -> Result<(), Failure> {
+    let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
+    let event = event(row.authority, row.serial);
+    Ok(audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?)
+}

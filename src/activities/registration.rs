@@ -1,0 +1,48 @@
+//! A line of the lists in each subject's `mod.rs`: declares a type to the workflow language, and makes it from the services.
+//!
+//! Both come from one line, so that what is verified and what runs cannot differ.
+
+use sealwright_workflow::catalog::Catalog;
+use sealwright_workflow::types::UnknownSchema;
+
+use super::Services;
+use crate::engine::Registry;
+use crate::engine::contract::{Activity, CardJob, Condition, Things, declare_activity, declare_job};
+
+/// An activity, card job, condition or subject of workflows.
+pub(super) struct Registration {
+    /// Adds its name and types to the catalog, without an instance of it: nothing is connected.
+    pub declare: fn(&mut Catalog) -> Result<(), UnknownSchema>,
+    /// Makes it from the services and adds it to what the node can run.
+    pub register: fn(&mut Registry, &Services),
+}
+
+impl Registration {
+    pub(super) const fn activity<A: Activity + for<'a> From<&'a Services>>() -> Self {
+        Self { declare: declare_activity::<A>, register: |registry, services| registry.add_activity(A::from(services)) }
+    }
+
+    pub(super) const fn job<J: CardJob + for<'a> From<&'a Services>>() -> Self {
+        Self { declare: declare_job::<J>, register: |registry, services| registry.add_job(J::from(services)) }
+    }
+
+    pub(super) const fn condition<C: Condition + for<'a> From<&'a Services>>() -> Self {
+        Self {
+            declare: |catalog| {
+                catalog.add_condition(C::NAME);
+                Ok(())
+            },
+            register: |registry, services| registry.add_condition(C::from(services)),
+        }
+    }
+
+    pub(super) const fn things<T: Things + for<'a> From<&'a Services>>() -> Self {
+        Self {
+            declare: |catalog| {
+                catalog.add_thing(T::TYPE);
+                Ok(())
+            },
+            register: |registry, services| registry.add_things(T::from(services)),
+        }
+    }
+}
