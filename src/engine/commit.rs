@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::contract::{Call, Planned};
 use super::definitions::definition_name;
 use super::dispatch::POLL;
-use super::events::{Arrival, described, failed};
+use super::events::{Arrival, described};
+use super::failures::undo;
 use super::loaded::Loaded;
 use super::{Engine, EngineError};
 use crate::audit::{self, Origin};
@@ -284,6 +285,9 @@ impl<'a> Commit<'a> {
         let step = instance.step;
         let implementation =
             self.engine.inner.registry.activity(&activity).ok_or(EngineError::Inconsistent("unknown activity"))?;
+        if let Some(failure) = self.engine.failures.of(instance.id, step) {
+            return Ok(Some(failure));
+        }
         let call = self.call(stored);
         let parameters = Value::Object(parameters);
         match implementation.plan(self.tx, &call, parameters.clone()).await {
@@ -308,7 +312,7 @@ impl<'a> Commit<'a> {
                 self.after.work.push((row, call));
                 Ok(None)
             }
-            Err(failure) => failed(step, failure).map(Some),
+            Err(failure) => Err(undo(instance.id, step, failure)),
         }
     }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::commit::{After, Commit, LEASE};
 use super::contract::{Call, Failure, Recording};
 use super::events::failed;
+use super::failures::{Failures, undo};
 use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::clock::milliseconds;
@@ -234,12 +235,21 @@ where
     T: Send + 'static,
     F: Fn(Engine, Tx, Origin) -> Boxed<Result<(T, After), EngineError>> + Send + Sync + 'static,
 {
-    let at_home = engine.clone();
+    let at_home = Engine { failures: Failures::default(), ..engine.clone() };
+    let work = Arc::new(work);
     let writing = async move {
-        let inner = at_home.clone();
-        let (value, after) = at_home.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await?;
-        follow(&at_home, after);
-        Ok(value)
+        loop {
+            let (inner, work, origin) = (at_home.clone(), work.clone(), origin.clone());
+            match at_home.store().write(move |tx| work(inner.clone(), tx, origin.clone())).await {
+                Ok((value, after)) => {
+                    follow(&at_home, after);
+                    return Ok(value);
+                }
+                // Each run keeps a failure that the ones before did not meet.
+                Err(error) if at_home.failures.keep(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
     };
     engine.store().home().run(writing).await?
 }
@@ -326,12 +336,14 @@ async fn record(
             let mut commit = Commit::new(&engine, &tx, &origin);
             // The fence: an older holder of the lease records nothing.
             let stored = commit.take(work::finish(&tx, &row).await?).ok_or(EngineError::Fenced)?;
-            let event = match performed.as_ref() {
-                Ok(recording) => match recording.record(&tx, &commit.call(&stored)).await {
+            let instance = stored.instance.id;
+            let event = match (engine.failures.of(instance, step), performed.as_ref()) {
+                (Some(failure), _) => failure,
+                (None, Err(event)) => event.clone(),
+                (None, Ok(recording)) => match recording.record(&tx, &commit.call(&stored)).await {
                     Ok((outcome, result)) => Event::Completed { step, outcome, result },
-                    Err(failure) => failed(step, failure)?,
+                    Err(failure) => return Err(undo(instance, step, failure)),
                 },
-                Err(event) => event.clone(),
             };
             let name = match &event {
                 Event::Completed { outcome, .. } => outcome.clone(),

@@ -14,6 +14,7 @@ pub mod contract;
 mod definitions;
 mod dispatch;
 mod events;
+mod failures;
 pub mod idempotency;
 mod loaded;
 pub mod registry;
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_workflow::catalog::Catalog;
-use sealwright_workflow::instance::Actor;
+use sealwright_workflow::instance::{Actor, Event};
 use sealwright_workflow::library::Library;
 use sealwright_workflow::step::Rejection;
 use serde_json::Value;
@@ -45,6 +46,7 @@ use changes::Changes;
 pub use changes::Listener;
 use conditions::Conditions;
 pub use definitions::Definitions;
+use failures::Failures;
 pub use registry::Registry;
 pub use rights::Humans;
 
@@ -72,6 +74,9 @@ pub enum EngineError {
     /// An activity or a card job came to no outcome; its class of failure.
     #[error("an activity failed: {0}")]
     Activity(&'static str),
+    /// A plan or a record failed after it may have written: the transaction is rolled back, and run again with the failure.
+    #[error("the step is undone")]
+    Undone { instance: Uuid, event: Box<Event> },
     /// What is stored and what this program knows do not fit: another release has written it, or it was edited.
     #[error("the engine finds what does not fit: {0}")]
     Inconsistent(&'static str),
@@ -109,6 +114,8 @@ impl From<Failure> for EngineError {
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    /// The failures that the present transaction was rolled back for.
+    failures: Failures,
 }
 
 struct Inner {
@@ -174,7 +181,7 @@ impl Engine {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), failures: Failures::default() })
     }
 
     pub fn store(&self) -> &Store {

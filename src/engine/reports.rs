@@ -4,8 +4,7 @@ use sealwright_protocol::{Instruction, Report};
 use sealwright_workflow::instance::Event;
 
 use super::commit::Commit;
-use super::contract::Failure;
-use super::events::failed;
+use super::failures::undo;
 use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;
@@ -38,11 +37,14 @@ impl Engine {
                 let step = u64::try_from(row.step).unwrap_or_default();
                 let implementation =
                     engine.inner.registry.job(&row.name).ok_or(EngineError::Inconsistent("unknown job"))?;
-                let event = match implementation.record(&tx, &commit.call(&stored), row.plan, report).await {
-                    Ok(Some((outcome, result))) => Event::Completed { step, outcome, result },
-                    Ok(None) => return Err(EngineError::Unfit),
-                    Err(failure @ Failure::Store(_)) => return Err(failure.into()),
-                    Err(failure) => failed(step, failure)?,
+                let instance = stored.instance.id;
+                let event = match engine.failures.of(instance, step) {
+                    Some(failure) => failure,
+                    None => match implementation.record(&tx, &commit.call(&stored), row.plan, report).await {
+                        Ok(Some((outcome, result))) => Event::Completed { step, outcome, result },
+                        Ok(None) => return Err(EngineError::Unfit),
+                        Err(failure) => return Err(undo(instance, step, failure)),
+                    },
                 };
                 commit.apply(stored, event).await?;
                 Ok(((), commit.finish().await?))

@@ -334,10 +334,3 @@ pub async fn latest_list(access: &impl Access, authority: &str) -> Result<Option
         .await?;
     Ok(row)
 }
-
-/// Every certificate of the tenant.
-#[cfg(test)]
-pub(crate) async fn all(access: &impl Access) -> Result<Vec<CertificateRow>, StoreError> {
-    let rows = certificate::Entity::find().filter(certificate::Column::Tenant.eq(access.tenant()));
-    Ok(rows.all(access.connection()).await?)
-}

@@ -13,6 +13,8 @@ pub mod certificates;
 mod connection;
 pub mod definitions;
 mod entities;
+#[cfg(test)]
+pub(crate) mod facts;
 mod home;
 pub mod idempotency;
 pub mod instances;

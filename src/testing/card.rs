@@ -38,7 +38,6 @@ struct CardState {
     keys: BTreeMap<Slot, KeyPair>,
     certificates: BTreeMap<Slot, Bytes>,
     refusal: Option<Refusal>,
-    performed: Vec<&'static str>,
 }
 
 impl SimulatedCard {
@@ -51,14 +50,17 @@ impl SimulatedCard {
         self.state().refusal = refusal;
     }
 
-    /// The jobs that reached the card, in order.
-    pub fn performed(&self) -> Vec<&'static str> {
-        self.state().performed.clone()
+    /// Makes a key in a slot, as `generate-key-and-csr` does; gives the request, DER.
+    pub fn make_key(&self, slot: Slot) -> Vec<u8> {
+        let key = KeyPair::generate().expect("a key");
+        let request = CertificateParams::default().serialize_request(&key).expect("a request");
+        self.state().keys.insert(slot, key);
+        request.der().to_vec()
     }
 
-    /// The certificate in a slot, DER.
-    pub fn certificate(&self, slot: Slot) -> Option<Vec<u8>> {
-        self.state().certificates.get(&slot).map(|der| der.0.clone())
+    /// The slots that hold a certificate.
+    pub fn slots(&self) -> Vec<&'static str> {
+        self.state().certificates.keys().map(|slot| slot.as_str()).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, CardState> {
@@ -72,7 +74,6 @@ impl SimulatedCard {
         }
         match instruction {
             Instruction::Identify => {
-                state.performed.push("identify");
                 let authentication = state.management_key.as_ref().zip(nonce).and_then(|(key, nonce)| {
                     management_key::respond(ALGORITHM, key.reveal(), &nonce.0).ok().map(Bytes)
                 });
@@ -90,21 +91,16 @@ impl SimulatedCard {
                 })
             }
             Instruction::ReplaceFactorySecrets { secrets } => {
-                state.performed.push("replace-factory-secrets");
                 let FactorySecrets::Piv { management_key, .. } = secrets else { panic!("secrets of another card") };
                 state.management_key = Some(management_key);
                 Report::Replaced
             }
             Instruction::GenerateKeyAndCsr { slot, .. } => {
-                state.performed.push("generate-key-and-csr");
-                let key = KeyPair::generate().expect("a key");
-                let csr = CertificateParams::default().serialize_request(&key).expect("a request");
-                state.keys.insert(slot, key);
-                let request = KeyRequest::Signature { csr: Bytes(csr.der().to_vec()) };
+                drop(state);
+                let request = KeyRequest::Signature { csr: Bytes(self.make_key(slot)) };
                 Report::Made { request, attestation: None }
             }
             Instruction::InstallCertificate { slot, certificate, test } => {
-                state.performed.push("install-certificate");
                 state.certificates.insert(slot, certificate);
                 let key = state.keys.get(&slot).expect("a key").serialized_der();
                 let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key).expect("a key");

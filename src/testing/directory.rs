@@ -30,6 +30,16 @@ impl SimulatedDirectory {
         self.entries.values(login, "userCertificate;binary").len()
     }
 
+    /// Takes somebody's entry out.
+    pub fn remove(&self, login: &str) {
+        self.entries.remove(login);
+    }
+
+    /// Takes an attribute out of somebody's entry.
+    pub fn clear(&self, login: &str, attribute: &str) {
+        self.entries.clear(login, attribute);
+    }
+
     /// The server ends, and nobody listens at its address.
     pub fn stop(&mut self) {
         if let Some(server) = self.server.take() {

@@ -13,6 +13,4 @@ pub mod node;
 mod tests;
 pub mod trial;
 
-pub use card::SimulatedCard;
-pub use node::{End, World};
-pub use trial::Trial;
+pub use node::World;

@@ -1,13 +1,13 @@
 //! A portal's engine and rooms in this process, and the world that outlives it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use sealwright_workflow::instance::{Status, Timer, Waiting};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::runtime::{self, Runtime};
 use uuid::Uuid;
 
@@ -20,9 +20,10 @@ use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::engine::verbs::{Act, Caller, View};
 use crate::in_process::FailPoints;
-use crate::portal::Portal;
+use crate::issuance::Certificate;
+use crate::portal::{Portal, workflow_files};
 use crate::store::instances::{self, Filter};
-use crate::store::{certificates, waits as timers, work};
+use crate::store::{StoreError, certificates, facts, waits as timers, work};
 
 /// Nothing in this process takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +53,7 @@ pub struct World {
     pub card: Arc<SimulatedCard>,
     folder: tempfile::TempDir,
     node: Option<Node>,
+    restarts: usize,
 }
 
 struct Node {
@@ -62,7 +64,7 @@ struct Node {
 }
 
 impl World {
-    /// A world whose workflows are the built-in ones, or this one alone.
+    /// A world whose workflows are the built-in ones, and one of the test's own.
     pub fn new(workflow: Option<&str>) -> Self {
         let mut world = Self {
             clock: Arc::new(TestClock::new()),
@@ -70,6 +72,7 @@ impl World {
             card: Arc::new(SimulatedCard::new("20000001")),
             folder: tempfile::tempdir().expect("a folder"),
             node: None,
+            restarts: 0,
         };
         world.configure(workflow);
         world.start();
@@ -83,6 +86,10 @@ impl World {
         std::fs::write(path("proxy-secret"), "a secret of at least thirty-two characters").expect("written");
         let workflows = workflow.map_or(String::new(), |text| {
             std::fs::create_dir(path("workflows")).expect("a folder");
+            for (file, built_in) in workflow_files(None).expect("the built-in workflows") {
+                let name = Path::new(&file).file_name().expect("a name").to_owned();
+                std::fs::write(path("workflows").join(name), built_in).expect("written");
+            }
             std::fs::write(path("workflows/trial.yaml"), text).expect("written");
             format!("workflows = \"{}\"", path("workflows").display())
         });
@@ -133,8 +140,14 @@ impl World {
     }
 
     pub fn restart(&mut self) {
+        self.restarts += 1;
         self.kill();
         self.start();
+    }
+
+    /// Whether a node was started anew.
+    pub fn is_restarted(&self) -> bool {
+        self.restarts > 0
     }
 
     fn node(&self) -> &Node {
@@ -173,24 +186,65 @@ impl World {
         panic!("nothing came of it within {PATIENCE:?}");
     }
 
-    /// Starts a workflow as its owner, with data that the portal itself may give.
-    pub fn begin(&self, login: &str, role: &str, workflow: &str, arguments: Value) -> Result<Uuid, Killed> {
-        let (portal, caller, workflow) = (self.portal().clone(), caller(login, role), workflow.to_owned());
-        let arguments: Map<String, Value> = serde_json::from_value(arguments).expect("an object");
+    /// Personalizes alice's card; gives the data that the workflow ends with.
+    pub fn personalize(&self) -> Value {
+        let id = self.begin("personalize", &json!({})).expect("no armed place");
+        let end = self.settle(id).expect("no armed place");
+        assert_eq!(end.status, Status::Success, "{end:?}");
+        end.data
+    }
+
+    /// Suspends certificates, and leaves them in the directory.
+    pub fn suspend(&self, certificates: &Value) {
+        let (store, now) = (self.portal().store.clone(), self.clock.now_ms());
+        let named: Vec<Certificate> = serde_json::from_value(certificates.clone()).expect("certificates");
+        let suspended = self.run(async move {
+            let write = store.write::<_, StoreError, _, _>(move |tx| {
+                let ids: Vec<Uuid> = named.iter().map(|of| of.id.parse().expect("an id")).collect();
+                async move {
+                    for id in ids {
+                        certificates::suspend(&tx, id, now).await?;
+                    }
+                    Ok(())
+                }
+            });
+            write.await.expect("suspended");
+        });
+        suspended.expect("no armed place");
+    }
+
+    /// A request for a new key in a slot of the card, as workflows carry it.
+    pub fn request(&self, slot: &str) -> Value {
+        let slot = slot.to_owned().try_into().expect("a slot");
+        json!({ "der": BASE64.encode(&self.card.make_key(slot)), "algorithm": "p-256", "signed": true })
+    }
+
+    /// Starts a workflow as alice, with data that the portal itself may give.
+    pub fn begin(&self, workflow: &str, arguments: &Value) -> Result<Uuid, Killed> {
+        let (portal, caller, workflow) = (self.portal().clone(), caller("alice", "user"), workflow.to_owned());
+        let arguments: Map<String, Value> = serde_json::from_value(arguments.clone()).expect("an object");
         self.run(async move { portal.engine.start_own(&caller, &workflow, arguments).await.expect("started") })
     }
 
-    /// How many certificates there are, by status.
-    pub fn certificates(&self) -> BTreeMap<String, usize> {
+    /// Everything that workflows leave: certificates, card, secrets, lists and directory, and how the audit counts it.
+    pub fn facts(&self) -> Value {
         let portal = self.portal().clone();
-        let counted = self.run(async move {
-            let rows = certificates::all(portal.store.read()).await.expect("certificates");
-            rows.into_iter().fold(BTreeMap::new(), |mut counts, row| {
-                *counts.entry(row.status).or_default() += 1;
-                counts
-            })
-        });
-        counted.expect("no armed place")
+        let audited = self.run(async move { facts::audited(portal.store.read()).await.expect("audit rows") });
+        let mut audited = audited.expect("no armed place");
+        // A killed node's agent pairs again, and a directory's values are found to be there already.
+        audited.retain(|event, _| !["agent-", "code-", "certificates-"].iter().any(|kind| event.starts_with(kind)));
+        json!({ "effects": self.effects(), "audited": audited })
+    }
+
+    /// The same without the audit.
+    pub fn effects(&self) -> Value {
+        let portal = self.portal().clone();
+        let stored = self.run(async move { facts::effects(portal.store.read()).await.expect("rows") });
+        json!({
+            "stored": stored.expect("no armed place"),
+            "card": self.card.slots(),
+            "published": self.directory.published("alice"),
+        })
     }
 
     /// The newest root of a workflow, if one was begun.
@@ -252,7 +306,7 @@ impl Drop for World {
     }
 }
 
-pub fn caller(login: &str, role: &str) -> Caller {
+fn caller(login: &str, role: &str) -> Caller {
     Caller::new(login, role, &Origin::system("test"))
 }
 

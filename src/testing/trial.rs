@@ -1,153 +1,34 @@
-//! The three tests of every activity and card job.
+//! The three tests of every activity and card job: it succeeds twice with one effect, fails and unwinds, and is killed at
+//! each of its fail points and goes on.
 
-use super::node::{End, Killed, World};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// One activity or card job: the workflow that does it, and what it leaves behind.
+use super::node::{End, Killed, World};
+
+/// One activity or card job in a workflow of one state.
 pub struct Trial {
-    /// The workflow `trial`, as YAML; the built-in workflows without one.
-    pub workflow: Option<String>,
-    /// Prepares the world and says what the trial starts with.
-    pub prepare: fn(&mut World) -> Start,
-    /// What the effect is seen by: the same after one run, however often parts of it were repeated.
-    pub effect: fn(&World) -> Value,
+    /// The workflow's data, a line each.
+    pub data: &'static [&'static str],
+    /// The state `trial`, a line each: `do: pki.sign`, `with: …`. It goes on to `ended` where it does not say otherwise.
+    pub state: &'static [&'static str],
+    /// Further states, as YAML.
+    pub further_states: &'static str,
+    /// Prepares the world, and gives the data that the workflow starts with.
+    pub prepare: fn(&mut World) -> Value,
+    /// The outcome of an undisturbed run.
+    pub outcome: &'static str,
+    pub failure: Failure,
 }
 
-/// How a trial starts.
-pub struct Start {
-    pub login: &'static str,
-    pub role: &'static str,
-    pub workflow: &'static str,
-    pub arguments: Value,
+/// How the activity or job fails, and what it comes to then.
+pub enum Failure {
+    /// Something that it needs is away, until it is back.
+    Breakage { break_it: fn(&mut World), mend: fn(&mut World), end: Failed },
+    /// It is given something else than what there is.
+    Arguments { change: fn(&mut Value), end: Failed },
 }
 
-/// The workflow `trial` with one state that does this, and ends by every outcome.
-pub fn one_state(kind: &str, name: &str, data: &str, with: &str) -> String {
-    format!(
-        "workflow: trial
-version: 1
-title: Trial
-start: {{ by: [user, ca-operator, system] }}
-see: [owner, ca-operator]
-repair: [ca-operator]
-
-data:
-{data}
-
-states:
-  trial:
-    {kind}: {name}
-    label: Trial
-    with: {{ {with} }}
-    next: {{ otherwise: ended }}
-
-  ended: {{ end: success, label: Ended }}
-"
-    )
-}
-
-impl Trial {
-    /// Performed twice, as after a node that died before it could record, it has one effect and one outcome.
-    pub fn succeeds_twice_with_one_effect(&self, outcome: &str) {
-        let (end, effect, _) = self.undisturbed();
-        assert_eq!(end.outcomes.last().map(String::as_str), Some(outcome), "{end:?}");
-
-        for place in ["engine.perform.after", "engine.report"] {
-            let mut world = World::new(self.workflow.as_deref());
-            let start = (self.prepare)(&mut world);
-            world.arm(Some((place, 1)));
-            let again = self.run(&mut world, &start);
-            assert_eq!((&again.status, &again.state), (&end.status, &end.state), "{place}: {again:?}");
-            assert_eq!((self.effect)(&world), effect, "{place}");
-        }
-    }
-
-    /// Without what it needs it has no effect, and waits for an operator or ends by `outcome`; once that is back it goes on to
-    /// what an undisturbed run does.
-    pub fn fails_and_unwinds(&self, break_it: fn(&mut World), mend: fn(&mut World), failed: Failed) {
-        let (undisturbed, effect, _) = self.undisturbed();
-        let mut world = World::new(self.workflow.as_deref());
-        let start = (self.prepare)(&mut world);
-        let before = (self.effect)(&world);
-        break_it(&mut world);
-        world.arm(None);
-        let id = begin(&world, &start).expect("no armed place");
-        let end = world.settle(id).expect("no armed place");
-        match failed {
-            Failed::Stuck => assert!(end.is_stuck, "{end:?}"),
-            Failed::By(outcome) => assert_eq!(end.outcomes.last().map(String::as_str), Some(outcome), "{end:?}"),
-        }
-        assert_eq!((self.effect)(&world), before, "a failure has an effect");
-
-        mend(&mut world);
-        let id = match failed {
-            Failed::Stuck => {
-                world.repair(id);
-                id
-            }
-            Failed::By(_) => begin(&world, &start).expect("no armed place"),
-        };
-        let end = world.settle(id).expect("no armed place");
-        assert_eq!(end.state, undisturbed.state, "{end:?}");
-        assert_eq!((self.effect)(&world), effect);
-    }
-
-    /// Killed at each place that an undisturbed run passes, each time that it passes it, and gone on with by a new node.
-    pub fn goes_on_after_every_kill(&self) {
-        let (end, effect, places) = self.undisturbed();
-        assert!(!places.is_empty());
-        for (index, place) in places.iter().enumerate() {
-            let times = places.iter().take(index + 1).filter(|passed| *passed == place).count();
-            let mut world = World::new(self.workflow.as_deref());
-            let start = (self.prepare)(&mut world);
-            world.arm(Some((place, times)));
-            let again = self.run(&mut world, &start);
-            assert_eq!(
-                (&again.status, &again.state),
-                (&end.status, &end.state),
-                "killed at {place}:{times}: {again:?}"
-            );
-            assert_eq!((self.effect)(&world), effect, "killed at {place}:{times}");
-        }
-    }
-
-    fn undisturbed(&self) -> (End, Value, Vec<&'static str>) {
-        let mut world = World::new(self.workflow.as_deref());
-        let start = (self.prepare)(&mut world);
-        world.arm(None);
-        let id = begin(&world, &start).expect("no armed place");
-        let end = world.settle(id).expect("no armed place");
-        assert!(!end.is_stuck, "{end:?}");
-        ((end), (self.effect)(&world), world.passed())
-    }
-
-    /// Runs to the end, by a new node after each kill; begun again where nothing of it is in the database.
-    fn run(&self, world: &mut World, start: &Start) -> End {
-        let mut begun = begin(world, start);
-        let mut id = match begun {
-            Ok(id) => Some(id),
-            Err(Killed) => {
-                world.restart();
-                world.newest(start.workflow)
-            }
-        };
-        if id.is_none() {
-            begun = begin(world, start);
-            id = begun.ok();
-        }
-        let id = id.expect("begun");
-        match world.settle(id) {
-            Ok(end) => end,
-            Err(Killed) => {
-                world.restart();
-                world.settle(id).expect("no armed place")
-            }
-        }
-    }
-}
-
-/// How a trial fails.
 #[derive(Clone, Copy)]
 pub enum Failed {
     /// It waits for an operator.
@@ -156,6 +37,170 @@ pub enum Failed {
     By(&'static str),
 }
 
-fn begin(world: &World, start: &Start) -> Result<Uuid, Killed> {
-    world.begin(start.login, start.role, start.workflow, start.arguments.clone())
+/// Makes the three tests of an activity or card job from its [`Trial`].
+macro_rules! trials {
+    ($trial:expr) => {
+        use serde_json::json;
+
+        use crate::testing::trial::{Failed, Failure, Trial};
+
+        const TRIAL: Trial = $trial;
+
+        #[test]
+        fn succeeds_twice_with_one_effect() {
+            TRIAL.succeeds_twice_with_one_effect();
+        }
+
+        #[test]
+        fn fails_and_unwinds() {
+            TRIAL.fails_and_unwinds();
+        }
+
+        #[test]
+        fn goes_on_after_every_kill() {
+            TRIAL.goes_on_after_every_kill();
+        }
+    };
+}
+pub(crate) use trials;
+
+impl Trial {
+    /// Performed again by another node after one that could not record it, and reported again by an agent, it has one effect.
+    pub fn succeeds_twice_with_one_effect(&self) {
+        let once = self.undisturbed();
+        assert_eq!(once.end.outcomes.last().map(String::as_str), Some(self.outcome), "{:?}", once.end);
+
+        for place in ["engine.perform.after", "engine.report"] {
+            let (mut world, arguments) = self.world();
+            let (end, _) = journey(&mut world, "trial", &arguments, (place, 1));
+            assert_eq!((end.status, &end.state), (once.end.status, &once.end.state), "{place}: {end:?}");
+            assert_eq!(world.facts(), once.facts, "{place}");
+        }
+    }
+
+    /// A failure has no effect; once what it needs is there, it goes on to what an undisturbed run does.
+    pub fn fails_and_unwinds(&self) {
+        let (mut world, mut arguments) = self.world();
+        let before = world.effects();
+        let end = match &self.failure {
+            Failure::Breakage { break_it, end, .. } => {
+                break_it(&mut world);
+                *end
+            }
+            Failure::Arguments { change, end } => {
+                change(&mut arguments);
+                *end
+            }
+        };
+        let id = world.begin("trial", &arguments).expect("no armed place");
+        let failed = world.settle(id).expect("no armed place");
+        match end {
+            Failed::Stuck => assert!(failed.is_stuck, "{failed:?}"),
+            Failed::By(outcome) => assert_eq!(failed.outcomes.last().map(String::as_str), Some(outcome), "{failed:?}"),
+        }
+        assert_eq!(world.effects(), before, "a failure has an effect");
+
+        let Failure::Breakage { mend, .. } = &self.failure else { return };
+        mend(&mut world);
+        let id = match end {
+            Failed::Stuck => {
+                world.repair(id);
+                id
+            }
+            Failed::By(_) => world.begin("trial", &arguments).expect("no armed place"),
+        };
+        let end = world.settle(id).expect("no armed place");
+        assert_eq!(end.outcomes.last().map(String::as_str), Some(self.outcome), "{end:?}");
+        assert_eq!(world.effects(), self.undisturbed().effects);
+    }
+
+    /// Killed at each place that an undisturbed run passes, each time that it passes it, and gone on with by a new node.
+    pub fn goes_on_after_every_kill(&self) {
+        let once = self.undisturbed();
+        killed_everywhere(&once, || self.world(), "trial");
+    }
+
+    fn world(&self) -> (World, Value) {
+        let mut world = World::new(Some(&self.workflow()));
+        let arguments = (self.prepare)(&mut world);
+        (world, arguments)
+    }
+
+    fn undisturbed(&self) -> Undisturbed {
+        let (world, arguments) = self.world();
+        undisturbed(&world, "trial", &arguments)
+    }
+
+    fn workflow(&self) -> String {
+        let lines =
+            |lines: &[&str], indent: &str| lines.iter().map(|line| format!("{indent}{line}\n")).collect::<String>();
+        let next = if self.state.iter().any(|line| line.starts_with("next:")) {
+            ""
+        } else {
+            "    next: { otherwise: ended }\n"
+        };
+        format!(
+            "workflow: trial\nversion: 1\ntitle: Trial\nstart: {{ by: [user, system] }}\nsee: [owner, ca-operator]\n\
+             repair: [ca-operator]\ndata:\n  unused: integer = 0\n{}states:\n  trial:\n{}    label: Trial\n{next}{}  \
+             ended: {{ end: success, label: Ended }}\n",
+            lines(self.data, "  "),
+            lines(self.state, "    "),
+            self.further_states
+        )
+    }
+}
+
+/// What a run without a kill came to.
+pub struct Undisturbed {
+    end: End,
+    /// Everything that the run left, and how it is recorded.
+    facts: Value,
+    /// The same without the record of how it came about.
+    effects: Value,
+    /// The fail points that it passed, in order.
+    places: Vec<&'static str>,
+}
+
+/// Runs a workflow to its rest.
+pub fn undisturbed(world: &World, workflow: &'static str, arguments: &Value) -> Undisturbed {
+    world.arm(None);
+    let id = world.begin(workflow, arguments).expect("no armed place");
+    let end = world.settle(id).expect("no armed place");
+    assert!(!end.is_stuck, "{end:?}");
+    Undisturbed { facts: world.facts(), effects: world.effects(), places: world.passed(), end }
+}
+
+/// Runs a workflow once for each place that the undisturbed run passed, kills the node there, and expects the same end.
+pub fn killed_everywhere(once: &Undisturbed, fresh: impl Fn() -> (World, Value), workflow: &'static str) {
+    let mut killed = 0;
+    for (index, place) in once.places.iter().enumerate() {
+        let times = once.places.iter().take(index + 1).filter(|passed| *passed == place).count();
+        let (mut world, arguments) = fresh();
+        let (end, was_killed) = journey(&mut world, workflow, &arguments, (place, times));
+        killed += usize::from(was_killed);
+        assert_eq!((end.status, &end.state), (once.end.status, &once.end.state), "killed at {place}:{times}: {end:?}");
+        assert_eq!(world.facts(), once.facts, "killed at {place}:{times}");
+    }
+    // Polls of the engine may pass a place more or fewer times.
+    assert!(killed * 10 >= once.places.len() * 8, "{killed} of {} places were reached", once.places.len());
+}
+
+/// Runs to the rest with a fail point armed, by a new node after the kill; begun again where nothing of it is in the database.
+fn journey(world: &mut World, workflow: &'static str, arguments: &Value, place: (&'static str, usize)) -> (End, bool) {
+    world.arm(Some(place));
+    let id = match world.begin(workflow, arguments) {
+        Ok(id) => id,
+        Err(Killed) => {
+            world.restart();
+            let begun: Option<Uuid> = world.newest(workflow);
+            begun.unwrap_or_else(|| world.begin(workflow, arguments).expect("no armed place"))
+        }
+    };
+    match world.settle(id) {
+        Ok(end) => (end, world.is_restarted()),
+        Err(Killed) => {
+            world.restart();
+            (world.settle(id).expect("no armed place"), true)
+        }
+    }
 }

@@ -224,3 +224,15 @@ fn serial_bytes(serial: &str) -> Option<Vec<u8>> {
     let even = if serial.len().is_multiple_of(2) { serial.to_owned() } else { format!("0{serial}") };
     HEXLOWER.decode(even.as_bytes()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["authority: text"],
+        state: &["do: pki.issue-crl", "with: { authority: authority }"],
+        further_states: "",
+        prepare: |_| json!({ "authority": "issuing" }),
+        outcome: "issued",
+        failure: Failure::Arguments { change: |given| given["authority"] = json!("nobody"), end: Failed::Stuck },
+    } }
+}

@@ -62,3 +62,15 @@ impl LocalActivity for FindCertificate {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["card: card", "profile: text"],
+        state: &["do: cards.find-certificate", "with: { card: card, slot: 9c, profile: profile }"],
+        further_states: "",
+        prepare: |world| json!({ "card": world.personalize()["card"], "profile": "signature" }),
+        outcome: "found",
+        failure: Failure::Arguments { change: |given| given["card"]["id"] = json!("no id"), end: Failed::Stuck },
+    } }
+}

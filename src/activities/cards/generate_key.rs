@@ -174,3 +174,19 @@ impl GenerateKeyAndCsr {
         Ok((csr, true))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["card: card"],
+        state: &["card: generate-key-and-csr", "with: { card: card, slot: 9d, algorithm: p-256 }"],
+        further_states: "",
+        prepare: |world| json!({ "card": world.personalize()["card"] }),
+        outcome: "made",
+        failure: Failure::Breakage {
+            break_it: |world| world.card.refuse(Some(sealwright_protocol::Refusal::Card)),
+            mend: |world| world.card.refuse(None),
+            end: Failed::By("refused"),
+        },
+    } }
+}

@@ -247,3 +247,19 @@ fn is_plausible(facts: &CardFacts) -> bool {
 fn authentic(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &Bytes, response: Option<&Bytes>) -> bool {
     response.is_some_and(|response| management_key::is_authentic(algorithm, key, &nonce.0, &response.0))
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["person: person"],
+        state: &["card: identify", "with: { person: person }"],
+        further_states: "",
+        prepare: |world| json!({ "person": world.personalize()["person"] }),
+        outcome: "identified",
+        failure: Failure::Breakage {
+            break_it: |world| world.card.refuse(Some(sealwright_protocol::Refusal::Card)),
+            mend: |world| world.card.refuse(None),
+            end: Failed::By("unsupported"),
+        },
+    } }
+}

@@ -152,3 +152,22 @@ impl CardJob for InstallCertificate {
         Ok(Some(Outcome::Installed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["card: card", "certificate: certificate"],
+        state: &["card: install-certificate", "with: { card: card, slot: 9c, certificate: certificate }"],
+        further_states: "",
+        prepare: |world| {
+            let data = world.personalize();
+            json!({ "card": data["card"], "certificate": data["certificates"][1] })
+        },
+        outcome: "installed",
+        failure: Failure::Breakage {
+            break_it: |world| world.card.refuse(Some(sealwright_protocol::Refusal::Card)),
+            mend: |world| world.card.refuse(None),
+            end: Failed::By("refused"),
+        },
+    } }
+}

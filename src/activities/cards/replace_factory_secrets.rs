@@ -178,3 +178,19 @@ fn digits(count: usize) -> Result<Zeroizing<Vec<u8>>, random::NoRandomness> {
     }
     Ok(digits)
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["card: card"],
+        state: &["card: replace-factory-secrets", "with: { card: card }"],
+        further_states: "",
+        prepare: |world| json!({ "card": world.personalize()["card"] }),
+        outcome: "replaced",
+        failure: Failure::Breakage {
+            break_it: |world| world.card.refuse(Some(sealwright_protocol::Refusal::Card)),
+            mend: |world| world.card.refuse(None),
+            end: Failed::By("refused"),
+        },
+    } }
+}

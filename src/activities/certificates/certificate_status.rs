@@ -51,3 +51,18 @@ impl LocalActivity for CertificateStatus {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["certificate: certificate"],
+        state: &["do: pki.certificate-status", "with: { certificate: certificate }"],
+        further_states: "",
+        prepare: |world| json!({ "certificate": world.personalize()["certificates"][0] }),
+        outcome: "in-use",
+        failure: Failure::Arguments {
+            change: |given| given["certificate"]["id"] = json!("5a1f0c9e-0000-4000-8000-000000000000"),
+            end: Failed::Stuck,
+        },
+    } }
+}

@@ -48,3 +48,21 @@ impl LocalActivity for CertificatesOfPerson {
         Ok(if certificates.is_empty() { Outcome::None } else { Outcome::Found(Found { certificates }) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["departure: departure"],
+        state: &["do: pki.certificates-of-person", "with: { departure: departure }"],
+        further_states: "",
+        prepare: |world| json!({ "departure": {
+            "person": world.personalize()["person"]["id"], "login": "alice", "kind": "gone", "action": "revoke",
+            "reason": "cessation-of-operation",
+        } }),
+        outcome: "found",
+        failure: Failure::Arguments {
+            change: |given| given["departure"]["person"] = json!("nobody"),
+            end: Failed::By("none"),
+        },
+    } }
+}

@@ -247,3 +247,21 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod trials {
+    crate::testing::trial::trials! { Trial {
+        data: &["person: person", "csr: csr", "profile: text"],
+        state: &["do: pki.prepare", "with: { person: person, csr: csr, profile: profile }"],
+        further_states: "",
+        prepare: |world| {
+            let person = world.personalize()["person"].clone();
+            json!({ "person": person, "csr": world.request("9d"), "profile": "signature" })
+        },
+        outcome: "prepared",
+        failure: Failure::Arguments {
+            change: |given| given["csr"]["der"] = json!("AAAA"),
+            end: Failed::By("refused"),
+        },
+    } }
+}

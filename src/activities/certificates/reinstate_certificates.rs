@@ -48,3 +48,19 @@ impl LocalActivity for ReinstateCertificates {
         Ok(Outcome::Reinstated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["certificates: list of certificate"],
+        state: &["do: pki.suspend", "with: { certificates: certificates }", "next: { suspended: reinstate }"],
+        further_states: "  reinstate: { do: pki.reinstate, label: Back, with: { certificates: certificates }, \
+                         next: { reinstated: ended } }\n",
+        prepare: |world| json!({ "certificates": world.personalize()["certificates"] }),
+        outcome: "reinstated",
+        failure: Failure::Arguments {
+            change: |given| given["certificates"][1]["id"] = json!("no id"),
+            end: Failed::Stuck,
+        },
+    } }
+}

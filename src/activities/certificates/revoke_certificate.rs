@@ -55,3 +55,18 @@ impl LocalActivity for RevokeCertificate {
         Ok(Outcome::Revoked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["certificate: certificate"],
+        state: &["do: pki.revoke", "with: { certificate: certificate, reason: superseded }"],
+        further_states: "",
+        prepare: |world| json!({ "certificate": world.personalize()["certificates"][0] }),
+        outcome: "revoked",
+        failure: Failure::Arguments {
+            change: |given| given["certificate"]["id"] = json!("no id"),
+            end: Failed::Stuck,
+        },
+    } }
+}

@@ -189,3 +189,61 @@ impl Activity for SignCertificate {
         Ok(Outcome::Signed(Certificate::from_row(&row)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &[
+            "person: person",
+            "signed_for: person",
+            "csr: optional csr",
+            "card: card",
+            "profile: text",
+            "draft: optional draft-certificate",
+            "certificate: optional certificate",
+        ],
+        state: &[
+            "card: generate-key-and-csr",
+            "with: { card: card, slot: 9d, algorithm: p-256 }",
+            "next: { made: { keep: { csr: result }, to: prepare }, otherwise: ended }",
+        ],
+        further_states: "  prepare:
+    do: pki.prepare
+    label: Prepare
+    with: { person: person, csr: csr, profile: profile }
+    next: { prepared: { keep: { draft: result.draft }, to: sign }, refused: ended }
+  sign:
+    do: pki.sign
+    label: Sign
+    with: { person: signed_for, csr: csr, profile: profile, draft: draft, card: card, slot: 9d }
+    if-cancelled:
+      - { when: 'certificate != null', to: withdraw }
+      - { otherwise: ended }
+    next: { signed: { keep: { certificate: result }, to: install }, changed: ended, key-offline: ended }
+  install:
+    card: install-certificate
+    label: Install
+    with: { card: card, slot: 9d, certificate: certificate }
+    if-cancelled: withdraw
+    next: { installed: ended, otherwise: withdraw }
+  withdraw:
+    run: revoke-certificate
+    label: Withdraw
+    with: { certificate: certificate, reason: superseded }
+    as: ca-operator
+    if-cancelled: withdraw
+    next: { otherwise: ended }
+",
+        prepare: |world| {
+            let data = world.personalize();
+            json!({
+                "person": data["person"], "signed_for": data["person"], "card": data["card"], "profile": "signature",
+            })
+        },
+        outcome: "installed",
+        failure: Failure::Arguments {
+            change: |given| given["signed_for"]["name"] = json!("Somebody else"),
+            end: Failed::By("changed"),
+        },
+    } }
+}

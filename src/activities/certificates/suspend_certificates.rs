@@ -50,3 +50,18 @@ impl LocalActivity for SuspendCertificates {
         Ok(Outcome::Suspended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["certificates: list of certificate"],
+        state: &["do: pki.suspend", "with: { certificates: certificates }"],
+        further_states: "",
+        prepare: |world| json!({ "certificates": world.personalize()["certificates"] }),
+        outcome: "suspended",
+        failure: Failure::Arguments {
+            change: |given| given["certificates"][1]["id"] = json!("no id"),
+            end: Failed::Stuck,
+        },
+    } }
+}

@@ -179,3 +179,23 @@ impl ComparePeople {
         is_suspended.then_some((DepartureKind::Back, DepartureAction::Reinstate))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &[],
+        state: &["do: directory.compare-people", "with: { gone: revoke, disabled: suspend, moved: keep }"],
+        further_states: "",
+        prepare: |world| {
+            world.personalize();
+            world.directory.remove("alice");
+            json!({})
+        },
+        outcome: "changed",
+        failure: Failure::Breakage {
+            break_it: |world| world.directory.stop(),
+            mend: |world| world.directory.go_on(),
+            end: Failed::By("unanswered"),
+        },
+    } }
+}

@@ -96,37 +96,16 @@ async fn settle_login(tx: &Tx, call: &Call, person: &Person) -> Result<(), Failu
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::testing::trial::{Failed, Start, one_state};
-    use crate::testing::{Trial, World};
-
-    fn trial() -> Trial {
-        Trial {
-            workflow: Some(one_state(
-                "do",
-                FindPerson::NAME,
-                "  unused: integer = 0",
-                "login: owner.login, require: [mail]",
-            )),
-            prepare: |_| Start { login: "alice", role: "user", workflow: "trial", arguments: json!({}) },
-            effect: |_| json!(null),
-        }
-    }
-
-    #[test]
-    fn succeeds_twice_with_one_effect() {
-        trial().succeeds_twice_with_one_effect("found");
-    }
-
-    #[test]
-    fn fails_and_unwinds() {
-        trial().fails_and_unwinds(|world| world.directory.stop(), |world| world.directory.go_on(), Failed::Stuck);
-    }
-
-    #[test]
-    fn goes_on_after_every_kill() {
-        trial().goes_on_after_every_kill();
-    }
+    crate::testing::trial::trials! { Trial {
+        data: &[],
+        state: &["do: directory.find-person", "with: { login: owner.login, require: [mail] }"],
+        further_states: "",
+        prepare: |_| json!({}),
+        outcome: "found",
+        failure: Failure::Breakage {
+            break_it: |world| world.directory.stop(),
+            mend: |world| world.directory.go_on(),
+            end: Failed::Stuck,
+        },
+    } }
 }

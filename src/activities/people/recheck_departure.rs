@@ -96,3 +96,25 @@ impl Activity for RecheckDeparture {
         Ok(*outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["departure: departure"],
+        state: &["do: directory.recheck-departure", "with: { departure: departure }"],
+        further_states: "",
+        prepare: |world| {
+            let person = world.personalize()["person"]["id"].clone();
+            world.directory.remove("alice");
+            json!({ "departure": {
+                "person": person, "login": "alice", "kind": "gone", "action": "revoke", "reason": "cessation-of-operation",
+            } })
+        },
+        outcome: "as-found",
+        failure: Failure::Breakage {
+            break_it: |world| world.directory.stop(),
+            mend: |world| world.directory.go_on(),
+            end: Failed::Stuck,
+        },
+    } }
+}

@@ -100,3 +100,23 @@ impl Activity for PublishCertificates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["person: person", "certificates: list of certificate"],
+        state: &["do: directory.publish-certificates", "with: { person: person, certificates: certificates }"],
+        further_states: "",
+        prepare: |world| {
+            let data = world.personalize();
+            world.directory.clear("alice", "userCertificate;binary");
+            json!({ "person": data["person"], "certificates": data["certificates"] })
+        },
+        outcome: "published",
+        failure: Failure::Breakage {
+            break_it: |world| world.directory.stop(),
+            mend: |world| world.directory.go_on(),
+            end: Failed::Stuck,
+        },
+    } }
+}

@@ -88,3 +88,23 @@ impl Activity for UnpublishCertificates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    crate::testing::trial::trials! { Trial {
+        data: &["certificates: list of certificate"],
+        state: &["do: directory.unpublish-certificates", "with: { certificates: certificates }"],
+        further_states: "",
+        prepare: |world| {
+            let certificates = world.personalize()["certificates"].clone();
+            world.suspend(&certificates);
+            json!({ "certificates": certificates })
+        },
+        outcome: "unpublished",
+        failure: Failure::Breakage {
+            break_it: |world| world.directory.stop(),
+            mend: |world| world.directory.go_on(),
+            end: Failed::Stuck,
+        },
+    } }
+}

@@ -61,17 +61,27 @@ impl Directory {
     /// The values of an attribute of somebody's entry.
     pub fn values(&self, login: &str, attribute: &str) -> Vec<Vec<u8>> {
         let Ok(entries) = self.entries.lock() else { return Vec::new() };
-        let is_theirs = |entry: &&Entry| {
-            entry
-                .attributes
-                .iter()
-                .any(|(name, values)| name == "uid" && values.iter().any(|uid| uid == login.as_bytes()))
-        };
-        let found = entries.iter().find(is_theirs).map(|entry| {
+        let found = entries.iter().find(|entry| is_theirs(entry, login)).map(|entry| {
             let named = entry.attributes.iter().filter(|(name, _)| is_it(name, attribute));
             named.flat_map(|(_, values)| values.clone()).collect()
         });
         found.unwrap_or_default()
+    }
+
+    /// Takes somebody's entry out.
+    pub fn remove(&self, login: &str) {
+        if let Ok(mut entries) = self.entries.lock() {
+            entries.retain(|entry| !is_theirs(entry, login));
+        }
+    }
+
+    /// Takes an attribute out of somebody's entry.
+    pub fn clear(&self, login: &str, attribute: &str) {
+        if let Ok(mut entries) = self.entries.lock() {
+            for entry in entries.iter_mut().filter(|entry| is_theirs(entry, login)) {
+                entry.attributes.retain(|(name, _)| !is_it(name, attribute));
+            }
+        }
     }
 
     /// Answers until the process ends.
@@ -203,6 +213,10 @@ fn entry(text: &str) -> Option<Entry> {
         }
     }
     Some(Entry { dn: dn?, attributes })
+}
+
+fn is_theirs(entry: &Entry, login: &str) -> bool {
+    entry.attributes.iter().any(|(name, values)| name == "uid" && values.iter().any(|uid| uid == login.as_bytes()))
 }
 
 fn result(code: LdapResultCode) -> LdapResult {

@@ -1,0 +1,41 @@
+//! What a test compares of a database: rows of every subject, counted by what they say.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::{Value, json};
+
+use super::entities::{audit, card, certificate, revocation_list, sealed_secret};
+use super::{Access, StoreError};
+
+/// Certificates, cards and secrets by state, and how many revocation lists there are.
+pub(crate) async fn effects(access: &impl Access) -> Result<Value, StoreError> {
+    let (tenant, connection) = (access.tenant(), access.connection());
+    let certificates =
+        certificate::Entity::find().filter(certificate::Column::Tenant.eq(tenant)).all(connection).await?;
+    let cards = card::Entity::find().filter(card::Column::Tenant.eq(tenant)).all(connection).await?;
+    let secrets =
+        sealed_secret::Entity::find().filter(sealed_secret::Column::Tenant.eq(tenant)).all(connection).await?;
+    let lists =
+        revocation_list::Entity::find().filter(revocation_list::Column::Tenant.eq(tenant)).all(connection).await?;
+    Ok(json!({
+        "certificates": count(certificates.into_iter().map(|row| row.status)),
+        "cards": count(cards.into_iter().map(|row| row.state)),
+        // Pending ones may be on a card that has not answered: they are kept, and tried again.
+        "secrets": secrets.iter().filter(|row| row.state == "confirmed").count(),
+        "lists": lists.len(),
+    }))
+}
+
+/// Audit rows by event.
+pub(crate) async fn audited(access: &impl Access) -> Result<BTreeMap<String, usize>, StoreError> {
+    let rows = audit::Entity::find().filter(audit::Column::Tenant.eq(access.tenant())).all(access.connection()).await?;
+    Ok(count(rows.into_iter().map(|row| row.event)))
+}
+
+fn count(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    words.fold(BTreeMap::new(), |mut counts, word| {
+        *counts.entry(word).or_default() += 1;
+        counts
+    })
+}
