@@ -244,8 +244,8 @@ impl<'a> Commit<'a> {
                 // What is due later is found at a turn of the loop.
                 self.after.look |= at - self.engine.clock().now() <= POLL;
             }
-            Effect::Watch { condition, about } => {
-                waits::watch(self.tx, instance.id, step, &condition, about.as_deref()).await?;
+            Effect::Watch { condition, subject } => {
+                waits::watch(self.tx, instance.id, step, &condition, subject.as_deref()).await?;
                 self.after.look = true;
             }
             Effect::Hold { what, key } => {

@@ -164,10 +164,10 @@ impl<A: LocalActivity> Activity for A {
     }
 }
 
-/// Records that a start can be about. They are looked up here, and never taken from whoever starts.
+/// Looks up the records that can be the subject of a start. They are never taken from the request.
 #[async_trait]
-pub trait Things: Send + Sync + 'static {
-    /// The name of their type, as data declares it.
+pub trait SubjectLookup: Send + Sync + 'static {
+    /// The name of the record's type, as data declares it.
     const TYPE: &'static str;
 
     /// The record with this id and the login of its owner.
@@ -231,9 +231,9 @@ pub trait Condition: Send + Sync + 'static {
     /// The name that a `wait` state says.
     const NAME: &'static str;
 
-    /// Whether it holds now; `about` is what the state says that it is about. Asked outside any transaction, at most about once a second on each
+    /// Whether it holds now; `subject` is what the state says under `about`. Asked outside any transaction, at most about once a second on each
     /// node, and only while somebody waits for it.
-    async fn holds(&self, about: Option<&str>) -> bool;
+    async fn holds(&self, subject: Option<&str>) -> bool;
 }
 
 /// Declares an activity to the workflow language, by its types alone.
@@ -277,25 +277,25 @@ pub(super) trait ErasedJob: Send + Sync {
 
 #[async_trait]
 pub(super) trait ErasedCondition: Send + Sync {
-    async fn holds(&self, about: Option<&str>) -> bool;
+    async fn holds(&self, subject: Option<&str>) -> bool;
 }
 
 #[async_trait]
 impl<C: Condition> ErasedCondition for C {
-    async fn holds(&self, about: Option<&str>) -> bool {
-        Condition::holds(self, about).await
+    async fn holds(&self, subject: Option<&str>) -> bool {
+        Condition::holds(self, subject).await
     }
 }
 
 #[async_trait]
-pub(super) trait ErasedThings: Send + Sync {
+pub(super) trait ErasedSubjectLookup: Send + Sync {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
 }
 
 #[async_trait]
-impl<T: Things> ErasedThings for T {
+impl<L: SubjectLookup> ErasedSubjectLookup for L {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
-        Things::find(self, tx, id).await
+        SubjectLookup::find(self, tx, id).await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::store::{Tx, certificates};
 pub(super) const ALL: &[Registration] = &[
     Registration::activity::<certificate_status::CertificateStatus>(),
     Registration::activity::<certificates_of_person::CertificatesOfPerson>(),
-    Registration::things::<lookup::Certificates>(),
+    Registration::subject::<lookup::CertificateLookup>(),
     Registration::activity::<prepare_certificate::PrepareCertificate>(),
     Registration::activity::<reinstate_certificates::ReinstateCertificates>(),
     Registration::activity::<revoke_certificate::RevokeCertificate>(),
