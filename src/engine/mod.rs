@@ -14,6 +14,7 @@ pub mod contract;
 mod definitions;
 mod dispatch;
 mod events;
+mod failure;
 pub mod idempotency;
 mod loaded;
 pub mod registry;
@@ -37,7 +38,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::engine::contract::Failure;
+use crate::engine::contract::{Failure, FailureClass};
 use crate::store::instances::{Filter, Listed};
 use crate::store::{Recent, Store, StoreError, WriteError};
 
@@ -69,9 +70,9 @@ pub enum EngineError {
     /// A report of another kind than the job asks for.
     #[error("the report does not answer the job")]
     Unfit,
-    /// An activity or a card job came to no outcome; its class of failure.
+    /// An activity or a card job failed.
     #[error("an activity failed: {0}")]
-    Activity(&'static str),
+    Activity(FailureClass),
     /// What is stored and what this program knows do not fit: another release has written it, or it was edited.
     #[error("the engine finds what does not fit: {0}")]
     Inconsistent(&'static str),
@@ -100,7 +101,7 @@ impl From<Failure> for EngineError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Store(error) => Self::Store(error),
-            Failure::Retry { class } | Failure::Fail { class } => Self::Activity(class),
+            Failure::Retry(class) | Failure::Fail(class) => Self::Activity(class),
         }
     }
 }
