@@ -1,8 +1,10 @@
 //! The portal put together from its configuration: the one place where rooms meet.
 
 mod catalog;
+mod workflow_folder;
+mod workflows;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -31,17 +33,7 @@ use crate::random;
 use crate::store::{Store, logins, service_accounts};
 
 pub use catalog::catalog;
-
-/// The workflows that are built in.
-const WORKFLOWS: [(&str, &str); 7] = [
-    ("workflows/certify-slot.yaml", include_str!("../workflows/certify-slot.yaml")),
-    ("workflows/issue-certificate.yaml", include_str!("../workflows/issue-certificate.yaml")),
-    ("workflows/issue-crl.yaml", include_str!("../workflows/issue-crl.yaml")),
-    ("workflows/personalize.yaml", include_str!("../workflows/personalize.yaml")),
-    ("workflows/revoke-certificate.yaml", include_str!("../workflows/revoke-certificate.yaml")),
-    ("workflows/settle-departure.yaml", include_str!("../workflows/settle-departure.yaml")),
-    ("workflows/synchronize-people.yaml", include_str!("../workflows/synchronize-people.yaml")),
-];
+pub use workflows::workflow_files;
 
 /// A running portal. Cheap to clone.
 #[derive(Clone)]
@@ -57,21 +49,6 @@ pub struct Portal {
     pub sealing: Arc<SealingKey>,
     pub issuance: Issuance,
     pub clock: Arc<dyn Clock>,
-}
-
-/// Reads workflow files: the built-in ones, or those of a folder.
-///
-/// # Errors
-/// The file that cannot be read.
-pub fn workflow_files(folder: Option<&Path>) -> std::io::Result<Vec<(String, String)>> {
-    let Some(folder) = folder else {
-        return Ok(WORKFLOWS.map(|(file, text)| (file.to_owned(), text.to_owned())).to_vec());
-    };
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    paths.sort();
-    paths.into_iter().map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?))).collect()
 }
 
 /// Opens the configured database.

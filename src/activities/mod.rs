@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::cards::sealing::SealingKey;
 use crate::directory::{Directory, DirectoryError};
 use crate::engine::Registry;
-use crate::engine::contract::Failure;
+use crate::engine::contract::{Failure, FailureClass};
 use crate::issuance::Issuance;
 use crate::store::Store;
 
@@ -80,16 +80,20 @@ pub fn register(services: &Services) -> Registry {
 }
 
 /// What may fail where the directory is asked, as `retry` names it.
-const DIRECTORY_FAILURES: &[&str] = &["unavailable", "timeout", "partial"];
+const DIRECTORY_FAILURES: &[FailureClass] = &[FailureClass::Unavailable, FailureClass::Timeout, FailureClass::Partial];
 
 impl From<DirectoryError> for Failure {
     /// All of it may pass.
     fn from(error: DirectoryError) -> Self {
-        Self::Retry { class: error.class() }
+        Self::Retry(match error {
+            DirectoryError::Unavailable => FailureClass::Unavailable,
+            DirectoryError::Timeout => FailureClass::Timeout,
+            DirectoryError::Partial => FailureClass::Partial,
+        })
     }
 }
 
 /// An id that a workflow carries as text.
 fn id(text: &str) -> Result<Uuid, Failure> {
-    text.parse().map_err(|_| Failure::Fail { class: "types" })
+    text.parse().map_err(|_| Failure::Fail(FailureClass::Types))
 }

@@ -7,7 +7,7 @@ use sealwright_workflow::types::UnknownSchema;
 
 use super::Services;
 use crate::engine::Registry;
-use crate::engine::contract::{Activity, CardJob, Condition, Things, declare_activity, declare_job};
+use crate::engine::contract::{Activity, CardJob, Condition, SubjectLookup, declare_activity, declare_job};
 
 /// An activity, card job, condition or subject of workflows.
 pub(super) struct Registration {
@@ -36,13 +36,13 @@ impl Registration {
         }
     }
 
-    pub(super) const fn things<T: Things + for<'a> From<&'a Services>>() -> Self {
+    pub(super) const fn subject<L: SubjectLookup + for<'a> From<&'a Services>>() -> Self {
         Self {
             declare: |catalog| {
-                catalog.add_thing(T::TYPE);
+                catalog.add_subject(L::TYPE);
                 Ok(())
             },
-            register: |registry, services| registry.add_things(T::from(services)),
+            register: |registry, services| registry.add_subject_lookup(L::from(services)),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::cards::management_key;
 use crate::cards::pairing::PairingState;
 use crate::cards::pairings::PairingError;
 use crate::cards::sealing::Purpose;
+use crate::engine::contract::FailureClass;
 use crate::engine::{EngineError, verbs};
 use crate::portal::Portal;
 use crate::store::jobs::{JobRow, Queued};
@@ -236,12 +237,12 @@ impl Channel {
         let instruction = match self.portal.engine.instruction(job).await {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {
-                tracing::warn!(job = %job.id, class, "a job cannot be handed out");
+                tracing::warn!(job = %job.id, %class, "a job cannot be handed out");
                 let say = match class {
-                    "occupied" => {
+                    FailureClass::Occupied => {
                         "The card holds a valid certificate in this slot, which is never overwritten. Ask the help desk."
                     }
-                    "secret" => "The portal cannot open the secrets of this card. Ask the help desk.",
+                    FailureClass::Secret => "The portal cannot open the secrets of this card. Ask the help desk.",
                     _ => "The portal cannot say what the card is to do. Ask the help desk.",
                 };
                 return Err(End::Say(Box::new(refused(say))));

@@ -79,17 +79,6 @@ pub enum DirectoryError {
     Partial,
 }
 
-impl DirectoryError {
-    /// The failure class that a workflow's `retry` names.
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Unavailable => "unavailable",
-            Self::Timeout => "timeout",
-            Self::Partial => "partial",
-        }
-    }
-}
-
 /// What became of publishing certificates, or of taking them back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {

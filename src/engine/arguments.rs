@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::rights::may_start_about;
+use super::rights::may_start_for;
 use super::{Engine, EngineError};
 use crate::store::Tx;
 
@@ -18,12 +18,12 @@ const MOST_VALUES: usize = 100;
 
 /// A start from outside gives the fields that must be given, of their types, and no other.
 pub(super) fn checked_arguments(definition: &Definition, given: &Map<String, Value>) -> Result<(), EngineError> {
-    let about = definition.start.about.as_ref().map(|about| about.text.as_str());
+    let subject = definition.start.subject.as_ref().map(|subject| subject.text.as_str());
     let is_asked_for = |field: &Field| field.default.is_none() && !field.field_type.is_optional();
     for (name, value) in given {
         let fits = match definition.data.get(name) {
-            // What it is about is named by its id.
-            Some(_) if about == Some(name) => value.as_str().is_some_and(|id| id.parse::<Uuid>().is_ok()),
+            // The subject is named by its id.
+            Some(_) if subject == Some(name) => value.as_str().is_some_and(|id| id.parse::<Uuid>().is_ok()),
             Some(field) => is_asked_for(field) && fits(&field.field_type, value),
             None => false,
         };
@@ -39,23 +39,26 @@ pub(super) fn checked_arguments(definition: &Definition, given: &Map<String, Val
     Ok(())
 }
 
-/// Puts what the start is about in the place of its id. Its owner is the instance's; somebody else's and nobody's look alike.
-pub(super) async fn find_thing(
+/// Looks up the subject of a start by its id and puts the record in its place.
+///
+/// The subject's owner becomes the instance's. A subject of somebody else and one that does not exist
+/// give the same error.
+pub(super) async fn find_subject(
     engine: &Engine,
     tx: &Tx,
     definition: &Definition,
     start: &mut Begin,
 ) -> Result<(), EngineError> {
-    let Some(about) = &definition.start.about else { return Ok(()) };
-    let field = definition.data.get(&about.text).ok_or(EngineError::NotFound)?;
-    let things = engine.inner.registry.things(&field.field_type).ok_or(EngineError::NotFound)?;
-    let id = start.arguments.get(&about.text).and_then(Value::as_str).and_then(|id| id.parse().ok());
-    let (thing, owner) = things.find(tx, id.ok_or(EngineError::NotFound)?).await?.ok_or(EngineError::NotFound)?;
+    let Some(subject) = &definition.start.subject else { return Ok(()) };
+    let field = definition.data.get(&subject.text).ok_or(EngineError::NotFound)?;
+    let lookup = engine.inner.registry.subject_lookup(&field.field_type).ok_or(EngineError::NotFound)?;
+    let id = start.arguments.get(&subject.text).and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let (record, owner) = lookup.find(tx, id.ok_or(EngineError::NotFound)?).await?.ok_or(EngineError::NotFound)?;
     let actor = Actor { person: start.requester.clone(), role: start.role.clone() };
-    if !may_start_about(definition, &owner, &actor) {
+    if !may_start_for(definition, &owner, &actor) {
         return Err(EngineError::NotFound);
     }
-    start.arguments.insert(about.text.clone(), thing);
+    start.arguments.insert(subject.text.clone(), record);
     start.owner = Person::new(&owner);
     Ok(())
 }

@@ -13,8 +13,8 @@ use super::contract::{Call, Planned};
 use super::definitions::definition_name;
 use super::dispatch::POLL;
 use super::events::{Arrival, described};
-use super::failures::undo;
 use super::loaded::Loaded;
+use super::undo::undo;
 use super::{Engine, EngineError};
 use crate::audit::{self, Origin};
 use crate::clock::milliseconds;
@@ -245,8 +245,8 @@ impl<'a> Commit<'a> {
                 // What is due later is found at a turn of the loop.
                 self.after.look |= at - self.engine.clock().now() <= POLL;
             }
-            Effect::Watch { condition, about } => {
-                waits::watch(self.tx, instance.id, step, &condition, about.as_deref()).await?;
+            Effect::Watch { condition, subject } => {
+                waits::watch(self.tx, instance.id, step, &condition, subject.as_deref()).await?;
                 self.after.look = true;
             }
             Effect::Hold { what, key } => {

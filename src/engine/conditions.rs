@@ -12,7 +12,7 @@ use crate::store::waits::WatchRow;
 /// An answer is good for so long.
 const GOOD: Duration = Duration::from_secs(1);
 
-/// The latest answers, by condition and what it is about.
+/// The latest answers, by condition and its subject.
 #[derive(Default)]
 pub(super) struct Conditions {
     asked: Mutex<BTreeMap<(String, Option<String>), Asked>>,

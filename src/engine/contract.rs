@@ -28,6 +28,8 @@ use uuid::Uuid;
 use crate::audit::Origin;
 use crate::store::{StoreError, Tx};
 
+pub use super::failure::{Failure, FailureClass};
+
 /// Which call it is. Instance and step are the idempotency key: the same for every attempt.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -40,28 +42,6 @@ pub struct Call {
 impl Call {
     pub fn step(&self) -> i64 {
         i64::try_from(self.instance.step).unwrap_or(i64::MAX)
-    }
-}
-
-/// Why a part of an activity came to no outcome. The caller of the failing operation decides which.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It may succeed later: it is tried again if the workflow's `retry` names the class and has attempts left, else it is as [`Failure::Fail`].
-    #[error("{class}")]
-    Retry { class: &'static str },
-    /// It will not succeed by itself: the instance becomes stuck until somebody repairs it.
-    #[error("{class}")]
-    Fail { class: &'static str },
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl crate::store::WriteError for Failure {
-    fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error) => Some(error),
-            _ => None,
-        }
     }
 }
 
@@ -80,7 +60,7 @@ pub trait Activity: Send + Sync + 'static {
     /// What a `do` state calls it.
     const NAME: &'static str;
     /// Classes of [`Failure::Retry`].
-    const FAILURES: &'static [&'static str] = &[];
+    const FAILURES: &'static [FailureClass] = &[];
     /// What it does to a certificate, for the rule that demands `if-cancelled`.
     const CERTIFICATE: CertificateEffect = CertificateEffect::None;
 
@@ -156,7 +136,7 @@ impl<A: LocalActivity> Activity for A {
 
     async fn perform(&self, _: &Call, (): &()) -> Result<Infallible, Failure> {
         // `plan` always comes to an outcome.
-        Err(Failure::Fail { class: "plan" })
+        Err(Failure::Fail(FailureClass::Plan))
     }
 
     async fn record(&self, _: &Tx, _: &Call, (): (), performed: &Infallible) -> Result<A::Outcome, Failure> {
@@ -164,10 +144,10 @@ impl<A: LocalActivity> Activity for A {
     }
 }
 
-/// Records that a start can be about. They are looked up here, and never taken from whoever starts.
+/// Looks up the records that can be the subject of a start. They are never taken from the request.
 #[async_trait]
-pub trait Things: Send + Sync + 'static {
-    /// The name of their type, as data declares it.
+pub trait SubjectLookup: Send + Sync + 'static {
+    /// The name of the record's type, as data declares it.
     const TYPE: &'static str;
 
     /// The record with this id and the login of its owner.
@@ -231,9 +211,9 @@ pub trait Condition: Send + Sync + 'static {
     /// The name that a `wait` state says.
     const NAME: &'static str;
 
-    /// Whether it holds now; `about` is what the state says that it is about. Asked outside any transaction, at most about once a second on each
+    /// Whether it holds now; `subject` is what the state says under `about`. Asked outside any transaction, at most about once a second on each
     /// node, and only while somebody waits for it.
-    async fn holds(&self, about: Option<&str>) -> bool;
+    async fn holds(&self, subject: Option<&str>) -> bool;
 }
 
 /// Declares an activity to the workflow language, by its types alone.
@@ -241,7 +221,8 @@ pub trait Condition: Send + Sync + 'static {
 /// # Errors
 /// [`UnknownSchema`] when a type cannot be carried.
 pub fn declare_activity<A: Activity>(catalog: &mut Catalog) -> Result<(), UnknownSchema> {
-    catalog.add_activity::<A::Parameters, A::Outcome>(A::NAME, A::FAILURES, A::CERTIFICATE)
+    let failures: Vec<&str> = A::FAILURES.iter().map(|class| class.as_str()).collect();
+    catalog.add_activity::<A::Parameters, A::Outcome>(A::NAME, &failures, A::CERTIFICATE)
 }
 
 /// Declares a card job to the workflow language, by its types alone.
@@ -277,25 +258,25 @@ pub(super) trait ErasedJob: Send + Sync {
 
 #[async_trait]
 pub(super) trait ErasedCondition: Send + Sync {
-    async fn holds(&self, about: Option<&str>) -> bool;
+    async fn holds(&self, subject: Option<&str>) -> bool;
 }
 
 #[async_trait]
 impl<C: Condition> ErasedCondition for C {
-    async fn holds(&self, about: Option<&str>) -> bool {
-        Condition::holds(self, about).await
+    async fn holds(&self, subject: Option<&str>) -> bool {
+        Condition::holds(self, subject).await
     }
 }
 
 #[async_trait]
-pub(super) trait ErasedThings: Send + Sync {
+pub(super) trait ErasedSubjectLookup: Send + Sync {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
 }
 
 #[async_trait]
-impl<T: Things> ErasedThings for T {
+impl<L: SubjectLookup> ErasedSubjectLookup for L {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
-        Things::find(self, tx, id).await
+        SubjectLookup::find(self, tx, id).await
     }
 }
 
@@ -311,20 +292,20 @@ impl<A> Typed<A> {
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
     serde_json::from_value(value).map_err(|error| {
         tracing::error!(%error, "a call does not have the types of its activity");
-        Failure::Fail { class: "types" }
+        Failure::Fail(FailureClass::Types)
     })
 }
 
 fn outcome<O: Serialize>(outcome: &O) -> Result<Outcome, Failure> {
     match serde_json::to_value(outcome) {
         Ok(Value::String(name)) => Ok((name, Value::Null)),
-        Ok(Value::Object(named)) => named.into_iter().next().ok_or(Failure::Fail { class: "types" }),
-        _ => Err(Failure::Fail { class: "types" }),
+        Ok(Value::Object(named)) => named.into_iter().next().ok_or(Failure::Fail(FailureClass::Types)),
+        _ => Err(Failure::Fail(FailureClass::Types)),
     }
 }
 
 fn write<T: Serialize>(value: &T) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|_| Failure::Fail { class: "types" })
+    serde_json::to_value(value).map_err(|_| Failure::Fail(FailureClass::Types))
 }
 
 #[async_trait]

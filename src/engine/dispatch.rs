@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::commit::{After, Commit, LEASE};
 use super::contract::{Call, Failure, Recording};
 use super::events::failed;
-use super::failures::{Failures, undo};
+use super::undo::{Failures, undo};
 use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::clock::milliseconds;

@@ -28,8 +28,8 @@ impl From<Arrival> for Event {
 pub(super) fn failed(step: u64, failure: Failure) -> Result<Event, EngineError> {
     let jitter = || u32::from_be_bytes(random::bytes::<4>().unwrap_or_default()) % 1000;
     match failure {
-        Failure::Retry { class } | Failure::Fail { class } => {
-            Ok(Event::Failed { step, class: class.to_owned(), jitter: jitter() })
+        Failure::Retry(class) | Failure::Fail(class) => {
+            Ok(Event::Failed { step, class: class.as_str().to_owned(), jitter: jitter() })
         }
         Failure::Store(error) => Err(EngineError::Store(error)),
     }

@@ -14,13 +14,14 @@ pub mod contract;
 mod definitions;
 mod dispatch;
 mod events;
-mod failures;
+mod failure;
 pub mod idempotency;
 mod loaded;
 pub mod registry;
 pub mod reports;
 pub mod rights;
 mod schedule;
+mod undo;
 pub mod verbs;
 mod wakes;
 
@@ -38,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::engine::contract::Failure;
+use crate::engine::contract::{Failure, FailureClass};
 use crate::store::instances::{Filter, Listed};
 use crate::store::{Recent, Store, StoreError, WriteError};
 
@@ -46,9 +47,9 @@ use changes::Changes;
 pub use changes::Listener;
 use conditions::Conditions;
 pub use definitions::Definitions;
-use failures::Failures;
 pub use registry::Registry;
 pub use rights::Humans;
+use undo::Failures;
 
 /// Why the engine did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +72,9 @@ pub enum EngineError {
     /// A report of another kind than the job asks for.
     #[error("the report does not answer the job")]
     Unfit,
-    /// An activity or a card job came to no outcome; its class of failure.
+    /// An activity or a card job failed.
     #[error("an activity failed: {0}")]
-    Activity(&'static str),
+    Activity(FailureClass),
     /// A plan or a record failed after it may have written: the transaction is rolled back, and run again with the failure.
     #[error("the step is undone")]
     Undone { instance: Uuid, event: Box<Event> },
@@ -105,7 +106,7 @@ impl From<Failure> for EngineError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Store(error) => Self::Store(error),
-            Failure::Retry { class } | Failure::Fail { class } => Self::Activity(class),
+            Failure::Retry(class) | Failure::Fail(class) => Self::Activity(class),
         }
     }
 }

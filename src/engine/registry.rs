@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sealwright_workflow::types::Type;
 
 use super::contract::{
-    Activity, CardJob, Condition, ErasedActivity, ErasedCondition, ErasedJob, ErasedThings, Things, Typed,
+    Activity, CardJob, Condition, ErasedActivity, ErasedCondition, ErasedJob, ErasedSubjectLookup, SubjectLookup, Typed,
 };
 
 /// What a node can run.
@@ -15,7 +15,7 @@ pub struct Registry {
     activities: BTreeMap<&'static str, Arc<dyn ErasedActivity>>,
     jobs: BTreeMap<&'static str, Arc<dyn ErasedJob>>,
     conditions: BTreeMap<&'static str, Arc<dyn ErasedCondition>>,
-    things: BTreeMap<&'static str, Arc<dyn ErasedThings>>,
+    subjects: BTreeMap<&'static str, Arc<dyn ErasedSubjectLookup>>,
 }
 
 impl Registry {
@@ -31,13 +31,13 @@ impl Registry {
         self.conditions.insert(C::NAME, Arc::new(condition));
     }
 
-    pub fn add_things<T: Things>(&mut self, things: T) {
-        self.things.insert(T::TYPE, Arc::new(things));
+    pub fn add_subject_lookup<L: SubjectLookup>(&mut self, lookup: L) {
+        self.subjects.insert(L::TYPE, Arc::new(lookup));
     }
 
-    pub(super) fn things(&self, of: &Type) -> Option<&Arc<dyn ErasedThings>> {
+    pub(super) fn subject_lookup(&self, of: &Type) -> Option<&Arc<dyn ErasedSubjectLookup>> {
         match of {
-            Type::Named(name) => self.things.get(name.as_str()),
+            Type::Named(name) => self.subjects.get(name.as_str()),
             _ => None,
         }
     }

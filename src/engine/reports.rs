@@ -4,7 +4,7 @@ use sealwright_protocol::{Instruction, Report};
 use sealwright_workflow::instance::Event;
 
 use super::commit::Commit;
-use super::failures::undo;
+use super::undo::undo;
 use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;

@@ -172,9 +172,9 @@ pub fn may_start(definition: &Definition, actor: &Actor) -> bool {
 }
 
 /// Whether the actor may start it about something that is `owner`'s.
-pub fn may_start_about(definition: &Definition, owner: &str, actor: &Actor) -> bool {
+pub fn may_start_for(definition: &Definition, owner: &str, actor: &Actor) -> bool {
     let about = About { owner, requester: &actor.person.login };
-    definition.start.about.is_some() && definition.start.by.iter().any(|party| is_party(party, actor, about))
+    definition.start.subject.is_some() && definition.start.by.iter().any(|party| is_party(party, actor, about))
 }
 
 pub(super) fn may_see<'a>(definition: &Definition, about: impl Into<About<'a>>, actor: &Actor) -> bool {

@@ -9,7 +9,7 @@ use sealwright_workflow::step::{About, Begin, Rejection};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::arguments::{checked_arguments, find_thing};
+use super::arguments::{checked_arguments, find_subject};
 use super::commit::Commit;
 use super::idempotency::{Key, REMEMBERED};
 use super::rights::{
@@ -154,7 +154,7 @@ impl Engine {
     /// What this caller may start; a refusal is recorded.
     async fn startable(&self, caller: &Caller, workflow: &str) -> Result<Arc<Definition>, EngineError> {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
-        if definition.start.about.is_none() && !may_start(&definition, &caller.actor) {
+        if definition.start.subject.is_none() && !may_start(&definition, &caller.actor) {
             let event = audit::Event::StartRefused { workflow: definition.name.text.clone() };
             audit::record_alone(self.store(), caller.origin(), None, self.clock().now_ms(), event).await?;
             return Err(EngineError::Forbidden);
@@ -188,7 +188,7 @@ impl Engine {
         dispatch::write(self, caller.origin(), move |engine, tx, origin| {
             let (definition, mut start, also) = (definition.clone(), start.clone(), also.clone());
             Box::pin(async move {
-                find_thing(&engine, &tx, &definition, &mut start).await?;
+                find_subject(&engine, &tx, &definition, &mut start).await?;
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 commit.begin(&definition, start, id).await?;
                 also(tx.clone(), id, definition).await?;

@@ -8,7 +8,7 @@ use super::error::PageError;
 use super::instance::time_text;
 use super::{Frame, render, see_other, visitor};
 use crate::engine::EngineError;
-use crate::engine::rights::may_start_about;
+use crate::engine::rights::may_start_for;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 use crate::store::certificates::{self, CertificateRow};
@@ -45,7 +45,7 @@ pub struct CertificateView {
 impl CertificateView {
     pub fn new(portal: &Portal, caller: &Caller, row: CertificateRow) -> Self {
         let revoke = portal.engine.definitions().current(REVOKE);
-        let may = revoke.is_some_and(|definition| may_start_about(definition, &row.owner_login, &caller.actor));
+        let may = revoke.is_some_and(|definition| may_start_for(definition, &row.owner_login, &caller.actor));
         let profile = portal.issuance.profile(&row.profile).map_or(row.profile.as_str(), |known| known.title());
         Self {
             id: row.id.to_string(),

@@ -114,8 +114,8 @@ pub async fn start(
         }
     };
     let definition = portal.engine.definitions().current(&workflow);
-    let about = definition.and_then(|definition| definition.start.about.clone()).zip(form.fields.get("about"));
-    let arguments = about.map(|(field, id)| (field.text, Value::from(id.clone()))).into_iter().collect();
+    let subject = definition.and_then(|definition| definition.start.subject.clone()).zip(form.fields.get("about"));
+    let arguments = subject.map(|(field, id)| (field.text, Value::from(id.clone()))).into_iter().collect();
     let id = portal.engine.start_with(&caller, &workflow, arguments, also).await?;
     Ok(visitor.finish(back(&id.to_string(), &form)))
 }

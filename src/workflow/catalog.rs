@@ -43,7 +43,7 @@ pub struct Catalog {
     /// Those of them that nobody signs in with.
     own_roles: BTreeSet<String>,
     policy: BTreeMap<String, Type>,
-    things: BTreeSet<String>,
+    subjects: BTreeSet<String>,
 }
 
 impl Catalog {
@@ -110,13 +110,13 @@ impl Catalog {
         self.policy.insert(path.to_owned(), policy_type);
     }
 
-    /// Declares that the host can look records of a type up, so that a start can be about one.
-    pub fn add_thing(&mut self, type_name: &str) {
-        self.things.insert(type_name.to_owned());
+    /// Declares that the host can look up records of a type by their id, so that one can be the subject of a start.
+    pub fn add_subject(&mut self, type_name: &str) {
+        self.subjects.insert(type_name.to_owned());
     }
 
-    pub fn is_thing(&self, of: &Type) -> bool {
-        matches!(of, Type::Named(name) if self.things.contains(name))
+    pub fn is_subject(&self, of: &Type) -> bool {
+        matches!(of, Type::Named(name) if self.subjects.contains(name))
     }
 
     pub fn shape(&self, name: &str) -> Option<&Shape> {

@@ -80,8 +80,9 @@ impl Definition {
 pub struct Start {
     /// Empty for a workflow that only another one starts.
     pub by: Vec<Party>,
-    /// The field with what it is about: whoever starts it names it, the host looks it up, and its owner is the instance's.
-    pub about: Option<Word>,
+    /// The field with the subject of the instance, `about` in YAML. The start names it by its id, and the
+    /// host looks it up: the subject's owner is the instance's.
+    pub subject: Option<Word>,
     /// A path of the portal that shows it without the menu.
     pub link: Option<Word>,
     /// The host starts one so long after the last one, when none is under way.
@@ -91,7 +92,7 @@ pub struct Start {
 impl Start {
     /// Whether somebody can start it out of nothing, by a role alone.
     pub fn is_by_role(&self, role: &str) -> bool {
-        self.about.is_none() && self.by.iter().any(|party| matches!(party, Party::Role(known) if known.text == role))
+        self.subject.is_none() && self.by.iter().any(|party| matches!(party, Party::Role(known) if known.text == role))
     }
 }
 
@@ -363,8 +364,8 @@ pub struct Fork {
 #[derive(Clone, Debug)]
 pub struct Wait {
     pub until: Word,
-    /// Which of its kind the condition is about, a text.
-    pub about: Option<Path>,
+    /// The subject of the condition, `about` in YAML: a text.
+    pub subject: Option<Path>,
     pub next: Next,
 }
 

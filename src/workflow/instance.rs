@@ -286,8 +286,8 @@ pub enum Effect {
     /// Look at a condition of the world, now and whenever it may have changed.
     Watch {
         condition: String,
-        /// Which of its kind it is about.
-        about: Option<String>,
+        /// The subject of the condition, where it has several.
+        subject: Option<String>,
     },
     /// Hold what this value names, against every other instance.
     Hold {

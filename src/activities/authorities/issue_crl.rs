@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::activities::{Services, id};
 use crate::audit;
 use crate::clock::{milliseconds, moment};
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::issuance::{Certificate, Issuance};
 use crate::store::certificates::{CertificateRow, RevocationListRow, Status};
@@ -83,7 +83,7 @@ pub struct Away {
 #[async_trait]
 impl Activity for IssueCrl {
     const NAME: &'static str = "pki.issue-crl";
-    const FAILURES: &'static [&'static str] = &["signer", "overtaken"];
+    const FAILURES: &'static [FailureClass] = &[FailureClass::Signer, FailureClass::Overtaken];
 
     type Parameters = Parameters;
     type Plan = Plan;
@@ -126,7 +126,7 @@ impl Activity for IssueCrl {
             // Of two lists made at once the later one is made again: it may not know what the first one did.
             let latest = certificates::latest_list(tx, &list.authority).await?.map(|list| list.number);
             if latest != list.follows {
-                return Err(Failure::Retry { class: "overtaken" });
+                return Err(Failure::Retry(FailureClass::Overtaken));
             }
             let row = RevocationListRow {
                 tenant: tx.tenant().to_owned(),
@@ -170,7 +170,7 @@ impl IssueCrl {
     /// `None` while the key is away.
     async fn sign(&self, call: &Call, authority: &str) -> Result<Option<Signed>, Failure> {
         // Somebody has taken it out of the configuration; its list may be signed elsewhere now.
-        let issuer = self.issuance.issuer(authority).ok_or(Failure::Fail { class: "authority" })?.clone();
+        let issuer = self.issuance.issuer(authority).ok_or(Failure::Fail(FailureClass::Authority))?.clone();
         let authority = authority.to_owned();
         let (at, now) = (milliseconds(call.now), call.now);
         let follows = certificates::latest_list(self.store.read(), &authority).await?.map(|list| list.number);
@@ -191,7 +191,7 @@ impl IssueCrl {
             })
             .collect();
         // A number that cannot be read would revoke another certificate, or none.
-        let revoked = revoked.ok_or(Failure::Fail { class: "serial" })?;
+        let revoked = revoked.ok_or(Failure::Fail(FailureClass::Serial))?;
         let unsigned = u64::try_from(number).unwrap_or_default();
         let signed = tokio::task::spawn_blocking(move || {
             revocation::list(&issuer.authority, &revoked, unsigned, now, VALIDITY, issuer.signer.as_ref())
@@ -203,13 +203,13 @@ impl IssueCrl {
             // Of another class than a refusal: a key that signs wrongly is not tried again by itself.
             Ok(Err(ListError::Sign(error @ SignError::Wrong))) => {
                 tracing::error!(authority, %error, "a revocation list was not signed");
-                Err(Failure::Fail { class: "signature" })
+                Err(Failure::Fail(FailureClass::Signature))
             }
             Ok(Err(ListError::Found(finding))) => {
                 tracing::error!(authority, ?finding, "a revocation list was not signed");
-                Err(Failure::Fail { class: "lint" })
+                Err(Failure::Fail(FailureClass::Lint))
             }
-            _ => Err(Failure::Retry { class: "signer" }),
+            _ => Err(Failure::Retry(FailureClass::Signer)),
         }
     }
 }

@@ -20,8 +20,8 @@ impl From<&Services> for KeyOnline {
 impl Condition for KeyOnline {
     const NAME: &'static str = "ca.key-online";
 
-    async fn holds(&self, about: Option<&str>) -> bool {
-        let issuer = match about {
+    async fn holds(&self, subject: Option<&str>) -> bool {
+        let issuer = match subject {
             Some(authority) => self.issuance.issuer(authority),
             None => self.issuance.issuing(),
         };

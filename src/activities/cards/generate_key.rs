@@ -16,7 +16,7 @@ use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
-use crate::engine::contract::{Call, CardJob, Failure};
+use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
 use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
 use crate::store::cards::CardKeyRow;
 use crate::store::{Access, Tx, cards, certificates};
@@ -92,7 +92,7 @@ impl CardJob for GenerateKeyAndCsr {
 
     async fn instruction(&self, plan: &Plan) -> Result<Instruction, Failure> {
         if plan.occupied {
-            return Err(Failure::Fail { class: "occupied" });
+            return Err(Failure::Fail(FailureClass::Occupied));
         }
         Ok(Instruction::GenerateKeyAndCsr { slot: plan.slot.to_protocol(), algorithm: plan.algorithm.to_protocol() })
     }

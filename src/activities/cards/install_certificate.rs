@@ -15,7 +15,7 @@ use crate::activities::{Services, id};
 use crate::audit::{self, Event};
 use crate::cards::Card;
 use crate::clock::milliseconds;
-use crate::engine::contract::{Call, CardJob, Failure};
+use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
 use crate::issuance::{Certificate, SlotName};
 use crate::random;
 use crate::store::certificates::Status;
@@ -85,14 +85,14 @@ impl CardJob for InstallCertificate {
 
     async fn plan(&self, tx: &Tx, _: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let (card, certificate, nonce) = (id(&parameters.card.id)?, id(&parameters.certificate.id)?, nonce()?);
-        let missing = || Failure::Fail { class: "certificate" };
+        let missing = || Failure::Fail(FailureClass::Certificate);
         let row = certificates::find(tx, certificate).await?.ok_or_else(missing)?;
         let der = row.certificate.ok_or_else(missing)?;
         let (serial, slot) = (parameters.card.serial, parameters.slot);
         let secret = if key_proof::may_sign(&der) {
             None
         } else {
-            let random = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
+            let random = random::bytes::<32>().map_err(|_| Failure::Fail(FailureClass::Randomness))?;
             let made = key_proof::challenge(&der, &random).ok_or_else(missing)?;
             let mut digest = digest::Context::new(&digest::SHA256);
             digest.update(secret_test(&self.portal, &serial, slot.to_protocol(), &nonce).as_bytes());

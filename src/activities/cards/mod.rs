@@ -9,7 +9,7 @@ mod replace_factory_secrets;
 use sealwright_protocol::{Bytes, Refusal};
 
 use super::registration::Registration;
-use crate::engine::contract::Failure;
+use crate::engine::contract::{Failure, FailureClass};
 use crate::random;
 
 /// Everything of this subject that workflows may name.
@@ -23,7 +23,7 @@ pub(super) const ALL: &[Registration] = &[
 
 /// What makes one job's answers its own.
 fn nonce() -> Result<Bytes, Failure> {
-    let nonce = random::bytes::<32>().map_err(|_| Failure::Fail { class: "randomness" })?;
+    let nonce = random::bytes::<32>().map_err(|_| Failure::Fail(FailureClass::Randomness))?;
     Ok(Bytes(nonce.to_vec()))
 }
 

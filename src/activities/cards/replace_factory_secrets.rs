@@ -16,7 +16,7 @@ use crate::audit;
 use crate::cards::sealing::{Purpose, SealingKey};
 use crate::cards::{Card, ManagementKind, management_key, objects};
 use crate::clock::milliseconds;
-use crate::engine::contract::{Call, CardJob, Failure};
+use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
 use crate::random;
 use crate::store::cards::SealedSecretRow;
 use crate::store::{Access, Store, Tx, cards};
@@ -46,7 +46,7 @@ impl From<&Services> for ReplaceFactorySecrets {
 impl ReplaceFactorySecrets {
     /// Opens what is to be set.
     fn open(&self, secrets: &[SealedSecretRow], purpose: Purpose) -> Result<Secret, Failure> {
-        let failed = || Failure::Fail { class: "secret" };
+        let failed = || Failure::Fail(FailureClass::Secret);
         let row = secrets.iter().find(|row| row.purpose == purpose.as_str() && row.state == "pending");
         let row = row.ok_or_else(failed)?;
         let opened = self.sealing.open(row.card, purpose, &row.clone().into()).map_err(|_| failed())?;
@@ -84,17 +84,17 @@ impl CardJob for ReplaceFactorySecrets {
 
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let card = id(&parameters.card.id)?;
-        let row = cards::find(tx, card).await?.ok_or(Failure::Fail { class: "card" })?;
-        let management = ManagementKind::from_word(&row.management).ok_or(Failure::Fail { class: "card" })?;
+        let row = cards::find(tx, card).await?.ok_or(Failure::Fail(FailureClass::Card))?;
+        let management = ManagementKind::from_word(&row.management).ok_or(Failure::Fail(FailureClass::Card))?;
         let at = milliseconds(call.now);
         // An earlier attempt may have reached the card: its secrets stay, and are the ones that are tried again.
         let purpose = management.purpose().as_str();
         let secrets = cards::secrets(tx, card).await?;
         if !secrets.iter().any(|secret| secret.purpose == purpose && secret.state == "pending") {
             let mut rows = Vec::new();
-            for (purpose, secret) in new_secrets(management).map_err(|_| Failure::Fail { class: "randomness" })? {
+            for (purpose, secret) in new_secrets(management).map_err(|_| Failure::Fail(FailureClass::Randomness))? {
                 let sealed =
-                    self.sealing.seal(card, purpose, &secret).map_err(|_| Failure::Fail { class: "secret" })?;
+                    self.sealing.seal(card, purpose, &secret).map_err(|_| Failure::Fail(FailureClass::Secret))?;
                 rows.push(SealedSecretRow {
                     tenant: tx.tenant().to_owned(),
                     id: random::id(),
@@ -131,7 +131,7 @@ impl CardJob for ReplaceFactorySecrets {
                 ccc: Bytes(objects::ccc(guid)),
             },
             ManagementKind::SoPin => FactorySecrets::Token {
-                factory_so_pin: self.factory_so_pin.clone().ok_or(Failure::Fail { class: "secret" })?,
+                factory_so_pin: self.factory_so_pin.clone().ok_or(Failure::Fail(FailureClass::Secret))?,
                 so_pin: self.open(&own, Purpose::SoPin)?,
                 label: LABEL.to_owned(),
             },

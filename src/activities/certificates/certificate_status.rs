@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activities::{Services, id};
 use crate::clock::milliseconds;
-use crate::engine::contract::{Call, Failure, LocalActivity};
+use crate::engine::contract::{Call, Failure, FailureClass, LocalActivity};
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
 use crate::store::{Tx, certificates};
@@ -42,7 +42,7 @@ impl LocalActivity for CertificateStatus {
 
     async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         let row = certificates::find(tx, id(&parameters.certificate.id)?).await?;
-        let row = row.ok_or(Failure::Fail { class: "certificate" })?;
+        let row = row.ok_or(Failure::Fail(FailureClass::Certificate))?;
         Ok(match () {
             () if row.is(Status::Revoked) => Outcome::Revoked,
             // What was never signed is nobody's: it is revoked like any other.

@@ -1,25 +1,25 @@
-//! Certificates as what a workflow can be about.
+//! Certificates as the subject of a start.
 
 use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::activities::Services;
-use crate::engine::contract::Things;
+use crate::engine::contract::SubjectLookup;
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
 use crate::store::{StoreError, Tx, certificates};
 
-pub struct Certificates;
+pub struct CertificateLookup;
 
-impl From<&Services> for Certificates {
+impl From<&Services> for CertificateLookup {
     fn from(_: &Services) -> Self {
         Self
     }
 }
 
 #[async_trait]
-impl Things for Certificates {
+impl SubjectLookup for CertificateLookup {
     const TYPE: &'static str = "certificate";
 
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {

@@ -14,14 +14,14 @@ use uuid::Uuid;
 use super::registration::Registration;
 use crate::audit;
 use crate::clock::milliseconds;
-use crate::engine::contract::{Call, Failure};
+use crate::engine::contract::{Call, Failure, FailureClass};
 use crate::store::{Tx, certificates};
 
 /// Everything of this subject that workflows may name.
 pub(super) const ALL: &[Registration] = &[
     Registration::activity::<certificate_status::CertificateStatus>(),
     Registration::activity::<certificates_of_person::CertificatesOfPerson>(),
-    Registration::things::<lookup::Certificates>(),
+    Registration::subject::<lookup::CertificateLookup>(),
     Registration::activity::<prepare_certificate::PrepareCertificate>(),
     Registration::activity::<reinstate_certificates::ReinstateCertificates>(),
     Registration::activity::<revoke_certificate::RevokeCertificate>(),
@@ -36,7 +36,7 @@ async fn note(
     certificate: Uuid,
     event: impl FnOnce(String, String) -> audit::Event,
 ) -> Result<(), Failure> {
-    let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail { class: "certificate" })?;
+    let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail(FailureClass::Certificate))?;
     let event = event(row.authority, row.serial);
     Ok(audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?)
 }

@@ -14,7 +14,7 @@ use crate::activities::Services;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::Person;
-use crate::engine::contract::{Call, Failure, LocalActivity};
+use crate::engine::contract::{Call, Failure, FailureClass, LocalActivity};
 use crate::issuance::{Csr, DraftCertificate, Finding, Issuance};
 use crate::random;
 use crate::store::certificates::Status;
@@ -78,7 +78,7 @@ pub(super) async fn prepare(
     call: &Call,
     parameters: &Parameters,
 ) -> Result<Result<Prepared, Vec<Finding>>, Failure> {
-    let issuer = issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
+    let issuer = issuance.issuing().ok_or(Failure::Fail(FailureClass::Authority))?;
     let Some(profile) = issuance.profile(&parameters.profile) else {
         return Ok(refuse("profile", &format!("there is no profile `{}`", parameters.profile)));
     };
@@ -97,11 +97,11 @@ pub(super) async fn prepare(
             return Ok(refuse("key-reuse", "the key was certified before, for somebody else or until it was revoked"));
         }
     }
-    let serial = random::bytes::<16>().map_err(|_| Failure::Fail { class: "randomness" })?;
+    let serial = random::bytes::<16>().map_err(|_| Failure::Fail(FailureClass::Randomness))?;
     let attributes = parameters.person.attributes();
     let draft = Draft { profile, attributes: &attributes, request: &request, serial, now: call.now };
     let to_be_signed = match issuer.authority.prepare(&draft, issuer.signer.algorithm()) {
-        Ok(bytes) => bytes,
+        Ok(prepared) => prepared.to_be_signed,
         Err(error) => return Ok(refuse("profile", &error.to_string())),
     };
     if let Err(findings) = issuer.authority.admit(&to_be_signed, profile) {
@@ -109,7 +109,7 @@ pub(super) async fn prepare(
             findings.into_iter().map(|found| Finding { rule: found.rule.to_owned(), message: found.message }).collect();
         return Ok(Err(findings));
     }
-    let digest = authority::digest(&to_be_signed).map_err(|_| Failure::Fail { class: "encoding" })?;
+    let digest = authority::digest(&to_be_signed).map_err(|_| Failure::Fail(FailureClass::Encoding))?;
     let subject = profile.subject().fill(&attributes).unwrap_or_default();
     let draft = DraftCertificate {
         subject: sealwright_pki::name::to_text(&subject),
@@ -196,7 +196,7 @@ impl LocalActivity for PrepareCertificate {
     async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         match prepare(&self.issuance, tx, call, &parameters).await? {
             Ok(prepared) => {
-                let profile = self.issuance.profile(&parameters.profile).ok_or(Failure::Fail { class: "profile" })?;
+                let profile = self.issuance.profile(&parameters.profile).ok_or(Failure::Fail(FailureClass::Profile))?;
                 let approvals = i64::from(profile.approvals());
                 let findings = if approvals > 0 { findings(tx, call, profile).await? } else { Vec::new() };
                 Ok(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals }))

@@ -18,7 +18,7 @@ use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::directory::Person;
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::issuance::{Certificate, Csr, DraftCertificate, Issuance, SlotName};
 use crate::random;
@@ -96,7 +96,7 @@ impl Activity for SignCertificate {
         if certificates::is_intended(tx, call.instance.id, call.step()).await? {
             return Ok(Planned::Done(Outcome::KeyOffline));
         }
-        let issuer = self.issuance.issuing().ok_or(Failure::Fail { class: "authority" })?;
+        let issuer = self.issuance.issuing().ok_or(Failure::Fail(FailureClass::Authority))?;
         let again = prepare_certificate::Parameters {
             person: parameters.person,
             csr: parameters.csr,
@@ -109,7 +109,7 @@ impl Activity for SignCertificate {
         };
         let parsed = x509_parser::prelude::FromDer::from_der(&prepared.to_be_signed);
         let (_, parsed): (_, x509_parser::certificate::TbsCertificate<'_>) =
-            parsed.map_err(|_| Failure::Fail { class: "encoding" })?;
+            parsed.map_err(|_| Failure::Fail(FailureClass::Encoding))?;
         let serial = HEXLOWER.encode(parsed.raw_serial());
         let serial = serial.trim_start_matches('0').to_owned();
         let at = milliseconds(call.now);
@@ -151,11 +151,11 @@ impl Activity for SignCertificate {
     }
 
     async fn perform(&self, _: &Call, plan: &Plan) -> Result<Performed, Failure> {
-        let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail { class: "authority" })?.clone();
-        let profile = self.issuance.profile(&plan.profile).ok_or(Failure::Fail { class: "profile" })?;
+        let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail(FailureClass::Authority))?.clone();
+        let profile = self.issuance.profile(&plan.profile).ok_or(Failure::Fail(FailureClass::Profile))?;
         let ticket = issuer.authority.admit(&plan.to_be_signed.0, profile).map_err(|findings| {
             tracing::error!(?findings, "stored bytes are not admitted any more");
-            Failure::Fail { class: "lint" }
+            Failure::Fail(FailureClass::Lint)
         })?;
         fail_point!(async "pki.sign.before");
         let signed = tokio::task::spawn_blocking(move || ticket.sign(issuer.signer.as_ref())).await;
@@ -165,20 +165,20 @@ impl Activity for SignCertificate {
             Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),
             Ok(Err(error @ SignError::Wrong)) => {
                 tracing::error!(authority = plan.authority, %error, "a certificate was not signed");
-                Err(Failure::Fail { class: "signature" })
+                Err(Failure::Fail(FailureClass::Signature))
             }
-            Ok(Err(SignError::Refused)) | Err(_) => Err(Failure::Fail { class: "signer" }),
+            Ok(Err(SignError::Refused)) | Err(_) => Err(Failure::Fail(FailureClass::Signer)),
         }
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
         let Performed::Signed(der) = performed else { return Ok(Outcome::KeyOffline) };
-        let summary = certificate::summary(der).ok_or(Failure::Fail { class: "encoding" })?;
+        let summary = certificate::summary(der).ok_or(Failure::Fail(FailureClass::Encoding))?;
         let Some(row) = certificates::issue(tx, plan.certificate, der.clone(), &summary.fingerprint).await? else {
             let first = certificates::find(tx, plan.certificate).await?;
             return first
                 .map(|row| Outcome::Signed(Certificate::from_row(&row)))
-                .ok_or(Failure::Fail { class: "certificate" });
+                .ok_or(Failure::Fail(FailureClass::Certificate));
         };
         let event = audit::Event::CertificateIssued {
             authority: row.authority.clone(),

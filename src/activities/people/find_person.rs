@@ -8,7 +8,7 @@ use crate::activities::{DIRECTORY_FAILURES, Services};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Attribute, Directory, Lookup, Person};
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::store::{Tx, logins};
 
@@ -49,7 +49,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for FindPerson {
     const NAME: &'static str = "directory.find-person";
-    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
+    const FAILURES: &'static [FailureClass] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Plan;

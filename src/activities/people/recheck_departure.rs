@@ -8,7 +8,7 @@ use crate::activities::certificates::prepare_certificate::names_otherwise;
 use crate::activities::{DIRECTORY_FAILURES, Services};
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Present};
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::issuance::{Departure, DepartureAction, DepartureKind};
 use crate::store::{Store, StoreError, Tx, certificates};
@@ -63,7 +63,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for RecheckDeparture {
     const NAME: &'static str = "directory.recheck-departure";
-    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
+    const FAILURES: &'static [FailureClass] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;

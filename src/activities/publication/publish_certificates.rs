@@ -10,7 +10,7 @@ use crate::activities::{DIRECTORY_FAILURES, Services, id};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Person, Published};
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
@@ -52,7 +52,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for PublishCertificates {
     const NAME: &'static str = "directory.publish-certificates";
-    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
+    const FAILURES: &'static [FailureClass] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;
@@ -70,7 +70,7 @@ impl Activity for PublishCertificates {
         let wanted = ids.len();
         let rows = certificates::find_all(self.store.read(), ids).await?;
         if rows.len() != wanted {
-            return Err(Failure::Fail { class: "certificate" });
+            return Err(Failure::Fail(FailureClass::Certificate));
         }
         // Hours may have passed: what was revoked or suspended since was taken out of the directory before it came in.
         // And a login that was looked up may be somebody else's.

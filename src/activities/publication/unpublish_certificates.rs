@@ -8,7 +8,7 @@ use crate::activities::{DIRECTORY_FAILURES, Services, id};
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Published};
-use crate::engine::contract::{Activity, Call, Failure, Planned};
+use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
@@ -42,7 +42,7 @@ pub enum Outcome {
 #[async_trait]
 impl Activity for UnpublishCertificates {
     const NAME: &'static str = "directory.unpublish-certificates";
-    const FAILURES: &'static [&'static str] = DIRECTORY_FAILURES;
+    const FAILURES: &'static [FailureClass] = DIRECTORY_FAILURES;
 
     type Parameters = Parameters;
     type Plan = Parameters;
@@ -58,7 +58,7 @@ impl Activity for UnpublishCertificates {
         let mut all = Published::AsBefore;
         for certificate in &plan.certificates {
             let row = certificates::find(self.store.read(), id(&certificate.id)?).await?;
-            let row = row.ok_or(Failure::Fail { class: "certificate" })?;
+            let row = row.ok_or(Failure::Fail(FailureClass::Certificate))?;
             // Hours may have passed: what was reinstated since belongs into the directory.
             if row.is(Status::Issued) {
                 continue;

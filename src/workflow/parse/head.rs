@@ -69,7 +69,7 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
     }
     let mut entries = Entries::new(node, "`start`, unless it is `only-as-child`,", report)?;
     let by = entries.require("by", report).map(|node| words::parties(node, "`by`", report)).unwrap_or_default();
-    let about = entries.get("about").and_then(|node| words::word(node, "`about`", report));
+    let subject = entries.get("about").and_then(|node| words::word(node, "`about`", report));
     let every = entries.get("every").map(|node| words::duration(node, "`every`", report));
     let link = entries.get("link").and_then(|node| words::word(node, "`link`", report));
     if let Some(link) = &link
@@ -87,5 +87,5 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
         Some(read) => Some(read?),
         None => None,
     };
-    Some(Start { by, about, link, every })
+    Some(Start { by, subject, link, every })
 }

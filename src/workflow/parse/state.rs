@@ -226,7 +226,7 @@ fn wait(entries: &mut Entries<'_>, report: &mut Report) -> Option<Wait> {
     let node = entries.require("wait", report)?;
     let mut inner = Entries::new(node, "`wait`", report)?;
     let until = inner.require("until", report).and_then(|node| words::word(node, "the condition", report));
-    let about = inner.get("about").and_then(|node| words::path(node, "`about`", report));
+    let subject = inner.get("about").and_then(|node| words::path(node, "`about`", report));
     inner.finish(report);
     let holds = outcomes(entries, report)?;
     let next = match (holds.named.as_slice(), &holds.otherwise) {
@@ -241,7 +241,7 @@ fn wait(entries: &mut Entries<'_>, report: &mut Report) -> Option<Wait> {
             return None;
         }
     };
-    Some(Wait { until: until?, about, next })
+    Some(Wait { until: until?, subject, next })
 }
 
 fn end(entries: &mut Entries<'_>, report: &mut Report) -> Option<End> {

@@ -323,9 +323,9 @@ impl<'a> Machine<'a> {
             }
             Kind::Wait(wait) => {
                 self.instance.waiting = Waiting::Condition;
-                let about = wait.about.as_ref().map(|path| self.read(path));
-                let about = about.and_then(|about| about.as_str().map(str::to_owned));
-                self.effects.push(Effect::Watch { condition: wait.until.text.clone(), about });
+                let subject = wait.subject.as_ref().map(|path| self.read(path));
+                let subject = subject.and_then(|subject| subject.as_str().map(str::to_owned));
+                self.effects.push(Effect::Watch { condition: wait.until.text.clone(), subject });
                 Ok(())
             }
             Kind::End(end) => {

@@ -90,7 +90,7 @@ pub fn catalog() -> Catalog {
         catalog.add_role(role);
     }
     catalog.add_own_role("system");
-    catalog.add_thing("certificate");
+    catalog.add_subject("certificate");
     catalog.add_policy("people", Type::List(Box::new(Type::Text)));
     catalog
 }

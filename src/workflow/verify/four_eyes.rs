@@ -26,7 +26,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
 /// Whoever starts a workflow out of nothing, or about what is theirs, is its owner and its requester at once.
 fn one_person(definition: &Definition) -> bool {
     let start = &definition.start;
-    !start.by.is_empty() && (start.about.is_none() || start.by.iter().all(|party| *party == Party::Owner))
+    !start.by.is_empty() && (start.subject.is_none() || start.by.iter().all(|party| *party == Party::Owner))
 }
 
 /// Who is left of `by` once `never` is taken away.

@@ -44,8 +44,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 }
             }
             Kind::Wait(wait) => {
-                if let Some(about) = &wait.about {
-                    fits("about", &Type::Text, about, &environment, report);
+                if let Some(subject) = &wait.subject {
+                    fits("about", &Type::Text, subject, &environment, report);
                 }
             }
             Kind::Ask(_) | Kind::End(_) => {}

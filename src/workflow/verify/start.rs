@@ -10,13 +10,13 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     let definition = context.definition;
     let start = &definition.start;
     let at = definition.name.at;
-    if let Some(about) = &start.about {
-        match definition.data.get(&about.text) {
-            None => report.add(about.at, RULE, format!("there is no data `{}` to be about", about.text)),
-            Some(field) if !context.catalog.is_thing(&field.field_type) => {
+    if let Some(subject) = &start.subject {
+        match definition.data.get(&subject.text) {
+            None => report.add(subject.at, RULE, format!("there is no data `{}` to be about", subject.text)),
+            Some(field) if !context.catalog.is_subject(&field.field_type) => {
                 let message = format!("nobody can look up a {} by its id", field.field_type);
                 report.add_with_hint(
-                    about.at,
+                    subject.at,
                     RULE,
                     message,
                     "a start is about a required field such as a certificate",
@@ -25,7 +25,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Some(_) => {}
         }
     }
-    if start.by.contains(&Party::Owner) && start.about.is_none() {
+    if start.by.contains(&Party::Owner) && start.subject.is_none() {
         report.add_with_hint(at, RULE, "what begins out of nothing has no owner yet", "say `about:`, or name a role");
     }
     if start.by.contains(&Party::Requester) {
@@ -38,8 +38,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 report.add_with_hint(field.at, RULE, message, "make it optional, or give it a first value");
             }
         }
-        if let Some(about) = &start.about {
-            report.add(about.at, RULE, "what the clock starts is about nothing in particular");
+        if let Some(subject) = &start.subject {
+            report.add(subject.at, RULE, "what the clock starts is about nothing in particular");
         }
     }
 }
