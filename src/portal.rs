@@ -22,7 +22,7 @@ use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
 use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{CardOptions, Configuration, SignInOptions};
 use crate::directory::{Directory, Lookup, Person};
 use crate::engine::rights::Unknown;
@@ -157,12 +157,11 @@ pub fn attestations(options: &CardOptions) -> anyhow::Result<Attestations> {
 }
 
 impl Portal {
-    /// Builds everything and starts nothing.
+    /// Builds everything and starts nothing. Every time of day in it is the clock's.
     ///
     /// # Errors
     /// What an operator must mend, in words.
-    pub async fn build(configuration: Configuration) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    pub async fn build(configuration: Configuration, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let options = &configuration.sign_in;
         let sign_in = sign_in(options).context("sign-in")?;
         let directory = Directory::new(&configuration.directory)?;

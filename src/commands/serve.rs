@@ -1,6 +1,7 @@
 //! `sealwright serve`: the portal on its addresses, for pages, agents and the public, and for the machine that watches.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -14,6 +15,7 @@ use super::housekeeping;
 use crate::audit::{Heads, Sealer};
 use crate::auth::header::ProofOptions;
 use crate::auth::mutual_tls;
+use crate::clock::SystemClock;
 use crate::config::Configuration;
 use crate::portal::Portal;
 use crate::{api, web};
@@ -55,7 +57,7 @@ pub fn run(path: &Path) -> anyhow::Result<()> {
 }
 
 async fn run_portal(configuration: Configuration) -> anyhow::Result<()> {
-    let portal = Portal::build(configuration).await?;
+    let portal = Portal::build(configuration, Arc::new(SystemClock)).await?;
     let stop = CancellationToken::new();
     let heads = portal.configuration.audit.as_ref().map(Heads::new).transpose()?;
     let sealer = Sealer::new(portal.store.clone(), portal.clock.clone(), heads);
