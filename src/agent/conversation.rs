@@ -9,12 +9,13 @@ use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, 
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::comparison;
-use crate::configuration::{Configuration, ask};
+use crate::configuration::Configuration;
 use crate::connection::{Connection, Lost};
+use crate::error::Error;
 use crate::journal::{Journal, Paired};
-use crate::pin::{self, Sitting};
+use crate::pin::Sitting;
 use crate::worker::{self, Answered, News, Order};
-use crate::{Error, fail_point};
+use crate::{fail_point, terminal};
 
 /// How long a lost portal is tried again.
 const PATIENCE: u32 = 120;
@@ -72,7 +73,7 @@ pub fn connect(
         std::thread::sleep(Duration::from_millis(5));
     }
     // There may be no terminal.
-    drop(pin::show_again());
+    drop(terminal::show_input());
     result
 }
 
@@ -241,7 +242,7 @@ impl Talk {
         send(connection, &FromAgent::Reveal { nonce: Bytes(nonce.to_vec()) }).await?;
         let number = comparison::number(&pairing, key, &nonce, &portal_nonce.0);
         println!("Number:  {number}");
-        let same = tokio::task::spawn_blocking(|| ask("Does the page show the same number? [y/N] ")).await;
+        let same = tokio::task::spawn_blocking(|| terminal::ask("Does the page show the same number? [y/N] ")).await;
         match same {
             Ok(Ok(true)) => {}
             _ => return Err(End::Refused("The numbers were not confirmed. Nothing was done.".to_owned())),

@@ -8,8 +8,8 @@ use data_encoding::HEXLOWER;
 use sealwright_protocol::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::configuration::write_private;
+use crate::error::Error;
+use crate::private_file;
 
 /// One pairing's journal: a file that only its owner reads.
 pub struct Journal {
@@ -109,6 +109,6 @@ impl Journal {
 
     fn write(&self) -> Result<(), Error> {
         let text = serde_json::to_string(&self.entry).unwrap_or_default();
-        write_private(&self.path, &text)
+        private_file::write(&self.path, &text)
     }
 }

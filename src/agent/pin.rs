@@ -2,14 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::error::Error;
+use crate::terminal;
 
 /// A PIN as typed: 6 to 8 characters of ASCII (SP 800-73-5 part 2 section 2.4.3).
 #[derive(Clone)]
@@ -132,7 +130,7 @@ fn ask_secret(prompt: &str) -> Result<Pin, Error> {
     loop {
         let typed = match from_pinentry(prompt) {
             Some(typed) => typed,
-            None => from_terminal(prompt)?,
+            None => terminal::hidden_line(prompt)?,
         };
         match Pin::parse(&typed) {
             Some(pin) => return Ok(pin),
@@ -166,39 +164,6 @@ fn is_cancelled(answer: &str) -> bool {
     const CANCELED: u32 = 99;
     let codes = answer.lines().filter_map(|line| line.strip_prefix("ERR ")?.split(' ').next()?.parse::<u32>().ok());
     codes.into_iter().any(|code| code & 0xffff == CANCELED)
-}
-
-/// How the terminal was before it hid what is typed.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
-
-fn from_terminal(prompt: &str) -> Result<Zeroizing<String>, Error> {
-    let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
-    let stdin = std::io::stdin();
-    print!("{prompt}: ");
-    std::io::stdout().flush().map_err(terminal)?;
-    if let Ok(before) = tcgetattr(&stdin) {
-        let mut silent = before.clone();
-        silent.local_flags.remove(LocalFlags::ECHO);
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
-        tcsetattr(&stdin, SetArg::TCSANOW, &silent).map_err(|error| terminal(error.into()))?;
-    }
-    let mut line = Zeroizing::new(String::new());
-    let read = stdin.lock().read_line(&mut line);
-    show_again().map_err(terminal)?;
-    read.map_err(terminal)?;
-    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
-/// Has the terminal show again what is typed, also when a sitting ends while somebody is asked.
-///
-/// # Errors
-/// The terminal cannot be set.
-pub fn show_again() -> std::io::Result<()> {
-    if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before)?;
-        println!();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use pcsc::{Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
 use sealwright_protocol::Reader;
-use serde::Serialize;
 
-use crate::Error;
 use crate::card::{Card, CardError};
+use crate::error::Error;
 use crate::piv::Transport;
+use crate::terminal::Say;
 use crate::token::{ModuleOptions, Tokens};
 
 /// How long another program may keep a card before the person is told.
@@ -23,9 +23,6 @@ const SETTLED: Duration = Duration::from_millis(250);
 
 /// How long a card that was reset may take to be on again.
 const SWITCHED_ON: Duration = Duration::from_secs(2);
-
-/// Tells the person something.
-pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
 /// The connection to the smart card service.
 pub struct Readers {
@@ -338,37 +335,4 @@ fn programs() -> Vec<String> {
     });
     let names: BTreeSet<String> = named.filter(|name| name != "pcscd").collect();
     names.into_iter().collect()
-}
-
-/// What `cards --json` prints, one for each reader.
-#[derive(Serialize)]
-struct Listed {
-    reader: String,
-    /// The serial number of the card in it.
-    card: Option<String>,
-}
-
-/// The command `cards`.
-///
-/// # Errors
-/// [`Error::Service`].
-pub fn print_cards(modules: &[ModuleOptions], json: bool) -> Result<(), Error> {
-    let say: Say = Arc::new(|text| eprintln!("{text}"));
-    let list = Readers::new(None, modules, say)?.list();
-    if json {
-        let list: Vec<Listed> = list.into_iter().map(|Reader { name, card }| Listed { reader: name, card }).collect();
-        let text = serde_json::to_string(&list).map_err(|_| Error::say("The list of cards cannot be written."))?;
-        println!("{text}");
-        return Ok(());
-    }
-    if list.is_empty() {
-        println!("There is no reader.");
-    }
-    for reader in list {
-        match reader.card {
-            Some(serial) => println!("{}: card {serial}", reader.name),
-            None => println!("{}: no card of a kind that is known here", reader.name),
-        }
-    }
-    Ok(())
 }

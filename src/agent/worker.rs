@@ -9,13 +9,13 @@ use sealwright_protocol::{
 };
 use tokio::sync::mpsc as channel;
 
-use crate::Error;
 use crate::card::{Card, CardError};
-use crate::configuration::ask_number;
+use crate::error::Error;
 use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin::Sitting;
-use crate::readers::{Readers, Say};
+use crate::readers::Readers;
+use crate::terminal::{Say, ask_number};
 use crate::token::ModuleOptions;
 
 /// What the conversation wants of the cards.

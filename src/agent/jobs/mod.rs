@@ -10,8 +10,8 @@ use std::sync::Mutex;
 
 use sealwright_protocol::{Instruction, Refusal, Report};
 
-use crate::Error;
 use crate::card::{Card, CardError, Unlock, WritesWith};
+use crate::error::Error;
 use crate::journal::{Journal, Progress};
 use crate::pin::{Pin, Sitting};
 use crate::worker::Relay;

@@ -6,7 +6,8 @@ use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot,
 use zeroize::Zeroizing;
 
 use super::{Desk, Trouble, with_pin};
-use crate::{Error, fail_point};
+use crate::error::Error;
+use crate::fail_point;
 
 pub(super) fn prove(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) -> Result<KeyProof, Trouble> {
     fail_point!("agent.prove.before");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Token;
 use super::quirks::{Overrides, Quirk, Quirks};
-use crate::readers::Say;
+use crate::terminal::Say;
 
 /// A module of the configuration.
 #[derive(Clone, Debug, Deserialize)]
