@@ -13,7 +13,7 @@ use crate::configuration::Configuration;
 use crate::connection::{Connection, Lost};
 use crate::error::Error;
 use crate::journal::{Journal, Paired};
-use crate::pin::Sitting;
+use crate::pin_session::PinSession;
 use crate::worker::{self, Answered, News, Order};
 use crate::{fail_point, terminal};
 
@@ -36,7 +36,7 @@ pub fn connect(
 ) -> Result<(), Error> {
     let (portal, code) = target(code, portal.or_else(|| configuration.portal.clone()))?;
     configuration.trust(&portal)?;
-    let sitting = Sitting::new(pin_fd)?;
+    let pins = PinSession::new(pin_fd)?;
     let journal = Arc::new(Mutex::new(Journal::open(&configuration.state, &portal, &code)?));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -47,7 +47,7 @@ pub fn connect(
     let (news, told) = channel::unbounded_channel();
     let shared = journal.clone();
     let modules = configuration.modules.clone();
-    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, sitting, reader, &modules));
+    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, pins, reader, &modules));
     let mut talk = Talk {
         portal,
         code,

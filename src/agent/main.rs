@@ -11,7 +11,7 @@ mod error;
 mod fail_point;
 mod jobs;
 mod journal;
-mod pin;
+mod pin_session;
 mod piv;
 mod private_file;
 mod public_key;

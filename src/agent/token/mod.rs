@@ -18,11 +18,9 @@ use der::asn1::{OctetString, UintRef};
 use sealwright_protocol::{Attestation, Bytes, CardFacts, FactorySecrets, KeyAlgorithm, Management, Secret, Slot};
 use zeroize::Zeroizing;
 
-use crate::card::{Card, CardError, Unlock, WritesWith};
+use crate::card::{Card, CardError, Pin, Relay, Unlock, WritesWith};
 use crate::fail_point;
-use crate::pin::Pin;
 use crate::public_key;
-use crate::worker::Relay;
 
 pub use modules::{ModuleOptions, Tokens};
 use objects::{certificate, label, object_id, of, private_key, public_key_of, remove, serial_number, templates, value};
@@ -78,7 +76,7 @@ impl Card for Token {
         self.info().map(|_| self.serial.clone())
     }
 
-    fn facts(&mut self, _: &Relay<'_>) -> Result<CardFacts, CardError> {
+    fn facts(&mut self, _: &dyn Relay) -> Result<CardFacts, CardError> {
         let info = self.info()?;
         if info.protected_authentication_path() {
             return Err(CardError::PinPad);
@@ -136,7 +134,7 @@ impl Card for Token {
         Ok(())
     }
 
-    fn replace_management_key(&mut self, secrets: &FactorySecrets, _: &Relay<'_>) -> Result<(), CardError> {
+    fn replace_management_key(&mut self, secrets: &FactorySecrets, _: &dyn Relay) -> Result<(), CardError> {
         let FactorySecrets::Token { factory_so_pin, so_pin, .. } = secrets else {
             return Err(CardError::Unsupported);
         };

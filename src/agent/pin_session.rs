@@ -6,23 +6,9 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
+use crate::card::Pin;
 use crate::error::Error;
 use crate::terminal;
-
-/// A PIN as typed: 6 to 8 characters of ASCII (SP 800-73-5 part 2 section 2.4.3).
-#[derive(Clone)]
-pub struct Pin(Zeroizing<Vec<u8>>);
-
-impl Pin {
-    fn parse(text: &str) -> Option<Self> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-        ((6..=8).contains(&text.len()) && plain).then(|| Self(Zeroizing::new(text.as_bytes().to_vec())))
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
 
 /// Where the PIN comes from.
 pub enum Source {
@@ -33,15 +19,15 @@ pub enum Source {
     Spent,
 }
 
-/// The PIN of one sitting.
-pub struct Sitting {
+/// The PIN of one session.
+pub struct PinSession {
     source: Source,
     /// The serial number of the card that it is for.
     card: Option<String>,
     pin: Option<Pin>,
 }
 
-impl Sitting {
+impl PinSession {
     /// # Errors
     /// Nothing usable is behind the file descriptor.
     pub fn new(descriptor: Option<i32>) -> Result<Self, Error> {
@@ -179,12 +165,12 @@ mod tests {
 
     #[test]
     fn a_pin_is_for_the_card_that_it_was_asked_for() {
-        let mut sitting = Sitting { source: Source::Spent, card: None, pin: None };
-        sitting.turn_to("1");
-        sitting.pin = Pin::parse("246810");
-        sitting.turn_to("1");
-        assert!(sitting.pin(None).is_ok());
-        sitting.turn_to("2");
-        assert!(sitting.pin(None).is_err());
+        let mut session = PinSession { source: Source::Spent, card: None, pin: None };
+        session.turn_to("1");
+        session.pin = Pin::parse("246810");
+        session.turn_to("1");
+        assert!(session.pin(None).is_ok());
+        session.turn_to("2");
+        assert!(session.pin(None).is_err());
     }
 }
