@@ -6,10 +6,11 @@ use sealwright_protocol::{
 };
 use zeroize::Zeroizing;
 
-use super::{Object, Piv, Transport};
+use super::apdu::Transport;
+use super::commands::{Object, Piv};
+use super::connection::{Leave, OpenCard};
 use crate::card::{Card, CardError, Pin, Relay, Unlock, WritesWith};
 use crate::fail_point;
-use crate::readers::{Leave, OpenCard};
 
 impl Card for OpenCard {
     fn reader(&self) -> &str {
