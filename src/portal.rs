@@ -116,7 +116,7 @@ pub fn attestations(options: &CardOptions) -> anyhow::Result<Attestations> {
 }
 
 impl Portal {
-    /// Builds everything and starts nothing.
+    /// Builds everything and starts nothing. Every time of day in it is the clock's.
     ///
     /// # Errors
     /// What an operator must mend, in words.

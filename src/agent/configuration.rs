@@ -1,12 +1,12 @@
 //! The configuration file and the list of portals that this person trusts.
 
-use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::Error;
+use crate::error::Error;
 use crate::token::ModuleOptions;
+use crate::{private_file, terminal};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -73,10 +73,11 @@ impl Configuration {
         if known.lines().any(|line| same(line, portal)) {
             return Ok(());
         }
-        if !ask(&format!("The portal {portal} is not known on this computer. Is it your company's? [y/N] "))? {
+        if !terminal::ask(&format!("The portal {portal} is not known on this computer. Is it your company's? [y/N] "))?
+        {
             return Err(Error::say("Nothing was done."));
         }
-        write_private(&list, &format!("{known}{portal}\n"))
+        private_file::write(&list, &format!("{known}{portal}\n"))
     }
 }
 
@@ -89,62 +90,4 @@ fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     std::env::var_os(variable)
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))
-}
-
-/// Asks for yes or no on the terminal; no answer is no.
-///
-/// # Errors
-/// The terminal cannot be read.
-pub fn ask(question: &str) -> Result<bool, Error> {
-    let answer = answer(question)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
-}
-
-/// Asks for a number from 1 to `most` until one is given.
-///
-/// # Errors
-/// The terminal cannot be read, or nobody answers.
-pub fn ask_number(question: &str, most: usize) -> Result<usize, Error> {
-    loop {
-        let answer = answer(question)?;
-        if answer.is_empty() {
-            return Err(Error::say("Nobody answered."));
-        }
-        if let Some(number) = answer.trim().parse().ok().filter(|number| (1..=most).contains(number)) {
-            return Ok(number);
-        }
-    }
-}
-
-/// A line from the terminal; empty at its end.
-///
-/// # Errors
-/// The terminal cannot be read.
-fn answer(question: &str) -> Result<String, Error> {
-    print!("{question}");
-    let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
-    std::io::stdout().flush().map_err(terminal)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(terminal)?;
-    Ok(answer)
-}
-
-/// Writes a file that only its owner reads, complete or not at all.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn write_private(path: &Path, text: &str) -> Result<(), Error> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let write = || -> std::io::Result<()> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let unfinished = path.with_extension("new");
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, path)
-    };
-    write().map_err(|error| Error::File { path: path.to_owned(), error })
 }

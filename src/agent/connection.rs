@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, Message, protocol::WebSocketConfig};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use crate::Error;
+use crate::error::Error;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// The portal pings every other second. Where nothing arrives for so long the network fell silent, which an agent that only listens is never told.

@@ -9,12 +9,13 @@ use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, 
 use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::comparison;
-use crate::configuration::{Configuration, ask};
+use crate::configuration::Configuration;
 use crate::connection::{Connection, Lost};
+use crate::error::Error;
 use crate::journal::{Journal, Paired};
-use crate::pin::{self, Sitting};
+use crate::pin_session::PinSession;
 use crate::worker::{self, Answered, News, Order};
-use crate::{Error, fail_point};
+use crate::{fail_point, terminal};
 
 /// How long a lost portal is tried again.
 const PATIENCE: u32 = 120;
@@ -35,7 +36,7 @@ pub fn connect(
 ) -> Result<(), Error> {
     let (portal, code) = target(code, portal.or_else(|| configuration.portal.clone()))?;
     configuration.trust(&portal)?;
-    let sitting = Sitting::new(pin_fd)?;
+    let pins = PinSession::new(pin_fd)?;
     let journal = Arc::new(Mutex::new(Journal::open(&configuration.state, &portal, &code)?));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +47,7 @@ pub fn connect(
     let (news, told) = channel::unbounded_channel();
     let shared = journal.clone();
     let modules = configuration.modules.clone();
-    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, sitting, reader, &modules));
+    let thread = std::thread::spawn(move || worker::run(to_do, answered, news, shared, pins, reader, &modules));
     let mut talk = Talk {
         portal,
         code,
@@ -72,7 +73,7 @@ pub fn connect(
         std::thread::sleep(Duration::from_millis(5));
     }
     // There may be no terminal.
-    drop(pin::show_again());
+    drop(terminal::show_input());
     result
 }
 
@@ -241,7 +242,7 @@ impl Talk {
         send(connection, &FromAgent::Reveal { nonce: Bytes(nonce.to_vec()) }).await?;
         let number = comparison::number(&pairing, key, &nonce, &portal_nonce.0);
         println!("Number:  {number}");
-        let same = tokio::task::spawn_blocking(|| ask("Does the page show the same number? [y/N] ")).await;
+        let same = tokio::task::spawn_blocking(|| terminal::ask("Does the page show the same number? [y/N] ")).await;
         match same {
             Ok(Ok(true)) => {}
             _ => return Err(End::Refused("The numbers were not confirmed. Nothing was done.".to_owned())),

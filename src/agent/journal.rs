@@ -1,15 +1,17 @@
-//! What the agent remembers of a pairing, so that a killed agent goes on where it was.
+//! The journal of a pairing: the keys and notes by which a killed agent goes on where it was.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use data_encoding::HEXLOWER;
 use sealwright_protocol::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::configuration::write_private;
+use crate::error::Error;
+use crate::jobs::{Progress, ProgressLog};
+use crate::private_file;
 
 /// One pairing's journal: a file that only its owner reads.
 pub struct Journal {
@@ -34,16 +36,6 @@ pub struct Paired {
     pub pairing: String,
     /// The number that both sides show, for a page that has not been answered yet.
     pub number: String,
-}
-
-/// The steps of one job that the card has confirmed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Progress {
-    pub pin: bool,
-    pub puk: bool,
-    pub management_key: bool,
-    /// The public key of a key that was generated: the card tells it only once.
-    pub public_key: Option<Bytes>,
 }
 
 impl Journal {
@@ -90,17 +82,6 @@ impl Journal {
         self.write()
     }
 
-    pub fn progress(&self, job: &str) -> Progress {
-        self.entry.jobs.get(job).cloned().unwrap_or_default()
-    }
-
-    /// # Errors
-    /// [`Error::File`].
-    pub fn note(&mut self, job: &str, progress: &Progress) -> Result<(), Error> {
-        self.entry.jobs.insert(job.to_owned(), progress.clone());
-        self.write()
-    }
-
     /// Removes a journal that is no longer needed.
     pub fn remove(&self) {
         // What stays behind is refused by the portal.
@@ -109,6 +90,19 @@ impl Journal {
 
     fn write(&self) -> Result<(), Error> {
         let text = serde_json::to_string(&self.entry).unwrap_or_default();
-        write_private(&self.path, &text)
+        private_file::write(&self.path, &text)
+    }
+}
+
+/// Locked only to be read or written: the conversation needs the journal while a person types.
+impl ProgressLog for Mutex<Journal> {
+    fn progress(&self, job: &str) -> Progress {
+        self.lock().ok().and_then(|journal| journal.entry.jobs.get(job).cloned()).unwrap_or_default()
+    }
+
+    fn note(&self, job: &str, progress: &Progress) -> Result<(), Error> {
+        let mut journal = self.lock().map_err(|_| Error::say("The agent's journal cannot be written."))?;
+        journal.entry.jobs.insert(job.to_owned(), progress.clone());
+        journal.write()
     }
 }

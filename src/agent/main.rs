@@ -1,19 +1,22 @@
 //! The desktop program: the card in the reader, on behalf of its person. It calls out; nothing listens.
 
 mod card;
+mod commands;
 mod comparison;
 mod configuration;
 mod connection;
 mod conversation;
+mod error;
 #[path = "../fail_point.rs"]
 mod fail_point;
 mod jobs;
 mod journal;
-mod pin;
+mod pin_session;
 mod piv;
+mod private_file;
 mod public_key;
 mod readers;
-mod run;
+mod terminal;
 mod token;
 mod worker;
 
@@ -67,23 +70,6 @@ enum Command {
     },
 }
 
-/// What ends a command without success, said to the person.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{0}")]
-    Say(String),
-    #[error("The smart card service does not answer. Start pcscd and try again. ({0})")]
-    Service(pcsc::Error),
-    #[error("{path}: {error}")]
-    File { path: PathBuf, error: std::io::Error },
-}
-
-impl Error {
-    pub fn say(text: impl Into<String>) -> Self {
-        Self::Say(text.into())
-    }
-}
-
 fn main() -> ExitCode {
     // What is in memory are PINs and a card's secrets: no file of it is written when the program dies.
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
@@ -100,8 +86,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Cards { json } => configuration::Configuration::read(arguments.config)
-            .and_then(|configuration| readers::print_cards(&configuration.modules, json)),
-        Command::Run { portal, reader } => run::run(arguments.config, portal, reader),
+            .and_then(|configuration| commands::cards::run(&configuration.modules, json)),
+        Command::Run { portal, reader } => commands::run::run(arguments.config, portal, reader),
         Command::Connect { code, portal, pin_fd, reader } => configuration::Configuration::read(arguments.config)
             .and_then(|configuration| conversation::connect(configuration, &code, portal, pin_fd, reader)),
     };

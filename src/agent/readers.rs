@@ -3,29 +3,19 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pcsc::{Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
+use pcsc::{Context, ReaderState, Scope, State};
 use sealwright_protocol::Reader;
-use serde::Serialize;
 
-use crate::Error;
 use crate::card::{Card, CardError};
-use crate::piv::Transport;
+use crate::error::Error;
+use crate::piv::{OpenCard, in_use};
+use crate::terminal::Say;
 use crate::token::{ModuleOptions, Tokens};
-
-/// How long another program may keep a card before the person is told.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A card that does not answer gets so long, once: it may just have been put in.
 const SETTLED: Duration = Duration::from_millis(250);
-
-/// How long a card that was reset may take to be on again.
-const SWITCHED_ON: Duration = Duration::from_secs(2);
-
-/// Tells the person something.
-pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
 /// The connection to the smart card service.
 pub struct Readers {
@@ -40,9 +30,9 @@ pub struct Readers {
     last: RefCell<Option<(String, String)>>,
 }
 
-/// Why a reader gives no card.
-enum Trouble {
-    /// There is none in it.
+/// The reason why a reader gives no card.
+enum NoCard {
+    /// The reader is empty.
     Empty,
     /// Another program has it for itself.
     Busy,
@@ -127,7 +117,7 @@ impl Readers {
         let mut found: Vec<(String, Box<dyn Card>)> = Vec::new();
         for name in self.names() {
             let looked = match self.look(&name) {
-                Err(Trouble::Mute) => {
+                Err(NoCard::Mute) => {
                     std::thread::sleep(SETTLED);
                     self.look(&name)
                 }
@@ -136,14 +126,14 @@ impl Readers {
             let reader = name.to_string_lossy();
             match looked {
                 Ok((serial, open)) => found.push((serial, Box::new(open))),
-                Err(Trouble::Empty) => {}
-                Err(Trouble::Busy) => obstacle = Some(in_use(&reader)),
-                Err(Trouble::Mute) => {
+                Err(NoCard::Empty) => {}
+                Err(NoCard::Busy) => obstacle = Some(in_use(&reader)),
+                Err(NoCard::Mute) => {
                     obstacle = Some(format!(
                         "The card in {reader} does not answer. Put it in the other way round, or another one."
                     ));
                 }
-                Err(Trouble::Unknown) => {
+                Err(NoCard::Unknown) => {
                     obstacle = Some(format!(
                         "The card in {reader} is of a kind that is not supported. Put another one into the reader."
                     ));
@@ -166,30 +156,23 @@ impl Readers {
         self.obstacle.borrow().clone()
     }
 
-    fn look(&self, name: &CStr) -> Result<(String, OpenCard), Trouble> {
-        let mut open = match self.open(name) {
+    fn look(&self, name: &CStr) -> Result<(String, OpenCard), NoCard> {
+        let mut open = match OpenCard::connect(&self.context.borrow(), name, &self.say) {
             Ok(open) => open,
-            Err(pcsc::Error::SharingViolation) => return Err(Trouble::Busy),
+            Err(pcsc::Error::SharingViolation) => return Err(NoCard::Busy),
             Err(_) => return Err(self.mute_or_empty(name)),
         };
         match open.serial() {
             Ok(serial) => Ok((serial, open)),
             Err(CardError::Gone) => Err(self.mute_or_empty(name)),
-            Err(_) => Err(Trouble::Unknown),
+            Err(_) => Err(NoCard::Unknown),
         }
     }
 
-    fn mute_or_empty(&self, name: &CStr) -> Trouble {
+    fn mute_or_empty(&self, name: &CStr) -> NoCard {
         let mut states = [ReaderState::new(name, State::UNAWARE)];
         let told = self.context.borrow().get_status_change(Duration::ZERO, &mut states);
-        if told.is_ok() && states[0].event_state().contains(State::PRESENT) { Trouble::Mute } else { Trouble::Empty }
-    }
-
-    fn open(&self, name: &CStr) -> Result<OpenCard, pcsc::Error> {
-        let reader = name.to_string_lossy().into_owned();
-        let context = self.context.borrow();
-        let card = patiently(&self.say, &reader, || context.connect(name, ShareMode::Shared, Protocols::ANY))?;
-        Ok(OpenCard { card: Some(card), reader, say: self.say.clone() })
+        if told.is_ok() && states[0].event_state().contains(State::PRESENT) { NoCard::Mute } else { NoCard::Empty }
     }
 
     /// Waits until something changes at a reader, or the time is over.
@@ -215,160 +198,4 @@ impl Readers {
             std::thread::sleep(limit);
         }
     }
-}
-
-/// A card in a reader, connected.
-pub struct OpenCard {
-    /// `None` only while it is dropped.
-    card: Option<pcsc::Card>,
-    pub reader: String,
-    say: Say,
-}
-
-/// How a transaction leaves the card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
-    /// Nothing was unlocked.
-    AsItIs,
-    /// A PIN or key was verified: the card forgets it before another program can use it.
-    Locked,
-}
-
-impl OpenCard {
-    /// Runs `work` while no other program can talk to the card.
-    ///
-    /// # Errors
-    /// What `work` ends with, or [`CardError::Gone`].
-    pub fn transaction<T>(
-        &mut self,
-        leave: Leave,
-        work: impl FnOnce(&mut dyn Transport) -> Result<T, CardError>,
-    ) -> Result<T, CardError> {
-        let card = self.card.as_mut().ok_or(CardError::Gone)?;
-        let transaction = patiently(&self.say, &self.reader, || card.transaction2());
-        let transaction = match transaction {
-            Ok(transaction) => transaction,
-            Err((card, pcsc::Error::ResetCard)) => {
-                // Another program reset it: nothing is lost but what was verified.
-                reconnect(card).map_err(|_| CardError::Gone)?;
-                card.transaction().map_err(|_| CardError::Gone)?
-            }
-            Err(_) => return Err(CardError::Gone),
-        };
-        let mut transport = CardTransport(&transaction);
-        let result = work(&mut transport);
-        let end = if leave == Leave::Locked { Disposition::ResetCard } else { Disposition::LeaveCard };
-        drop(transaction.end(end));
-        result
-    }
-}
-
-/// Connects to a card that was reset. While it is being switched on the service knows no protocol for it yet, and the binding would go on with none:
-/// so that is waited for, and it is connected to once more.
-fn reconnect(card: &mut pcsc::Card) -> Result<(), pcsc::Error> {
-    card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)?;
-    let is_on = |card: &pcsc::Card| card.status2_owned().is_ok_and(|status| status.protocol2().is_some());
-    let limit = Instant::now() + SWITCHED_ON;
-    while !is_on(card) && Instant::now() < limit {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)
-}
-
-impl Drop for OpenCard {
-    /// The binding would reset the card, in the middle of what another program does with it.
-    fn drop(&mut self) {
-        if let Some(card) = self.card.take() {
-            drop(card.disconnect(Disposition::LeaveCard));
-        }
-    }
-}
-
-struct CardTransport<'a>(&'a pcsc::Card);
-
-impl Transport for CardTransport<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError> {
-        let mut buffer = [0; pcsc::MAX_BUFFER_SIZE];
-        match self.0.transmit(command, &mut buffer) {
-            Ok(answer) => Ok(answer.to_vec()),
-            Err(error) => {
-                tracing::debug!(%error, "the card does not answer");
-                Err(CardError::Gone)
-            }
-        }
-    }
-}
-
-/// Asks the service for a card. Whoever comes second waits there without an end: the person is told for what.
-fn patiently<T>(say: &Say, reader: &str, ask: impl FnOnce() -> T) -> T {
-    let (asked, waiting) = mpsc::channel::<()>();
-    let (say, reader) = (say.clone(), reader.to_owned());
-    std::thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            say(in_use(&reader));
-        }
-    });
-    let answer = ask();
-    drop(asked);
-    answer
-}
-
-/// Says which program has the card: one of those that have loaded the smart card library, as far as this user may look.
-fn in_use(reader: &str) -> String {
-    let programs = programs();
-    let who = match programs.as_slice() {
-        [] => "Another program".to_owned(),
-        names => format!("Another program ({})", names.join(", ")),
-    };
-    format!("{who} uses the card in {reader}. This continues when that program releases it.")
-}
-
-/// Names of other processes that have loaded the smart card library (proc(5), `/proc/<pid>/maps`).
-fn programs() -> Vec<String> {
-    let own = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    let named = processes.filter_map(|process| {
-        let id = process.file_name().into_string().ok()?;
-        if id == own || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let maps = std::fs::read_to_string(process.path().join("maps")).ok()?;
-        let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
-        maps.contains("libpcsclite").then(|| name.trim().to_owned())
-    });
-    let names: BTreeSet<String> = named.filter(|name| name != "pcscd").collect();
-    names.into_iter().collect()
-}
-
-/// What `cards --json` prints, one for each reader.
-#[derive(Serialize)]
-struct Listed {
-    reader: String,
-    /// The serial number of the card in it.
-    card: Option<String>,
-}
-
-/// The command `cards`.
-///
-/// # Errors
-/// [`Error::Service`].
-pub fn print_cards(modules: &[ModuleOptions], json: bool) -> Result<(), Error> {
-    let say: Say = Arc::new(|text| eprintln!("{text}"));
-    let list = Readers::new(None, modules, say)?.list();
-    if json {
-        let list: Vec<Listed> = list.into_iter().map(|Reader { name, card }| Listed { reader: name, card }).collect();
-        let text = serde_json::to_string(&list).map_err(|_| Error::say("The list of cards cannot be written."))?;
-        println!("{text}");
-        return Ok(());
-    }
-    if list.is_empty() {
-        println!("There is no reader.");
-    }
-    for reader in list {
-        match reader.card {
-            Some(serial) => println!("{}: card {serial}", reader.name),
-            None => println!("{}: no card of a kind that is known here", reader.name),
-        }
-    }
-    Ok(())
 }

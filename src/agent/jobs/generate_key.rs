@@ -5,29 +5,30 @@ use std::cell::RefCell;
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SigningKey, SubjectPublicKeyInfo};
 use sealwright_protocol::{Bytes, KeyAlgorithm, KeyRequest, Refusal, Report, Slot};
 
-use super::{Desk, Trouble, with_pin, write};
+use super::context::JobContext;
+use super::failure::JobFailure;
 use crate::card::CardError;
 use crate::fail_point;
 
-pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, Trouble> {
-    let mut progress = desk.progress();
+pub fn run(context: &mut JobContext<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, JobFailure> {
+    let mut progress = context.progress();
     let public_key = match &progress.public_key {
         // Made before, and not yet reported: the same key goes on.
         Some(public_key) => public_key.0.clone(),
         None => {
             fail_point!("agent.generate.before");
-            let public_key = write(desk, |card, by| card.generate(by, slot, algorithm))?;
+            let public_key = context.write(|card, by| card.generate(by, slot, algorithm))?;
             fail_point!("agent.generate.after");
             progress.public_key = Some(Bytes(public_key.clone()));
-            desk.note(&progress)?;
+            context.note(&progress)?;
             public_key
         }
     };
-    let attestation = desk.card.attestation(slot)?;
-    let request = match request(desk, slot, algorithm, &public_key) {
+    let attestation = context.card.attestation(slot)?;
+    let request = match request(context, slot, algorithm, &public_key) {
         Ok(csr) => KeyRequest::Signature { csr: Bytes(csr) },
         // Some cards do not sign with the key of key management (9D): the attestation speaks for it.
-        Err(Trouble::Card(CardError::Status(status))) if attestation.is_some() => {
+        Err(JobFailure::Card(CardError::Status(status))) if attestation.is_some() => {
             tracing::info!(status, "the key does not sign; its attestation is sent");
             KeyRequest::Attestation { public_key: Bytes(public_key) }
         }
@@ -38,13 +39,18 @@ pub fn run(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<R
 }
 
 /// A PKCS#10 request without a name: the portal takes names from the directory.
-fn request(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm, public_key: &[u8]) -> Result<Vec<u8>, Trouble> {
-    let key = SubjectPublicKeyInfo::from_der(public_key).map_err(|_| Trouble::Refused(Refusal::Card))?;
+fn request(
+    context: &mut JobContext<'_>,
+    slot: Slot,
+    algorithm: KeyAlgorithm,
+    public_key: &[u8],
+) -> Result<Vec<u8>, JobFailure> {
+    let key = SubjectPublicKeyInfo::from_der(public_key).map_err(|_| JobFailure::Refused(Refusal::Card))?;
     let trouble = RefCell::new(None);
-    let desk = RefCell::new(desk);
+    let context = RefCell::new(context);
     let card = CardKey {
         key,
-        sign: &|message| match with_pin(&mut desk.borrow_mut(), |card, pin| card.sign(pin, slot, algorithm, message)) {
+        sign: &|message| match context.borrow_mut().with_pin(|card, pin| card.sign(pin, slot, algorithm, message)) {
             Ok(signature) => Some(signature),
             Err(error) => {
                 *trouble.borrow_mut() = Some(error);
@@ -56,7 +62,7 @@ fn request(desk: &mut Desk<'_>, slot: Slot, algorithm: KeyAlgorithm, public_key:
     parameters.distinguished_name = DistinguishedName::new();
     match parameters.serialize_request(&card) {
         Ok(request) => Ok(request.der().to_vec()),
-        Err(_) => Err(trouble.take().unwrap_or(Trouble::Refused(Refusal::Card))),
+        Err(_) => Err(trouble.take().unwrap_or(JobFailure::Refused(Refusal::Card))),
     }
 }
 

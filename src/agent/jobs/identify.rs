@@ -2,12 +2,13 @@
 
 use sealwright_protocol::{CardFacts, LONGEST_CERTIFICATE, MOST_CERTIFICATES, Report};
 
-use super::{Desk, Trouble};
+use super::context::JobContext;
+use super::failure::JobFailure;
 use crate::fail_point;
 
-pub fn run(desk: &mut Desk<'_>) -> Result<Report, Trouble> {
+pub fn run(context: &mut JobContext<'_>) -> Result<Report, JobFailure> {
     fail_point!("agent.identify");
-    let facts = desk.card.facts(desk.relay)?;
+    let facts = context.card.facts(context.relay)?;
     fail_point!("agent.identify.done");
     Ok(Report::Identified(bounded(facts)))
 }

@@ -5,17 +5,24 @@ use aws_lc_rs::digest::{Context, SHA256};
 use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot, key_test, secret_test};
 use zeroize::Zeroizing;
 
-use super::{Desk, Trouble, with_pin};
-use crate::{Error, fail_point};
+use super::context::JobContext;
+use super::failure::JobFailure;
+use crate::error::Error;
+use crate::fail_point;
 
-pub(super) fn prove(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) -> Result<KeyProof, Trouble> {
+pub(super) fn prove(
+    context: &mut JobContext<'_>,
+    slot: Slot,
+    certificate: &[u8],
+    test: &KeyTest,
+) -> Result<KeyProof, JobFailure> {
     fail_point!("agent.prove.before");
-    let serial = desk.card.serial()?;
-    let algorithm = algorithm(certificate).ok_or(Trouble::Refused(Refusal::Slot))?;
+    let serial = context.card.serial()?;
+    let algorithm = algorithm(certificate).ok_or(JobFailure::Refused(Refusal::Slot))?;
     let proof = match &test.challenge {
         None => {
             let text = key_test(&test.portal, &serial, slot, &test.nonce);
-            let signature = with_pin(desk, |card, pin| card.sign(pin, slot, algorithm, text.as_bytes()))?;
+            let signature = context.with_pin(|card, pin| card.sign(pin, slot, algorithm, text.as_bytes()))?;
             KeyProof::Signature { signature: Bytes(signature) }
         }
         Some(challenge) => {
@@ -23,7 +30,7 @@ pub(super) fn prove(desk: &mut Desk<'_>, slot: Slot, certificate: &[u8], test: &
             let mut instead = Zeroizing::new([0; 32]);
             aws_lc_rs::rand::fill(instead.as_mut_slice())
                 .map_err(|_| Error::say("The system cannot provide random numbers."))?;
-            let found = with_pin(desk, |card, pin| card.find_secret(pin, slot, algorithm, &challenge.0))?;
+            let found = context.with_pin(|card, pin| card.find_secret(pin, slot, algorithm, &challenge.0))?;
             let secret = found.as_ref().map_or(instead.as_slice(), |secret| secret.as_slice());
             let mut digest = Context::new(&SHA256);
             digest.update(secret_test(&test.portal, &serial, slot, &test.nonce).as_bytes());

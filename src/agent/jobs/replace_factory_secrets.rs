@@ -3,38 +3,39 @@
 
 use sealwright_protocol::{FactorySecrets, Refusal, Report};
 
-use super::{Desk, Trouble};
+use super::context::JobContext;
+use super::failure::JobFailure;
 use crate::card::CardError;
 use crate::fail_point;
 
-pub fn run(desk: &mut Desk<'_>, secrets: &FactorySecrets) -> Result<Report, Trouble> {
-    let mut progress = desk.progress();
+pub fn run(context: &mut JobContext<'_>, secrets: &FactorySecrets) -> Result<Report, JobFailure> {
+    let mut progress = context.progress();
     if !progress.pin {
-        choose_pin(desk, secrets)?;
+        choose_pin(context, secrets)?;
         fail_point!("agent.replace.pin");
         progress.pin = true;
-        desk.note(&progress)?;
+        context.note(&progress)?;
     }
     if !progress.puk {
-        replaced(desk.card.replace_puk(secrets))?;
+        replaced(context.card.replace_puk(secrets))?;
         fail_point!("agent.replace.puk");
         progress.puk = true;
-        desk.note(&progress)?;
+        context.note(&progress)?;
     }
-    desk.card.replace_management_key(secrets, desk.relay)?;
+    context.card.replace_management_key(secrets, context.relay)?;
     progress.management_key = true;
-    desk.note(&progress)?;
+    context.note(&progress)?;
     fail_point!("agent.replace.done");
     Ok(Report::Replaced)
 }
 
 /// Sets the PIN that the person chooses, which is another one than the factory's.
-fn choose_pin(desk: &mut Desk<'_>, secrets: &FactorySecrets) -> Result<(), Trouble> {
+fn choose_pin(context: &mut JobContext<'_>, secrets: &FactorySecrets) -> Result<(), JobFailure> {
     loop {
-        let new = desk.sitting.new_pin().map_err(|_| Trouble::Refused(Refusal::NoPin))?;
-        match desk.card.replace_pin(secrets, &new) {
+        let new = context.pins.new_pin().map_err(|_| JobFailure::Refused(Refusal::NoPin))?;
+        match context.card.replace_pin(secrets, &new) {
             Err(CardError::FactoryPin) => {
-                desk.sitting.refuse();
+                context.pins.refuse();
                 println!("The card came with this PIN. Choose another one.");
             }
             changed => return replaced(changed),
@@ -42,10 +43,10 @@ fn choose_pin(desk: &mut Desk<'_>, secrets: &FactorySecrets) -> Result<(), Troub
     }
 }
 
-fn replaced(changed: Result<(), CardError>) -> Result<(), Trouble> {
+fn replaced(changed: Result<(), CardError>) -> Result<(), JobFailure> {
     changed.map_err(|error| match error {
-        CardError::Gone | CardError::Unsupported => Trouble::Card(error),
-        CardError::Blocked => Trouble::Refused(Refusal::PinBlocked),
-        _ => Trouble::Refused(Refusal::FactorySecrets),
+        CardError::Gone | CardError::Unsupported => JobFailure::Card(error),
+        CardError::Blocked => JobFailure::Refused(Refusal::PinBlocked),
+        _ => JobFailure::Refused(Refusal::FactorySecrets),
     })
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
-use cryptoki::slot::TokenInfo;
 use serde::Deserialize;
 
-use super::Token;
+use super::driver::{Token, token_serial};
 use super::quirks::{Overrides, Quirk, Quirks};
-use crate::readers::Say;
+use crate::terminal::Say;
 
 /// A module of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -79,7 +78,7 @@ impl Module {
         });
         let found = slots.into_iter().filter_map(|slot| {
             let info = self.module.get_token_info(slot).ok()?;
-            let serial = serial_number(&info)?;
+            let serial = token_serial(&info)?;
             let quirk: Quirk = self.known.of(&self.library, &info).with(&self.overrides);
             if let Some(why) = quirk.skip {
                 tracing::debug!(serial, why, "a token is left alone");
@@ -90,10 +89,4 @@ impl Module {
         });
         found.collect()
     }
-}
-
-/// The serial number as the portal takes one. A token without one cannot be told from others, and is left alone.
-pub fn serial_number(info: &TokenInfo) -> Option<String> {
-    let serial: String = info.serial_number().chars().filter(char::is_ascii_alphanumeric).collect();
-    (!serial.is_empty()).then_some(serial)
 }

@@ -2,14 +2,15 @@
 //! [`crate::token`] through the vendor's PKCS#11 module.
 
 mod error;
+mod pin;
+mod relay;
 
 use sealwright_protocol::{Attestation, CardFacts, FactorySecrets, KeyAlgorithm, Slot};
 use zeroize::Zeroizing;
 
-use crate::pin::Pin;
-use crate::worker::Relay;
-
 pub use error::CardError;
+pub use pin::Pin;
+pub use relay::Relay;
 
 /// Whose secret allows a card to make keys and to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum WritesWith {
 /// What unlocks it: the portal, which has the management key and tells it nobody, or the person's PIN.
 #[derive(Clone, Copy)]
 pub enum Unlock<'a> {
-    ManagementKey(&'a Relay<'a>),
+    ManagementKey(&'a dyn Relay),
     Pin(&'a Pin),
 }
 
@@ -39,7 +40,7 @@ pub trait Card {
     fn serial(&mut self) -> Result<String, CardError>;
 
     /// What is read without a PIN.
-    fn facts(&mut self, relay: &Relay<'_>) -> Result<CardFacts, CardError>;
+    fn facts(&mut self, relay: &dyn Relay) -> Result<CardFacts, CardError>;
 
     /// Remaining tries of the PIN, where the card tells them; 0 for a blocked one.
     fn pin_tries(&mut self) -> Result<Option<u8>, CardError>;
@@ -54,7 +55,7 @@ pub trait Card {
     fn replace_puk(&mut self, secrets: &FactorySecrets) -> Result<(), CardError>;
 
     /// Replaces the secret that the card is managed with; done before, it is well.
-    fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &Relay<'_>) -> Result<(), CardError>;
+    fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &dyn Relay) -> Result<(), CardError>;
 
     /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER).
     fn generate(&mut self, by: Unlock<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError>;

@@ -2,29 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::Error;
-
-/// A PIN as typed: 6 to 8 characters of ASCII (SP 800-73-5 part 2 section 2.4.3).
-#[derive(Clone)]
-pub struct Pin(Zeroizing<Vec<u8>>);
-
-impl Pin {
-    fn parse(text: &str) -> Option<Self> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-        ((6..=8).contains(&text.len()) && plain).then(|| Self(Zeroizing::new(text.as_bytes().to_vec())))
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
+use crate::card::Pin;
+use crate::error::Error;
+use crate::terminal;
 
 /// Where the PIN comes from.
 pub enum Source {
@@ -35,15 +19,15 @@ pub enum Source {
     Spent,
 }
 
-/// The PIN of one sitting.
-pub struct Sitting {
+/// The PIN of one session.
+pub struct PinSession {
     source: Source,
     /// The serial number of the card that it is for.
     card: Option<String>,
     pin: Option<Pin>,
 }
 
-impl Sitting {
+impl PinSession {
     /// # Errors
     /// Nothing usable is behind the file descriptor.
     pub fn new(descriptor: Option<i32>) -> Result<Self, Error> {
@@ -132,7 +116,7 @@ fn ask_secret(prompt: &str) -> Result<Pin, Error> {
     loop {
         let typed = match from_pinentry(prompt) {
             Some(typed) => typed,
-            None => from_terminal(prompt)?,
+            None => terminal::hidden_line(prompt)?,
         };
         match Pin::parse(&typed) {
             Some(pin) => return Ok(pin),
@@ -168,39 +152,6 @@ fn is_cancelled(answer: &str) -> bool {
     codes.into_iter().any(|code| code & 0xffff == CANCELED)
 }
 
-/// How the terminal was before it hid what is typed.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
-
-fn from_terminal(prompt: &str) -> Result<Zeroizing<String>, Error> {
-    let terminal = |error| Error::File { path: PathBuf::from("terminal"), error };
-    let stdin = std::io::stdin();
-    print!("{prompt}: ");
-    std::io::stdout().flush().map_err(terminal)?;
-    if let Ok(before) = tcgetattr(&stdin) {
-        let mut silent = before.clone();
-        silent.local_flags.remove(LocalFlags::ECHO);
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
-        tcsetattr(&stdin, SetArg::TCSANOW, &silent).map_err(|error| terminal(error.into()))?;
-    }
-    let mut line = Zeroizing::new(String::new());
-    let read = stdin.lock().read_line(&mut line);
-    show_again().map_err(terminal)?;
-    read.map_err(terminal)?;
-    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
-/// Has the terminal show again what is typed, also when a sitting ends while somebody is asked.
-///
-/// # Errors
-/// The terminal cannot be set.
-pub fn show_again() -> std::io::Result<()> {
-    if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before)?;
-        println!();
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,12 +165,12 @@ mod tests {
 
     #[test]
     fn a_pin_is_for_the_card_that_it_was_asked_for() {
-        let mut sitting = Sitting { source: Source::Spent, card: None, pin: None };
-        sitting.turn_to("1");
-        sitting.pin = Pin::parse("246810");
-        sitting.turn_to("1");
-        assert!(sitting.pin(None).is_ok());
-        sitting.turn_to("2");
-        assert!(sitting.pin(None).is_err());
+        let mut session = PinSession { source: Source::Spent, card: None, pin: None };
+        session.turn_to("1");
+        session.pin = Pin::parse("246810");
+        session.turn_to("1");
+        assert!(session.pin(None).is_ok());
+        session.turn_to("2");
+        assert!(session.pin(None).is_err());
     }
 }

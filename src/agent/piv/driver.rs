@@ -6,12 +6,11 @@ use sealwright_protocol::{
 };
 use zeroize::Zeroizing;
 
-use super::{Object, Piv, Transport};
-use crate::card::{Card, CardError, Unlock, WritesWith};
+use super::apdu::Transport;
+use super::commands::{Object, Piv};
+use super::connection::{Leave, OpenCard};
+use crate::card::{Card, CardError, Pin, Relay, Unlock, WritesWith};
 use crate::fail_point;
-use crate::pin::Pin;
-use crate::readers::{Leave, OpenCard};
-use crate::worker::Relay;
 
 impl Card for OpenCard {
     fn reader(&self) -> &str {
@@ -26,7 +25,7 @@ impl Card for OpenCard {
         self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.serial())
     }
 
-    fn facts(&mut self, relay: &Relay<'_>) -> Result<CardFacts, CardError> {
+    fn facts(&mut self, relay: &dyn Relay) -> Result<CardFacts, CardError> {
         let reader = self.reader.clone();
         self.transaction(Leave::Locked, |transport| {
             let mut piv = Piv::select(transport)?;
@@ -86,7 +85,7 @@ impl Card for OpenCard {
         self.transaction(Leave::Locked, |transport| change_puk(&mut Piv::select(transport)?, factory, new))
     }
 
-    fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &Relay<'_>) -> Result<(), CardError> {
+    fn replace_management_key(&mut self, secrets: &FactorySecrets, relay: &dyn Relay) -> Result<(), CardError> {
         let FactorySecrets::Piv { management_key, algorithm, chuid, ccc, .. } = secrets else {
             return Err(CardError::Unsupported);
         };
@@ -236,7 +235,7 @@ fn management_key_algorithm(piv: &mut Piv<'_>) -> Result<ManagementKeyAlgorithm,
 /// the portal has no such key or the card has another one.
 fn authenticate(
     piv: &mut Piv<'_>,
-    relay: &Relay<'_>,
+    relay: &dyn Relay,
     serial: &str,
     key: ManagementKey,
     algorithm: ManagementKeyAlgorithm,

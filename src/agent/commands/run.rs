@@ -1,9 +1,6 @@
 //! The command `run`: waits for cards and codes, one sitting after another, until nobody types any more.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,15 +9,14 @@ use std::time::Duration;
 
 use sealwright_protocol::Reader;
 
-use crate::Error;
 use crate::configuration::Configuration;
-use crate::readers::{Readers, Say};
+use crate::error::Error;
+use crate::readers::Readers;
+use crate::terminal::{Say, line, unusable};
 use crate::token::ModuleOptions;
 
 /// How often readers are looked at when nothing changes there.
 const LOOK: Duration = Duration::from_secs(10);
-/// The longest line that is read.
-const LONGEST: usize = 1024;
 /// A card is not looked at more often, whatever others do with it.
 const REST: Duration = Duration::from_millis(300);
 
@@ -41,9 +37,9 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     drop(readers);
     let only = reader.clone();
     std::thread::spawn(move || watch(only, &modules, say, &watching));
-    let program = std::env::current_exe().map_err(terminal)?;
+    let program = std::env::current_exe().map_err(unusable)?;
     loop {
-        let Some(line) = line("Type the code that the page shows: ").map_err(terminal)? else {
+        let Some(line) = line("Type the code that the page shows: ").map_err(unusable)? else {
             // Nobody looks at readers, and no module is at work, while the process ends.
             std::mem::forget(busy.begin());
             return Ok(());
@@ -60,30 +56,10 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
         sitting.args(portal.iter().flat_map(|portal| ["--portal", portal]));
         sitting.args(reader.iter().flat_map(|reader| ["--reader", reader]));
         // A code that begins with a hyphen is no option.
-        if !sitting.arg("--").arg(code).status().map_err(terminal)?.success() {
+        if !sitting.arg("--").arg(code).status().map_err(unusable)?.success() {
             println!("Nothing more is done with this code.");
         }
     }
-}
-
-fn terminal(error: std::io::Error) -> Error {
-    Error::File { path: PathBuf::from("terminal"), error }
-}
-
-/// A line from the terminal, none at its end. Read byte by byte: what follows belongs to the sitting.
-fn line(question: &str) -> std::io::Result<Option<String>> {
-    print!("{question}");
-    std::io::stdout().flush()?;
-    let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-    let mut bytes = Vec::new();
-    let mut byte = [0];
-    while bytes.len() < LONGEST && input.read(&mut byte)? == 1 {
-        if byte == *b"\n" {
-            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        bytes.extend(byte);
-    }
-    Ok(None)
 }
 
 /// A sitting has the card for itself: nobody looks at readers meanwhile.

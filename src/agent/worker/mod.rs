@@ -1,0 +1,144 @@
+//! The thread that talks to cards: one job at a time, each begun again when the card comes back.
+
+mod messages;
+mod relay;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use sealwright_protocol::{Instruction, Report};
+use tokio::sync::mpsc as channel;
+
+use crate::card::Card;
+use crate::error::Error;
+use crate::jobs::{self, JobContext, JobError};
+use crate::journal::Journal;
+use crate::pin_session::PinSession;
+use crate::readers::Readers;
+use crate::terminal::{Say, ask_number};
+use crate::token::ModuleOptions;
+
+pub use messages::{Answered, News, Order};
+use relay::PortalRelay;
+
+/// The pause before a card is looked for again.
+const PAUSE: Duration = Duration::from_millis(300);
+
+struct Worker {
+    readers: Readers,
+    answers: mpsc::Receiver<Answered>,
+    news: channel::UnboundedSender<News>,
+    journal: Arc<Mutex<Journal>>,
+    pins: PinSession,
+}
+
+/// Runs until the conversation ends.
+pub fn run(
+    orders: mpsc::Receiver<Order>,
+    answers: mpsc::Receiver<Answered>,
+    news: channel::UnboundedSender<News>,
+    journal: Arc<Mutex<Journal>>,
+    pins: PinSession,
+    only: Option<String>,
+    modules: &[ModuleOptions],
+) {
+    let to_person = news.clone();
+    let say: Say = Arc::new(move |text| drop(to_person.send(News::Say(text))));
+    let readers = match Readers::new(only, modules, say) {
+        Ok(readers) => readers,
+        Err(error) => {
+            drop(news.send(News::Failed(error)));
+            return;
+        }
+    };
+
+    let mut worker = Worker { readers, answers, news, journal, pins };
+    for order in orders {
+        if let Err(error) = worker.carry_out(order) {
+            drop(worker.news.send(News::Failed(error)));
+            return;
+        }
+    }
+}
+
+impl Worker {
+    fn carry_out(&mut self, order: Order) -> Result<(), Error> {
+        match order {
+            Order::List(answer) => drop(answer.send(self.readers.list())),
+            Order::Job { job, card, instruction, withdrawn } => {
+                if let Some(report) = self.run_job(&job, card.as_deref(), &instruction, &withdrawn)? {
+                    drop(self.news.send(News::Report { job, report }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a job again until there is a report; none when the job is withdrawn.
+    fn run_job(
+        &mut self,
+        job: &str,
+        serial: Option<&str>,
+        instruction: &Instruction,
+        withdrawn: &AtomicBool,
+    ) -> Result<Option<Report>, Error> {
+        let mut said = String::new();
+        while !withdrawn.load(Ordering::SeqCst) {
+            let found = match serial {
+                Some(serial) => self.readers.find(serial),
+                None => choose(self.readers.all(), &self.pins)?,
+            };
+            let Some(mut open) = found else {
+                let say = self.missing(serial);
+                if say != said {
+                    said.clone_from(&say);
+                    drop(self.news.send(News::Say(say)));
+                }
+                self.readers.wait(PAUSE);
+                continue;
+            };
+            said.clear();
+            if let Some(serial) = serial {
+                self.pins.turn_to(serial);
+            }
+
+            let relay = PortalRelay { job, news: &self.news, answers: &self.answers };
+            let (card, log, pins) = (open.as_mut(), self.journal.as_ref(), &mut self.pins);
+            match jobs::run(&mut JobContext { job, card, relay: &relay, log, pins }, instruction) {
+                Ok(report) => return Ok(Some(report)),
+                Err(JobError::Gone) => self.readers.wait(PAUSE),
+                Err(JobError::Stop(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The words for a person whose card is not there, or cannot be used.
+    fn missing(&self, serial: Option<&str>) -> String {
+        let which = serial.map_or_else(String::new, |serial| format!(" {serial}"));
+        self.readers.obstacle().unwrap_or_else(|| {
+            if self.readers.is_any() {
+                format!("Please put the card{which} into the reader.")
+            } else {
+                format!("There is no card reader. Please connect one, with the card{which} in it.")
+            }
+        })
+    }
+}
+
+/// Chooses the card when the portal has not named one: the only one, or the one that the person picks.
+fn choose(mut cards: Vec<(String, Box<dyn Card>)>, pins: &PinSession) -> Result<Option<Box<dyn Card>>, Error> {
+    if cards.len() <= 1 {
+        return Ok(cards.pop().map(|(_, open)| open));
+    }
+    if !pins.can_ask() {
+        return Err(Error::say("There are several cards. Take the others out, or say which reader with --reader."));
+    }
+    println!("There are several cards:");
+    for (index, (serial, open)) in cards.iter().enumerate() {
+        println!("  {}: card {serial} in {}", index + 1, open.reader());
+    }
+    let picked = ask_number("Which one is yours? ", cards.len())?;
+    Ok(Some(cards.swap_remove(picked - 1).1))
+}
