@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::{LdapBindResponse, LdapMsg, LdapOp, LdapResult, LdapResultCode};
-use sealwright::commands::demo;
 use sealwright::directory::{
     Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Person, Present,
     Published,
@@ -193,7 +192,7 @@ async fn the_next_server_is_asked_when_one_is_busy() {
     std::fs::write(&bind_password_file, PASSWORD).expect("written");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
     let idle = format!("ldap://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(Arc::new(demo::directory::Directory::new(BIND_DN, PASSWORD, 0)).serve(listener));
+    tokio::spawn(Arc::new(sealwright_world::directory::Directory::new(BIND_DN, PASSWORD, 0)).serve(listener));
     let busy = busy().await;
     let directory = |servers: &[&String]| {
         let options = DirectoryOptions {

@@ -11,12 +11,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
-use super::configuration::{self, Addresses, Written};
-use super::directory::Directory;
-use super::ports::free_address;
-use super::proxy;
-use crate::hsm::HsmOptions;
+use crate::authorities;
+use crate::configuration::{self, Addresses, Written};
+use crate::directory::Directory;
+use crate::ports::free_address;
+use crate::proxy;
 use crate::random;
+
+pub use crate::authorities::TokenOptions;
 
 const SECOND_FILE: &str = "second.toml";
 const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
@@ -80,7 +82,7 @@ pub struct WorldOptions {
     /// So many people more in the embedded directory, `person-0` and on.
     pub further_people: usize,
     /// The token that keeps the issuing authority's key; a file when nothing is said.
-    pub hsm: Option<HsmOptions>,
+    pub hsm: Option<TokenOptions>,
     /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
     pub proof: Option<String>,
     /// The proxy's address where it is free: people bookmark it.
@@ -130,11 +132,7 @@ impl Programs {
             anyhow::ensure!(path.exists(), "{} is missing; `make demo` builds it", path.display());
             Ok(path)
         };
-        Ok(Self {
-            portal: std::env::current_exe()?,
-            agent: find("sealwright-agent")?,
-            virtual_card: find("virtual-card")?,
-        })
+        Ok(Self { portal: find("sealwright")?, agent: find("sealwright-agent")?, virtual_card: find("virtual-card")? })
     }
 }
 
@@ -184,6 +182,7 @@ impl World {
         let agent_script = folder.join("bin/sealwright-agent");
         let database = database.unwrap_or_else(|| format!("sqlite:{}/sealwright.db", folder.display()));
         let addresses = Addresses { pages, agent, public, proxy };
+        authorities::make(&programs.portal, &folder.join("ca"), &format!("http://{public}"), hsm.as_ref()).await?;
         let written = Written {
             folder: &folder,
             database: &database,
