@@ -12,8 +12,8 @@ build: ## Build everything for use
 
 demo: ## A whole portal on this computer; with ONCE=1 it ends when alice's card is ready
 	@.ci/setup demo
-	cargo build --release --workspace
-	@target/release/sealwright demo $(if $(ONCE),--once)
+	cargo build --release -p sealwright -p sealwright-agent -p virtual-card -p sealwright-world --bins
+	@target/release/sealwright-demo $(if $(ONCE),--once)
 
 test: ## Run every test, on both databases and with every real part
 	@.ci/setup

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sealwright::commands::demo::world::World;
+use sealwright_world::world::World;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 

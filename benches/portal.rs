@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sealwright::commands::demo::world::{Programs, World, WorldOptions};
+use sealwright_world::world::{Programs, World, WorldOptions};
 
 use figures::Figures;
 use process::Process;

@@ -8,13 +8,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertificateParams, KeyPair};
-use sealwright::commands::demo::browser::Browser;
-use sealwright::commands::demo::journey::{between, field, pick_role};
-use sealwright::commands::demo::world::World;
 use sealwright_protocol::{
     Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyProof, KeyRequest, Management, ManagementKey,
     ManagementKeyAlgorithm, PATH, Reader, Report, Slot, VERSION, comparison, key_test,
 };
+use sealwright_world::browser::Browser;
+use sealwright_world::journey::{between, field, pick_role};
+use sealwright_world::world::World;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};

@@ -53,8 +53,6 @@ enum Command {
     /// A key in a token, for the portal that started this.
     #[command(name = hsm::worker::COMMAND, hide = true)]
     HsmWorker,
-    /// A whole portal on this computer, with its own directory, sign-in and virtual smart cards.
-    Demo(commands::demo::Options),
 }
 
 fn main() -> ExitCode {
@@ -74,7 +72,6 @@ fn main() -> ExitCode {
         Command::Restore(options) => {
             wait_for(commands::backup::restore(&options.config, &options.from, &options.revocation_list))
         }
-        Command::Demo(options) => wait_for(commands::demo::run(options)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! The four verbs as JSON: the same rights as on the pages, refusals as problem details.
 
 use reqwest::Method;
-use sealwright::commands::demo::journey;
+use sealwright_world::journey;
 use serde_json::json;
 
 use crate::on_both_databases;

@@ -1,17 +1,13 @@
 //! The directory room against a real OpenLDAP server.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
-use ldap3_proto::LdapCodec;
-use ldap3_proto::proto::{LdapBindResponse, LdapMsg, LdapOp, LdapResult, LdapResultCode};
-use sealwright::commands::demo;
 use sealwright::directory::{
     Attribute, Directory, DirectoryError, DirectoryOptions, Encryption, Kind, Lookup, MappingOptions, Person, Present,
     Published,
 };
+use sealwright_world::directory as simulated;
 
 use crate::support::slapd::{ADMIN, BASE, PASSWORD, Slapd};
 
@@ -160,41 +156,16 @@ async fn the_next_server_is_asked_when_one_stops_after_it_was_connected_to() {
     slapd.go_on();
 }
 
-/// A server that lets everybody in, and has no time for anything else.
-async fn busy() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
-    let url = format!("ldap://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut client = tokio_util::codec::Framed::new(client, LdapCodec::new(None, None));
-                while let Some(Ok(LdapMsg { msgid, op, .. })) = client.next().await {
-                    let code = LdapResultCode::Busy;
-                    let busy = LdapResult { code, matcheddn: String::new(), message: String::new(), referral: vec![] };
-                    let answer = match op {
-                        LdapOp::BindRequest(_) => LdapOp::BindResponse(LdapBindResponse::new_success("")),
-                        LdapOp::SearchRequest(_) => LdapOp::SearchResultDone(busy),
-                        LdapOp::ModifyRequest(_) => LdapOp::ModifyResponse(busy),
-                        _ => return,
-                    };
-                    client.send(LdapMsg::new(msgid, answer)).await.expect("sent");
-                }
-            });
-        }
-    });
-    url
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_server_is_asked_when_one_is_busy() {
     const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
     let folder = tempfile::tempdir().expect("a folder");
     let bind_password_file = folder.path().join("password");
     std::fs::write(&bind_password_file, PASSWORD).expect("written");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
-    let idle = format!("ldap://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(Arc::new(demo::directory::Directory::new(BIND_DN, PASSWORD, 0)).serve(listener));
-    let busy = busy().await;
+    let started = async || simulated::Directory::start(BIND_DN, PASSWORD, 0).await.expect("a directory");
+    let (idle_server, busy_server) = (started().await, started().await);
+    busy_server.refuse_after_bind(simulated::LdapResultCode::Busy);
+    let (idle, busy) = (idle_server.url(), busy_server.url());
     let directory = |servers: &[&String]| {
         let options = DirectoryOptions {
             servers: servers.iter().map(ToString::to_string).collect(),

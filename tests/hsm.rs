@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sealwright::commands::demo::journey;
-use sealwright::commands::demo::ports::free_address;
 use sealwright::hsm::{self, HsmError, HsmKey, HsmOptions};
 use sealwright_pki::key::KeyAlgorithm;
 use sealwright_pki::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
+use sealwright_world::journey;
+use sealwright_world::ports::free_address;
 use serde_json::{Value, json};
 
 use crate::journey::assert_personalized;

@@ -16,8 +16,8 @@ mod shared;
 
 use std::path::{Path, PathBuf};
 
-use sealwright::commands::demo::evidence;
-use sealwright::commands::demo::journey::Begun;
+use sealwright_world::evidence;
+use sealwright_world::journey::Begun;
 use serde_json::Value;
 
 use crate::support::{Database, PIN, TestWorld, ended, lint_certificates, lint_lists, run};
@@ -91,7 +91,7 @@ async fn assert_nothing_issued(begun: &mut Begun, status: &str) -> Value {
 async fn undisturbed(database: Database) {
     let test = TestWorld::start(database).await;
     let mut begun = test.alice().await;
-    let code = sealwright::commands::demo::journey::offer(&mut begun).await.expect("a code");
+    let code = sealwright_world::journey::offer(&mut begun).await.expect("a code");
     let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");
     assert!(ended.success());
     assert_personalized(&test, &mut begun).await;

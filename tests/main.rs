@@ -8,6 +8,7 @@ mod architecture;
 mod audit_chain;
 mod check;
 mod database;
+mod demo;
 mod directory_server;
 mod hsm;
 mod journey;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Method, RequestBuilder};
-use sealwright::commands::demo::ports::free_address;
 use sealwright::engine::rights::Operation;
 use sealwright_workflow::definition::{Ask, Definition, Kind};
+use sealwright_world::ports::free_address;
 use serde_json::json;
 
 use crate::api_programs::account;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Output;
 
 use sealwright::clock::{Clock, SystemClock};
-use sealwright::commands::demo::journey;
-use sealwright::commands::demo::ports::free_address;
 use sealwright::store::{Store, StoreError};
+use sealwright_world::journey;
+use sealwright_world::ports::free_address;
 use serde_json::{Value, json};
 
 use crate::journey::assert_personalized;

@@ -6,7 +6,7 @@ mod states;
 use std::path::Path;
 
 use fantoccini::key::Key;
-use sealwright::commands::demo::journey::Agent;
+use sealwright_world::journey::Agent;
 use serde_json::Value;
 
 use crate::on_both_databases;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rcgen::ExtendedKeyUsagePurpose;
 use sealwright::clock::{Clock, SystemClock};
-use sealwright::commands::demo::browser::Browser;
-use sealwright::commands::demo::journey;
+use sealwright_world::browser::Browser;
+use sealwright_world::journey;
 
 use crate::api_programs::account;
 use crate::on_both_databases;

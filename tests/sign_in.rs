@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sealwright::commands::demo::browser::Browser;
-use sealwright::commands::demo::journey;
+use sealwright_world::browser::Browser;
+use sealwright_world::journey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::on_both_databases;

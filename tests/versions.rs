@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sealwright::commands::demo::journey;
+use sealwright_world::journey;
 
 use crate::on_both_databases;
 use crate::support::{Database, TestWorld};

@@ -44,6 +44,9 @@ pub enum Command {
         /// The file with the token's user PIN.
         #[arg(long)]
         hsm_pin_file: Option<PathBuf>,
+        /// The program that runs the module, as `worker` in the configuration.
+        #[arg(long, requires = "hsm_module")]
+        hsm_worker: Option<PathBuf>,
     },
     /// Sign the root's revocation list again: it is good for a year. Run where the root's key is, then put root.crl where the portal reads it.
     RootCrl {
@@ -77,7 +80,16 @@ const ROOT_LIST_VALIDITY: Duration = Duration::days(365);
 /// What keeps the authorities from being made.
 pub fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Init { directory, passphrase_file, name, public_url, hsm_module, hsm_token, hsm_pin_file } => {
+        Command::Init {
+            directory,
+            passphrase_file,
+            name,
+            public_url,
+            hsm_module,
+            hsm_token,
+            hsm_pin_file,
+            hsm_worker,
+        } => {
             let passphrase = passphrase(&passphrase_file)?;
             anyhow::ensure!(passphrase.len() >= 12, "the passphrase must have at least 12 characters");
             let hsm = match (hsm_module, hsm_token, hsm_pin_file) {
@@ -87,7 +99,7 @@ pub fn run(command: Command) -> anyhow::Result<()> {
                     key: ISSUING.to_owned(),
                     pin_file,
                     refused_pin_file: None,
-                    worker: None,
+                    worker: hsm_worker,
                 }),
                 _ => None,
             };
@@ -160,10 +172,7 @@ fn write_root_list(
 }
 
 /// Makes both authorities; refuses to overwrite.
-///
-/// # Errors
-/// What keeps them from being made.
-pub fn init(
+fn init(
     directory: &Path,
     passphrase: &[u8],
     name: &[String],

@@ -5,7 +5,6 @@ pub mod backup;
 pub mod ca;
 pub mod check;
 pub mod check_configuration;
-pub mod demo;
 mod housekeeping;
 pub mod serve;
 pub mod service_account;

@@ -1,58 +1,53 @@
 //! The simulated directory: the demo's LDAP server, on a runtime that outlives the nodes.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use tokio::net::TcpListener;
+use sealwright_world::directory::{Directory, LdapResultCode};
 use tokio::runtime::{self, Runtime};
-
-use crate::commands::demo::directory::Directory;
 
 pub const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
 pub const PASSWORD: &str = "password of the directory";
 
 pub struct SimulatedDirectory {
-    pub address: SocketAddr,
-    pub entries: Arc<Directory>,
-    server: Option<Runtime>,
+    directory: Directory,
+    _server: Runtime,
 }
 
 impl SimulatedDirectory {
     pub fn start() -> Self {
-        let entries = Arc::new(Directory::new(BIND_DN, PASSWORD, 0));
-        let mut directory = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), entries, server: None };
-        directory.go_on();
-        directory
+        let server = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let directory = server.block_on(Directory::start(BIND_DN, PASSWORD, 0)).expect("a directory");
+        Self { directory, _server: server }
+    }
+
+    /// The address as the portal's configuration names it.
+    pub fn url(&self) -> String {
+        self.directory.url()
+    }
+
+    /// Answers every operation with `unavailable` until [`SimulatedDirectory::go_on`].
+    pub fn stop(&self) {
+        self.directory.refuse(LdapResultCode::Unavailable);
+    }
+
+    pub fn go_on(&self) {
+        self.directory.answer();
     }
 
     /// How many certificates the person's entry shows.
     pub fn published(&self, login: &str) -> usize {
-        self.entries.values(login, "userCertificate;binary").len()
+        self.directory.values(&dn(login), "userCertificate;binary").len()
     }
 
     /// Takes somebody's entry out.
     pub fn remove(&self, login: &str) {
-        self.entries.remove(login);
+        self.directory.remove(&dn(login)).expect("an entry");
     }
 
-    /// Takes an attribute out of somebody's entry.
-    pub fn clear(&self, login: &str, attribute: &str) {
-        self.entries.clear(login, attribute);
+    /// Takes the certificates out of somebody's entry.
+    pub fn unpublish(&self, login: &str) {
+        self.directory.set(&dn(login), "userCertificate;binary", &[]).expect("an entry");
     }
+}
 
-    /// The server ends, and nobody listens at its address.
-    pub fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.shutdown_timeout(std::time::Duration::from_secs(5));
-        }
-    }
-
-    /// The server listens at the same address again.
-    pub fn go_on(&mut self) {
-        let server = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = server.block_on(TcpListener::bind(self.address)).expect("a port");
-        self.address = listener.local_addr().expect("an address");
-        server.spawn(self.entries.clone().serve(listener));
-        self.server = Some(server);
-    }
+fn dn(login: &str) -> String {
+    format!("uid={login},ou=people,dc=demo,dc=test")
 }

@@ -98,7 +98,7 @@ impl World {
         let text = include_str!("portal.toml")
             .replace("{here}", &here.to_string())
             .replace("{authority}", &authority.display().to_string())
-            .replace("{directory}", &self.directory.address.to_string())
+            .replace("{directory}", &self.directory.url())
             .replace("{bind-dn}", BIND_DN)
             .replace("{workflows}", &workflows);
         std::fs::write(path("sealwright.toml"), text).expect("written");
@@ -302,7 +302,6 @@ impl Drop for World {
         if self.node.is_some() {
             self.kill();
         }
-        self.directory.stop();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What RA operators decide: task list, claim, two people, and what an approval is good for.
 
-use sealwright::commands::demo::journey::{self, Agent, Begun};
+use sealwright_world::journey::{self, Agent, Begun};
 use serde_json::{Value, json};
 
 use super::{assert_personalized, directory};

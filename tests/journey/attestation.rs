@@ -1,6 +1,6 @@
 //! Cards that say of a key that they have made it.
 
-use sealwright::commands::demo::journey;
+use sealwright_world::journey;
 
 use super::drivers::encryption;
 use super::{assert_nothing_issued, assert_personalized};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sealwright::commands::demo::journey::{self, Begun};
+use sealwright_world::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
-use sealwright::commands::demo::journey::{self, Agent};
 use sealwright::store::{Store, audits};
 use sealwright_protocol::{Bytes, FromAgent, FromPortal};
+use sealwright_world::journey::{self, Agent};
 
 use super::assert_personalized;
 use crate::on_both_databases;

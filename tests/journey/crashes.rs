@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sealwright::commands::demo::journey::{self, Agent, Begun, Ended};
 use sealwright_protocol::{FromAgent, KeyProof, Report};
+use sealwright_world::journey::{self, Agent, Begun, Ended};
 use serde_json::Value;
 
 use super::assert_personalized;

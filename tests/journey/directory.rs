@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sealwright::commands::demo::journey::{self, Begun};
-use sealwright::commands::demo::world::ForeignDirectory;
+use sealwright_world::journey::{self, Begun};
+use sealwright_world::world::ForeignDirectory;
 
 use super::assert_personalized;
 use crate::on_both_databases;

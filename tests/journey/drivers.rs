@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use sealwright::commands::demo::journey::{self, Begun};
 use sealwright_protocol::{FromAgent, Report};
+use sealwright_world::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::support::softhsm::{self, SoftHsm};
@@ -40,7 +40,7 @@ on_both_kinds! {
     a_certificate_of_somebody_elses_keeps_a_card_from_being_written,
 }
 
-/// What pkcs11-tool and openssl say of a token with two certificates: as [`sealwright::commands::demo::evidence`] does of a PIV card.
+/// What pkcs11-tool and openssl say of a token with two certificates: as [`sealwright_world::evidence`] does of a PIV card.
 pub async fn collect(test: &TestWorld, token: &SoftHsm, out: &Path) {
     std::fs::create_dir_all(out).expect("a folder");
     let file = |name: &str| out.join(name).display().to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sealwright::commands::demo::journey::{self, Begun};
+use sealwright_world::journey::{self, Begun};
 
 use super::assert_personalized;
 use crate::support::strace::{Fault, Strace, count};

@@ -1,6 +1,6 @@
 //! Names, addresses and other attributes of people, of any kind: certified, kept and shown as they are, or not at all.
 
-use sealwright::commands::demo::journey::{self, Agent};
+use sealwright_world::journey::{self, Agent};
 use serde_json::{Value, json};
 
 use super::directory::{self, set};

@@ -1,6 +1,6 @@
 //! People who leave, are disabled, come back and are called otherwise, as the directory tells.
 
-use sealwright::commands::demo::journey;
+use sealwright_world::journey;
 use serde_json::{Value, json};
 
 use super::directory::{self, set};

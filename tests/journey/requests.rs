@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use sealwright::commands::demo::journey::{self, Agent};
 use sealwright_protocol::{Bytes, FromAgent, FromPortal, KeyRequest, ManagementKey, RelayRefusal, Report};
+use sealwright_world::journey::{self, Agent};
 use serde_json::{Value, json};
 
 use super::{assert_nothing_issued, assert_personalized};

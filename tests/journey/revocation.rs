@@ -1,6 +1,6 @@
 //! Certificates are revoked by their owner and by RA operators, and by nobody else.
 
-use sealwright::commands::demo::journey;
+use sealwright_world::journey;
 use serde_json::{Value, json};
 
 use super::{assert_personalized, directory};

@@ -1,6 +1,6 @@
 //! Cards and readers that others use too: a program that keeps the card, one that resets it, a service that is restarted.
 
-use sealwright::commands::demo::journey::{self, Agent, Begun};
+use sealwright_world::journey::{self, Agent, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
 use crate::on_both_databases;

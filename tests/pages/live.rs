@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fantoccini::key::Key;
-use sealwright::commands::demo::journey;
+use sealwright_world::journey;
 use serde_json::{Value, json};
 
 use super::enter;

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sealwright::commands::demo::evidence;
-use sealwright::commands::demo::journey::{self, Agent, Begun};
-use sealwright::commands::demo::world::{ForeignDirectory, Programs, World, WorldOptions};
 use sealwright::hsm::HsmOptions;
 use sealwright::portal;
 use sealwright::store::audits::AuditRow;
 use sealwright::store::{Store, audits};
 use sealwright_workflow::library::Library;
+use sealwright_world::evidence;
+use sealwright_world::journey::{self, Agent, Begun};
+use sealwright_world::world::{ForeignDirectory, Programs, TokenOptions, World, WorldOptions};
 use serde_json::Value;
 
 pub use postgres::Postgres;
@@ -172,6 +172,8 @@ impl TestWorld {
 
     /// The same, where a token keeps the issuing authority's key.
     pub async fn start_with_token(database: Database, token: HsmOptions) -> Self {
+        let HsmOptions { module, token, pin_file, worker, .. } = token;
+        let token = TokenOptions { module, token, pin_file, worker };
         Self::start_from(database, |options| options.hsm = Some(token)).await
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sealwright::commands::demo::ports::free_address;
+use sealwright_world::ports::free_address;
 
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use sealwright::commands::demo::browser::Browser;
-use sealwright::commands::demo::ports::free_address;
+use sealwright_world::browser::Browser;
+use sealwright_world::ports::free_address;
 
 use super::{TestWorld, run};
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use sealwright::commands::demo::ports::free_address;
+use sealwright_world::ports::free_address;
 
 pub const BASE: &str = "dc=example,dc=test";
 pub const ADMIN: &str = "cn=admin,dc=example,dc=test";

@@ -11,7 +11,7 @@ use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use sealwright::commands::demo::ports::free_address;
+use sealwright_world::ports::free_address;
 use serde_json::{Value, json};
 
 /// The auditor of accessibility, which runs in the page.

@@ -109,7 +109,7 @@ mod tests {
         further_states: "",
         prepare: |world| {
             let data = world.personalize();
-            world.directory.clear("alice", "userCertificate;binary");
+            world.directory.unpublish("alice");
             json!({ "person": data["person"], "certificates": data["certificates"] })
         },
         outcome: "published",

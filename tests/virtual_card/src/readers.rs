@@ -128,7 +128,7 @@ fn free_pair() -> io::Result<(u16, [fs::File; 2])> {
     Err(io::Error::other("no two neighbouring ports are free"))
 }
 
-/// The lock that everybody takes who starts servers here (`commands/demo/ports.rs`); none when somebody has it.
+/// The lock that everybody takes who starts servers here (`tests/world/src/ports.rs`); none when somebody has it.
 fn lock(port: u16) -> io::Result<Option<fs::File>> {
     let folder = std::env::temp_dir().join("sealwright-ports");
     fs::create_dir_all(&folder)?;

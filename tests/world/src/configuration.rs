@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::audit::Heads;
-use crate::cards::sealing::SealingKey;
-use crate::commands::ca;
-use crate::hsm::HsmOptions;
+use anyhow::{Context, ensure};
+use data_encoding::BASE64;
+
+use crate::authorities::{ISSUING_KEY, TokenOptions};
 use crate::random;
 
 /// The portal's file in the demo's folder.
@@ -32,7 +32,7 @@ pub struct Written<'a> {
     /// The section `[sign-in.proof]`; a secret in a file when nothing is said.
     pub proof: Option<&'a str>,
     /// The token that keeps the issuing authority's key.
-    pub hsm: Option<&'a HsmOptions>,
+    pub hsm: Option<&'a TokenOptions>,
 }
 
 /// Writes keys, secrets and the configuration.
@@ -42,29 +42,23 @@ pub struct Written<'a> {
 pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
     let Written { folder, database, secret, directory, groups, cards, profiles, proof, hsm } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
-    let passphrase = random::token()?;
-    let name = ["DC=test".to_owned(), "DC=demo".to_owned(), "OU=PKI".to_owned()];
-    ca::init(&folder.join("ca"), passphrase.as_bytes(), &name, &format!("http://{public}"), *hsm)?;
-    for (file, text) in [("proxy-secret", *secret), ("ca/passphrase", &passphrase)] {
-        std::fs::write(folder.join(file), text)?;
-    }
-    std::fs::write(folder.join("sealing-key"), SealingKey::generate()?.as_bytes())?;
-    std::fs::write(folder.join("audit-key.pem"), Heads::generate_key()?.as_bytes())?;
+    std::fs::write(folder.join("proxy-secret"), secret)?;
+    write_keys(folder)?;
     let here = folder.display();
     let agent = agent.display();
     let shared = format!("[sign-in.proof]\nby = \"secret\"\nfile = \"{here}/proxy-secret\"");
     let proof = proof.unwrap_or(&shared);
     let key = match hsm {
         None => format!("key = \"{here}/ca/issuing.key\"\npassphrase-file = \"{here}/ca/passphrase\""),
-        Some(HsmOptions { module, token, key, pin_file, worker, .. }) => format!(
-            "[authorities.issuing.hsm]\nmodule = \"{}\"\ntoken = \"{token}\"\nkey = \"{key}\"\npin-file = \"{}\"{}",
+        Some(TokenOptions { module, token, pin_file, worker }) => format!(
+            "[authorities.issuing.hsm]\nmodule = \"{}\"\ntoken = \"{token}\"\nkey = \"{ISSUING_KEY}\"\npin-file = \"{}\"{}",
             module.display(),
             pin_file.display(),
             worker.as_ref().map(|worker| format!("\nworker = \"{}\"", worker.display())).unwrap_or_default()
         ),
     };
     let text = format!(
-        r#"# Written by `sealwright demo`; a real configuration looks the same.
+        r#"# Written by `sealwright-demo`; a real configuration looks the same.
 name = "Sealwright demo"
 database = "{database}"
 sealing-key-file = "{here}/sealing-key"
@@ -120,6 +114,18 @@ key-file = "{here}/audit-key.pem"
 "#
     );
     std::fs::write(folder.join(FILE), text)?;
+    Ok(())
+}
+
+/// Writes the sealing key, and the key for the audit's heads, as the README tells administrators to.
+fn write_keys(folder: &Path) -> anyhow::Result<()> {
+    std::fs::write(folder.join("sealing-key"), BASE64.encode(&random::bytes::<32>()?) + "\n")?;
+
+    let audit_key = folder.join("audit-key.pem");
+    let mut command = std::process::Command::new("openssl");
+    let output = command.args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&audit_key).output();
+    let output = output.context("openssl is not installed")?;
+    ensure!(output.status.success(), "no key for the audit: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-use super::world::World;
 use crate::random;
+use crate::world::World;
 
 /// Slots, and the algorithm that yubico-piv-tool is told.
 const SLOTS: [(&str, &str); 2] = [("9a", "RSA2048"), ("9c", "ECCP256")];

@@ -13,6 +13,8 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use crate::directory::Person;
+
 const COOKIE: &str = "demo-person";
 /// How long a connection to the portal is kept, which is shorter than the portal keeps it.
 const IDLE: Duration = Duration::from_secs(60);
@@ -22,14 +24,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(120);
 struct Proxy {
     portal: watch::Receiver<SocketAddr>,
     secret: String,
-    people: Vec<(String, String)>,
+    people: Vec<Person>,
     client: reqwest::Client,
 }
 
 #[derive(Template)]
 #[template(path = "demo.html")]
 struct PeoplePage<'a> {
-    people: &'a [(String, String)],
+    people: &'a [Person],
 }
 
 #[derive(Deserialize)]
@@ -45,7 +47,7 @@ pub fn start(
     address: SocketAddr,
     portal: watch::Receiver<SocketAddr>,
     secret: &str,
-    people: Vec<(String, String)>,
+    people: Vec<Person>,
 ) -> anyhow::Result<actix_web::dev::Server> {
     let client =
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).pool_idle_timeout(IDLE).build()?;
@@ -75,7 +77,7 @@ async fn people(proxy: web::Data<Proxy>) -> HttpResponse {
 }
 
 async fn pick(proxy: web::Data<Proxy>, form: web::Form<Pick>) -> HttpResponse {
-    if !proxy.people.iter().any(|(login, _)| *login == form.person) {
+    if !proxy.people.iter().any(|person| person.login == form.person) {
         return HttpResponse::BadRequest().body("There is no such person in the demo.");
     }
     HttpResponse::SeeOther()

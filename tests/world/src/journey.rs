@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::browser::Browser;
-use super::world::World;
+use crate::browser::Browser;
+use crate::world::World;
 
 /// How long a page may take to show what is expected.
 const PATIENCE: Duration = Duration::from_secs(60);

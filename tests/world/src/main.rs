@@ -1,29 +1,23 @@
-//! `sealwright demo`: a whole portal on this computer. The portal is the same program, started as `serve`; the demo stands around it.
-
-pub mod browser;
-mod configuration;
-pub mod directory;
-pub mod evidence;
-pub mod journey;
-pub mod ports;
-mod proxy;
-pub mod world;
+//! `sealwright-demo`: a whole portal on this computer. The portal is the product's program, started as `serve`; the demo stands around it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Args;
+use clap::Parser;
+use sealwright_world::world::{Programs, World, WorldOptions};
+use sealwright_world::{evidence, journey};
 use serde_json::Value;
-
-use world::{Programs, World, WorldOptions};
 
 /// Where the demo is found, if nobody else is there.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8800);
 /// The PIN that alice chooses.
 const PIN: &str = "26114790";
 
-#[derive(Args)]
-pub struct Options {
+/// A whole portal on this computer, with its own directory, sign-in and virtual smart cards.
+#[derive(Parser)]
+#[command(name = "sealwright-demo", version, about)]
+struct Options {
     /// The folder of the demo; it is emptied first.
     #[arg(long, default_value = "var/demo")]
     directory: PathBuf,
@@ -32,11 +26,22 @@ pub struct Options {
     once: bool,
 }
 
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealwright-demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Starts everything, goes alice's way, then waits for a person.
 ///
 /// # Errors
 /// What keeps the demo from running.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+async fn run(options: Options) -> anyhow::Result<()> {
     let wanted = WorldOptions { address: Some(ADDRESS), ..WorldOptions::new(&options.directory, Programs::beside()?) };
     let mut world = World::start(wanted).await?;
     let reader = world.readers.first().cloned().unwrap_or_default();

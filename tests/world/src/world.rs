@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,12 +10,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
-use super::configuration::{self, Addresses, Written};
-use super::directory::Directory;
-use super::ports::free_address;
-use super::proxy;
-use crate::hsm::HsmOptions;
+use crate::authorities;
+use crate::configuration::{self, Addresses, Written};
+use crate::directory::{Directory, Person};
+use crate::ports::free_address;
+use crate::proxy;
 use crate::random;
+
+pub use crate::authorities::TokenOptions;
 
 const SECOND_FILE: &str = "second.toml";
 const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
@@ -37,6 +38,8 @@ pub struct World {
     pub agent: PathBuf,
     /// The secret that proxy and portal share.
     pub secret: String,
+    /// The embedded directory, unless there is a foreign one.
+    pub directory: Option<Directory>,
     programs: Programs,
     card_arguments: Vec<String>,
     ports: Vec<u16>,
@@ -80,7 +83,7 @@ pub struct WorldOptions {
     /// So many people more in the embedded directory, `person-0` and on.
     pub further_people: usize,
     /// The token that keeps the issuing authority's key; a file when nothing is said.
-    pub hsm: Option<HsmOptions>,
+    pub hsm: Option<TokenOptions>,
     /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
     pub proof: Option<String>,
     /// The proxy's address where it is free: people bookmark it.
@@ -130,11 +133,7 @@ impl Programs {
             anyhow::ensure!(path.exists(), "{} is missing; `make demo` builds it", path.display());
             Ok(path)
         };
-        Ok(Self {
-            portal: std::env::current_exe()?,
-            agent: find("sealwright-agent")?,
-            virtual_card: find("virtual-card")?,
-        })
+        Ok(Self { portal: find("sealwright")?, agent: find("sealwright-agent")?, virtual_card: find("virtual-card")? })
     }
 }
 
@@ -167,13 +166,15 @@ impl World {
         let secret = random::token()?;
         let password = random::token()?;
         std::fs::write(folder.join("ldap-password"), &password)?;
-        let (directory, groups, people) = match directory {
+        let (embedded, section, groups, people) = match directory {
             Some(ForeignDirectory { section, groups, logins }) => {
-                (section, groups, logins.into_iter().map(|login| (login.clone(), login)).collect())
+                let people = logins.into_iter().map(|login| Person { name: login.clone(), login });
+                (None, section, groups, people.collect())
             }
             None => {
-                let (section, people) = start_directory(&folder, &password, further_people).await?;
-                (section, GROUPS.to_owned(), people)
+                let directory = Directory::start(BIND_DN, &password, further_people).await?;
+                let (section, people) = (directory_section(&folder, &directory), directory.people());
+                (Some(directory), section, GROUPS.to_owned(), people)
             }
         };
         let [pages, agent, public] = [free_address()?, free_address()?, free_address()?];
@@ -184,11 +185,12 @@ impl World {
         let agent_script = folder.join("bin/sealwright-agent");
         let database = database.unwrap_or_else(|| format!("sqlite:{}/sealwright.db", folder.display()));
         let addresses = Addresses { pages, agent, public, proxy };
+        authorities::make(&programs.portal, &folder.join("ca"), &format!("http://{public}"), hsm.as_ref()).await?;
         let written = Written {
             folder: &folder,
             database: &database,
             secret: &secret,
-            directory: &directory,
+            directory: &section,
             groups: &groups,
             cards: &cards,
             profiles: &profiles,
@@ -217,6 +219,7 @@ impl World {
             upstream,
             cards: [None, None],
             card_service,
+            directory: embedded,
         };
         world.insert(0)?;
         world.insert(1)?;
@@ -460,26 +463,17 @@ async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(CardSer
     Ok((CardService { _process: readers, input, output }, PathBuf::from(socket), ports))
 }
 
-/// Starts the embedded directory; gives the section of the configuration and the people in it.
-async fn start_directory(
-    folder: &Path,
-    password: &str,
-    further_people: usize,
-) -> anyhow::Result<(String, Vec<(String, String)>)> {
-    let directory = Arc::new(Directory::new(BIND_DN, password, further_people));
-    let people = directory.people();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let section = format!(
-        r#"servers = ["ldap://{}"]
+/// The configuration's section `[directory]` for the embedded directory.
+fn directory_section(folder: &Path, directory: &Directory) -> String {
+    format!(
+        r#"servers = ["{}"]
 encryption = "none"
 bind-dn = "{BIND_DN}"
 bind-password-file = "{}/ldap-password"
 base = "ou=people,dc=demo,dc=test""#,
-        listener.local_addr()?,
+        directory.url(),
         folder.display()
-    );
-    tokio::spawn(directory.serve(listener));
-    Ok((section, people))
+    )
 }
 
 fn start_portal(

@@ -1,0 +1,13 @@
+//! The demo world: a whole portal on this computer, with its own directory, sign-in and virtual smart cards. The portal and the agent are the
+//! product's programs; this package stands around them, for the demo, the tests and the benchmark.
+
+mod authorities;
+pub mod browser;
+mod configuration;
+pub mod directory;
+pub mod evidence;
+pub mod journey;
+pub mod ports;
+mod proxy;
+mod random;
+pub mod world;
