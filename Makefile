@@ -1,5 +1,5 @@
 # What to type. Everything with logic is a program or a test; this file stays thin.
-.PHONY: help setup build demo test fuzz bench package check fix clean
+.PHONY: help setup build demo quick test chaos fuzz bench package check fix clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | sort
@@ -15,9 +15,16 @@ demo: ## A whole portal on this computer; with ONCE=1 it ends when alice's card 
 	cargo build --release -p sealwright -p sealwright-agent -p virtual-card -p sealwright-world --bins
 	@target/release/sealwright-demo $(if $(ONCE),--once)
 
+quick: ## Run the tests that need no servers and no root, on SQLite: two minutes
+	cargo nextest run --workspace --lib --bins --all-features --profile quick
+
 test: ## Run every test, on both databases and with every real part
 	@.ci/setup
 	@.ci/test
+
+chaos: ## Kill portal and agent, and pull the card, at every place, on both databases
+	@.ci/setup
+	@.ci/test chaos
 
 fuzz: ## Feed every parser with bytes that look for its faults, for a minute each
 	@.ci/fuzz 60

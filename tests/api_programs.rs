@@ -34,7 +34,7 @@ async fn call(test: &TestWorld, path: &str, token: Option<&str>) -> (u16, Value)
 }
 
 async fn a_service_account_calls_with_its_token_alone(database: Database) {
-    let test = TestWorld::start(database).await;
+    let test = TestWorld::start(database.alone()).await;
     let token = account(&test, &["add", "inventory", "--role", "auditor"]);
     assert!(token.starts_with("sealwright_") && token.len() > 50, "{token}");
     let bearer = format!("Bearer {token}");

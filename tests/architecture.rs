@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Each room and the rooms that it may use. `clock`, `random`, `fail_point` and `tls` are everybody's.
+/// Each room and the rooms that it may use. `clock`, `random`, `fail_point`, `in_process` and `tls` are everybody's; `testing` is compiled for tests
+/// alone, and composes as `portal` does.
 fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         ("store", &[][..]),
@@ -40,7 +41,7 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
     ])
 }
 
-const EVERYBODYS: [&str; 4] = ["clock", "random", "fail_point", "tls"];
+const EVERYBODYS: [&str; 5] = ["clock", "random", "fail_point", "in_process", "tls"];
 
 /// Outside crates that are confined to rooms.
 const CONFINED: [(&str, &[&str]); 5] = [
@@ -113,7 +114,7 @@ fn rooms_import_only_what_they_may() {
     for file in files {
         let room = room_of(&file, &root);
         if PACKAGES.contains(&room.as_str())
-            || ["main", "lib", "clock", "random", "fail_point", "tls"].contains(&room.as_str())
+            || ["main", "lib", "clock", "random", "fail_point", "in_process", "testing", "tls"].contains(&room.as_str())
         {
             continue;
         }

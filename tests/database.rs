@@ -41,8 +41,8 @@ async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>
             let url = format!("sqlite:{}/test.db", folder.path().display());
             (Store::open(&url, "default").await.expect("opened"), folder, None)
         }
-        Database::Postgres => {
-            let postgres = Postgres::start(folder.path(), false).await;
+        Database::Postgres | Database::OwnPostgres => {
+            let postgres = Postgres::for_test(folder.path()).await;
             (Store::open(&postgres.url, "default").await.expect("opened"), folder, Some(postgres))
         }
     }

@@ -160,7 +160,7 @@ fn a_pin_that_is_not_answered_is_tried_three_times() {
 async fn start(database: Database) -> (TestWorld, SoftHsm, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let softhsm = SoftHsm::start(folder.path());
-    let test = TestWorld::start_with_token(database, softhsm.options("issuing")).await;
+    let test = TestWorld::start_with_token(database.alone(), softhsm.options("issuing")).await;
     (test, softhsm, folder)
 }
 

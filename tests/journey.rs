@@ -118,5 +118,5 @@ async fn two_certificates_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_certificates_on_postgres() {
-    undisturbed(Database::Postgres).await;
+    undisturbed(Database::OwnPostgres).await;
 }

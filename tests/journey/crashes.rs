@@ -88,7 +88,7 @@ async fn converse_while(agent: &mut Agent, begun: &mut Begun, mut look: impl Asy
     }
 }
 
-/// One function, on both databases, for each of several values: a module of tests.
+/// One function for each of several values: a module of tests on both databases, which `make chaos` runs.
 macro_rules! for_each_on_both_databases {
     ($module:ident, $function:ident, $($name:ident: $value:literal),*) => {
         mod $module {
@@ -96,11 +96,11 @@ macro_rules! for_each_on_both_databases {
                 use crate::support::Database;
                 #[tokio::test(flavor = "multi_thread")]
                 async fn on_sqlite() {
-                    super::super::$function(Database::Sqlite, $value).await;
+                    super::super::super::$function(Database::Sqlite, $value).await;
                 }
                 #[tokio::test(flavor = "multi_thread")]
                 async fn on_postgres() {
-                    super::super::$function(Database::Postgres, $value).await;
+                    super::super::super::$function(Database::Postgres, $value).await;
                 }
             })*
         }
@@ -110,26 +110,108 @@ macro_rules! for_each_on_both_databases {
 macro_rules! portal_fail_points {
     ($($name:ident: $point:literal),* $(,)?) => {
         /// The points of the portal that the journey passes.
-        const PORTAL_POINTS: &[&str] = &[$($point),*];
+        pub(super) const PORTAL_POINTS: &[&str] = &[$($point),*];
         for_each_on_both_databases!(portal_killed, portal_killed_at, $($name: $point),*);
     };
 }
 
-portal_fail_points! {
-    looking_up_the_person: "directory.find-person",
-    // The first two are the clock's: a revocation list, and the comparison with the directory.
-    before_performing: "engine.perform.before:3",
-    after_performing: "engine.perform.after:3",
-    taking_a_report: "engine.report",
-    before_signing: "pki.sign.before",
-    after_signing: "pki.sign.after",
-    publishing: "directory.publish-certificates",
-    reading_an_inbox: "engine.inbox",
-    pairing: "cards.pairing",
-    confirming_a_pairing: "cards.pairing:3",
-    before_a_write: "store.write.before:20",
-    a_late_commit: "store.commit:20",
-    after_a_late_commit: "store.write.after:20",
+macro_rules! agent_fail_points {
+    ($($name:ident: $point:literal),* $(,)?) => {
+        /// The points of the agent.
+        pub(super) const AGENT_POINTS: &[&str] = &[$($point),*];
+        for_each_on_both_databases!(agent_killed, agent_killed_at, $($name: $point),*);
+        for_each_on_both_databases!(agent_replaced, agent_replaced_at, $($name: $point),*);
+        for_each_on_both_databases!(card_pulled, card_pulled_at, $($name: $point),*);
+    };
+}
+
+/// The sample of kills that `make test` runs: one test each. Every place of the portal is tried in its own process as well
+/// (`testing`), and `make chaos` runs all of these as processes.
+macro_rules! sampled {
+    ($($function:ident { $($name:ident: $database:ident, $value:literal;)* })*) => {
+        $(mod $function {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$function(crate::support::Database::$database, $value).await;
+            })*
+        })*
+    };
+}
+
+sampled! {
+    portal_killed_at {
+        taking_a_report_on_sqlite: Sqlite, "engine.report";
+        after_signing_on_sqlite: Sqlite, "pki.sign.after";
+        after_a_late_commit_on_sqlite: Sqlite, "store.write.after:20";
+        before_performing_on_postgres: Postgres, "engine.perform.before:3";
+        a_late_commit_on_postgres: Postgres, "store.commit:20";
+        publishing_on_postgres: Postgres, "directory.publish-certificates";
+    }
+    agent_killed_at {
+        replacing_the_puk_on_sqlite: Sqlite, "agent.replace.puk";
+        after_generating_on_sqlite: Sqlite, "agent.generate.after";
+        confirming_on_postgres: Postgres, "agent.confirm";
+        installed_on_postgres: Postgres, "agent.install.done";
+    }
+    agent_replaced_at {
+        secrets_replaced_on_sqlite: Sqlite, "agent.replace.done";
+        before_proving_on_postgres: Postgres, "agent.prove.before";
+    }
+    card_pulled_at {
+        replacing_the_pin_on_postgres: Postgres, "agent.replace.pin";
+        before_installing_on_sqlite: Sqlite, "agent.install.before";
+    }
+    clock_jumps_by {
+        a_year_on_on_sqlite: Sqlite, "+365d";
+        an_hour_back_on_postgres: Postgres, "-1h";
+    }
+}
+
+/// All of them.
+mod chaos {
+    portal_fail_points! {
+        looking_up_the_person: "directory.find-person",
+        // The first two are the clock's: a revocation list, and the comparison with the directory.
+        before_performing: "engine.perform.before:3",
+        after_performing: "engine.perform.after:3",
+        taking_a_report: "engine.report",
+        before_signing: "pki.sign.before",
+        after_signing: "pki.sign.after",
+        publishing: "directory.publish-certificates",
+        reading_an_inbox: "engine.inbox",
+        pairing: "cards.pairing",
+        confirming_a_pairing: "cards.pairing:3",
+        before_a_write: "store.write.before:20",
+        a_late_commit: "store.commit:20",
+        after_a_late_commit: "store.write.after:20",
+    }
+
+    agent_fail_points! {
+        confirming: "agent.confirm",
+        identifying: "agent.identify",
+        identified: "agent.identify.done",
+        replacing_the_pin: "agent.replace.pin",
+        replacing_the_puk: "agent.replace.puk",
+        replacing_the_management_key: "agent.replace.management-key",
+        secrets_replaced: "agent.replace.done",
+        before_generating: "agent.generate.before",
+        after_generating: "agent.generate.after",
+        generated: "agent.generate.done",
+        before_installing: "agent.install.before",
+        installed: "agent.install.done",
+        before_proving: "agent.prove.before",
+        proved: "agent.prove.done",
+        reporting: "agent.report",
+    }
+
+    for_each_on_both_databases!(
+        clock_jumps,
+        clock_jumps_by,
+        an_hour_on: "+1h",
+        an_hour_back: "-1h",
+        a_year_on: "+365d",
+        a_year_back: "-365d"
+    );
 }
 
 /// Ends an agent at a fail point; gives its code.
@@ -194,34 +276,6 @@ async fn card_pulled_at(database: Database, point: &str) {
     assert!(pulled, "{point} was never reached");
     assert!(ended.success(), "{point}: {}", ended.said);
     assert_personalized(&test, &mut begun).await;
-}
-
-macro_rules! agent_fail_points {
-    ($($name:ident: $point:literal),* $(,)?) => {
-        /// The points of the agent.
-        const AGENT_POINTS: &[&str] = &[$($point),*];
-        for_each_on_both_databases!(agent_killed, agent_killed_at, $($name: $point),*);
-        for_each_on_both_databases!(agent_replaced, agent_replaced_at, $($name: $point),*);
-        for_each_on_both_databases!(card_pulled, card_pulled_at, $($name: $point),*);
-    };
-}
-
-agent_fail_points! {
-    confirming: "agent.confirm",
-    identifying: "agent.identify",
-    identified: "agent.identify.done",
-    replacing_the_pin: "agent.replace.pin",
-    replacing_the_puk: "agent.replace.puk",
-    replacing_the_management_key: "agent.replace.management-key",
-    secrets_replaced: "agent.replace.done",
-    before_generating: "agent.generate.before",
-    after_generating: "agent.generate.after",
-    generated: "agent.generate.done",
-    before_installing: "agent.install.before",
-    installed: "agent.install.done",
-    before_proving: "agent.prove.before",
-    proved: "agent.prove.done",
-    reporting: "agent.report",
 }
 
 /// Two nodes work on one database; the first is killed for good when the card is ready and the directory is to be told.
@@ -346,15 +400,6 @@ async fn sign_in_again(test: &TestWorld, begun: &mut Begun) {
     begun.csrf = csrf;
 }
 
-for_each_on_both_databases!(
-    clock_jumps,
-    clock_jumps_by,
-    an_hour_on: "+1h",
-    an_hour_back: "-1h",
-    a_year_on: "+365d",
-    a_year_back: "-365d"
-);
-
 /// The points that are named in the sources of a program.
 fn points_of(folder: &str, skip: &[&str]) -> Vec<String> {
     fn read(folder: &Path, skip: &[&str], found: &mut Vec<String>) {
@@ -394,7 +439,7 @@ fn every_fail_point_is_one_that_something_is_killed_at() {
                 || test.contains(&format!("(\"SEALWRIGHT_FAIL_POINT\", \"{point}:"))
         );
     }
-    let killed: Vec<&str> = PORTAL_POINTS.iter().map(|point| point.split(':').next().expect("a name")).collect();
+    let killed: Vec<&str> = chaos::PORTAL_POINTS.iter().map(|point| point.split(':').next().expect("a name")).collect();
     for point in points_of("src", &["agent", "workflow", "pki", "protocol"]) {
         let is_elsewhere = elsewhere.iter().any(|(known, _)| *known == point);
         assert!(killed.contains(&point.as_str()) || is_elsewhere, "nothing is killed at {point}");
@@ -402,7 +447,7 @@ fn every_fail_point_is_one_that_something_is_killed_at() {
     let elsewhere = include_str!("drivers.rs");
     for point in points_of("src/agent", &[]) {
         let is_elsewhere = elsewhere.contains(&format!("\"{point}\""));
-        assert!(AGENT_POINTS.contains(&point.as_str()) || is_elsewhere, "nothing is killed at {point}");
+        assert!(chaos::AGENT_POINTS.contains(&point.as_str()) || is_elsewhere, "nothing is killed at {point}");
     }
 }
 

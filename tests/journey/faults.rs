@@ -174,7 +174,7 @@ async fn a_network_that_falls_silent_is_noticed() {
 /// A server whose process dies with a full disk takes all its connections with it: once at each kind of job, when the agent is told of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_nothing() {
-    let test = TestWorld::start(Database::Postgres).await;
+    let test = TestWorld::start(Database::OwnPostgres).await;
     let server = test.database_process().expect("a server");
     let mut alive: BTreeSet<&str> = ["Reading", "Replacing", "Making", "Writing"].into();
     let mut begun = personalize(&test, |line| {
@@ -192,7 +192,7 @@ async fn a_database_server_that_dies_at_every_kind_of_job_loses_and_doubles_noth
 /// Its journal cannot grow: the connection that finds this takes the server down, which begins again from what its journal holds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_at_the_database_server_loses_and_doubles_nothing() {
-    let test = TestWorld::start(Database::Postgres).await;
+    let test = TestWorld::start(Database::OwnPostgres).await;
     let server = test.database_process().expect("a server");
     let url = test.database_url().expect("a server");
     let segment = run("psql", &["-At", url, "-c", "SELECT pg_walfile_name(pg_current_wal_lsn())"], &[]);

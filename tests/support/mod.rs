@@ -49,6 +49,18 @@ macro_rules! on_both_databases {
 pub enum Database {
     Sqlite,
     Postgres,
+    /// In a server of the test's own, whose process and files it looks at.
+    OwnPostgres,
+}
+
+impl Database {
+    /// The same in a server of the test's own.
+    pub fn alone(self) -> Self {
+        match self {
+            Self::Postgres => Self::OwnPostgres,
+            other => other,
+        }
+    }
 }
 
 /// A portal with everything around it.
@@ -186,7 +198,8 @@ impl TestWorld {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
             Database::Sqlite => None,
-            Database::Postgres => Some(Postgres::start(folder.path(), false).await),
+            Database::Postgres => Some(Postgres::for_test(folder.path()).await),
+            Database::OwnPostgres => Some(Postgres::start(folder.path(), false).await),
         };
         let mut options = WorldOptions::new(&folder.path().join("world"), programs());
         options.database = postgres.as_ref().map(|postgres| postgres.url.clone());
