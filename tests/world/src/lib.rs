@@ -3,10 +3,12 @@
 
 mod authorities;
 pub mod browser;
+mod card_service;
 mod configuration;
 pub mod directory;
 pub mod evidence;
 pub mod journey;
+mod options;
 pub mod ports;
 mod proxy;
 mod random;

@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use crate::authorities;
+use crate::card_service::{CardService, child};
 use crate::configuration::{self, Addresses, Written};
 use crate::directory::{Directory, Person};
 use crate::ports::free_address;
@@ -18,6 +19,7 @@ use crate::proxy;
 use crate::random;
 
 pub use crate::authorities::TokenOptions;
+pub use crate::options::{ForeignDirectory, Programs, WorldOptions};
 
 const SECOND_FILE: &str = "second.toml";
 const BIND_DN: &str = "cn=sealwright,dc=demo,dc=test";
@@ -58,85 +60,6 @@ struct Node {
     portal: Child,
 }
 
-/// Programs that are started.
-#[derive(Clone)]
-pub struct Programs {
-    pub portal: PathBuf,
-    pub agent: PathBuf,
-    pub virtual_card: PathBuf,
-}
-
-/// What a world is made of, where it is not the usual.
-pub struct WorldOptions {
-    pub folder: PathBuf,
-    pub programs: Programs,
-    /// SQLite in the folder when nothing is said.
-    pub database: Option<String>,
-    /// Variables of the portal's environment, for fail points.
-    pub environment: Vec<(String, String)>,
-    /// Further lines of the configuration's section `[cards]`.
-    pub cards: String,
-    /// Another directory than the embedded one.
-    pub directory: Option<ForeignDirectory>,
-    /// The sections `[profiles.…]` and `[personalization]`.
-    pub profiles: String,
-    /// So many people more in the embedded directory, `person-0` and on.
-    pub further_people: usize,
-    /// The token that keeps the issuing authority's key; a file when nothing is said.
-    pub hsm: Option<TokenOptions>,
-    /// The section `[sign-in.proof]`, where it is not the shared secret that the demo's own proxy has.
-    pub proof: Option<String>,
-    /// The proxy's address where it is free: people bookmark it.
-    pub address: Option<SocketAddr>,
-    /// Further arguments of the virtual cards.
-    pub card_arguments: Vec<String>,
-}
-
-/// A directory that somebody else has started.
-pub struct ForeignDirectory {
-    /// The lines of the configuration's section `[directory]`.
-    pub section: String,
-    /// Where its groups of operators are.
-    pub groups: String,
-    /// The people that the proxy lets one pick.
-    pub logins: Vec<String>,
-}
-
-impl WorldOptions {
-    pub fn new(folder: &Path, programs: Programs) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            programs,
-            database: None,
-            environment: Vec::new(),
-            cards: "any-blank = true".to_owned(),
-            directory: None,
-            profiles: configuration::PROFILES.to_owned(),
-            further_people: 0,
-            hsm: None,
-            proof: None,
-            address: None,
-            card_arguments: Vec::new(),
-        }
-    }
-}
-
-impl Programs {
-    /// The programs beside this one.
-    ///
-    /// # Errors
-    /// One of them is not built.
-    pub fn beside() -> anyhow::Result<Self> {
-        let folder = std::env::current_exe()?.parent().context("no folder")?.to_owned();
-        let find = |name: &str| {
-            let path = folder.join(name);
-            anyhow::ensure!(path.exists(), "{} is missing; `make demo` builds it", path.display());
-            Ok(path)
-        };
-        Ok(Self { portal: find("sealwright")?, agent: find("sealwright-agent")?, virtual_card: find("virtual-card")? })
-    }
-}
-
 impl World {
     /// Starts everything in an empty folder, with a card in each reader.
     ///
@@ -162,7 +85,7 @@ impl World {
         }
         std::fs::create_dir_all(&folder)?;
         let folder = folder.canonicalize()?;
-        let (card_service, socket, ports) = start_readers(&folder, &programs.virtual_card).await?;
+        let (card_service, socket, ports) = CardService::start(&folder, &programs.virtual_card).await?;
         let secret = random::token()?;
         let password = random::token()?;
         std::fs::write(folder.join("ldap-password"), &password)?;
@@ -318,10 +241,7 @@ impl World {
                 card.kill().await?;
             }
         }
-        self.card_service.input.write_all(format!("{how}\n").as_bytes()).await?;
-        let line = self.card_service.output.next_line().await?;
-        anyhow::ensure!(line.as_deref() == Some("started"), "the smart card service did not come back: {line:?}");
-        Ok(())
+        self.card_service.start_again(how).await
     }
 
     /// Another program that uses the card of a reader: `exclusive`, `transaction` or `reset`. It has the card when this returns, and lets go of it
@@ -428,39 +348,6 @@ async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     anyhow::bail!("the portal did not start within a minute; see portal.log")
-}
-
-/// A child that ends with this process, however that ends.
-fn child(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(program).kill_on_drop(true);
-    command
-}
-
-/// The private smart card service.
-struct CardService {
-    _process: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-}
-
-async fn start_readers(folder: &Path, program: &Path) -> anyhow::Result<(CardService, PathBuf, Vec<u16>)> {
-    let mut readers = child(program)
-        .args(["readers", "--count", "2", "--directory"])
-        .arg(folder.join("readers"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("setpriv (Debian package util-linux)")?;
-    let input = readers.stdin.take().context("no input")?;
-    let output = readers.stdout.take().context("no output")?;
-    let mut output = BufReader::new(output).lines();
-    let line = output.next_line().await?;
-    let line = line.context("the private pcscd did not start; see the message above")?;
-    let ready: serde_json::Value = serde_json::from_str(&line)?;
-    let socket = ready.get("socket").and_then(serde_json::Value::as_str).context("no socket")?;
-    let ports = serde_json::from_value(ready.get("ports").cloned().context("no ports")?)?;
-    Ok((CardService { _process: readers, input, output }, PathBuf::from(socket), ports))
 }
 
 /// The configuration's section `[directory]` for the embedded directory.
