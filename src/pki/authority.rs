@@ -101,6 +101,18 @@ pub struct Draft<'a> {
     pub now: OffsetDateTime,
 }
 
+/// A certificate that is ready to be linted and signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsignedCertificate {
+    /// DER.
+    pub to_be_signed: Vec<u8>,
+    /// The serial number, big-endian; positive, and its first octet is not zero.
+    pub serial: [u8; 16],
+    /// The certificate has it, and `not_after`, in whole seconds.
+    pub not_before: OffsetDateTime,
+    pub not_after: OffsetDateTime,
+}
+
 impl Authority {
     /// Reads an authority's certificate (DER). `base_url` is where `/pki/…` is served over plain http.
     ///
@@ -169,11 +181,15 @@ impl Authority {
         &self.key_identifier
     }
 
-    /// Makes the to-be-signed bytes (DER).
+    /// Makes the to-be-signed bytes.
     ///
     /// # Errors
     /// [`AuthorityError`] when the profile, the person or the authority do not allow it.
-    pub fn prepare(&self, draft: &Draft<'_>, algorithm: SignatureAlgorithm) -> Result<Vec<u8>, AuthorityError> {
+    pub fn prepare(
+        &self,
+        draft: &Draft<'_>,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<UnsignedCertificate, AuthorityError> {
         let profile = draft.profile;
         if !profile.key_algorithms().contains(&draft.request.algorithm()) {
             return Err(AuthorityError::KeyAlgorithm(profile.name().to_owned()));
@@ -186,8 +202,9 @@ impl Authority {
         if not_after > self.not_after {
             return Err(AuthorityError::Validity);
         }
+        let serial = positive(draft.serial);
         let parts = Parts {
-            serial: &draft.serial,
+            serial,
             issuer: &self.subject,
             subject: &subject,
             subject_public_key_info: draft.request.subject_public_key_info(),
@@ -195,7 +212,7 @@ impl Authority {
             not_after,
             extensions,
         };
-        parts.encode(algorithm)
+        Ok(UnsignedCertificate { to_be_signed: parts.encode(algorithm)?, serial, not_before, not_after })
     }
 
     /// Lints to-be-signed bytes; only what has no error gets a ticket.
@@ -245,8 +262,17 @@ fn leaf_extensions(authority: &Authority, subject_public_key_info: &[u8]) -> Res
     Ok(extensions)
 }
 
+/// A random serial number made positive and of full length, so that its size tells nothing (RFC 5280 section 4.1.2.2).
+fn positive(mut serial: [u8; 16]) -> [u8; 16] {
+    if let Some(first) = serial.first_mut() {
+        *first = (*first & 0x7f) | 0x40;
+    }
+    serial
+}
+
 struct Parts<'a> {
-    serial: &'a [u8; 16],
+    /// Positive.
+    serial: [u8; 16],
     issuer: &'a [u8],
     subject: &'a [u8],
     subject_public_key_info: &'a [u8],
@@ -257,14 +283,9 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn encode(self, algorithm: SignatureAlgorithm) -> Result<Vec<u8>, AuthorityError> {
-        let mut serial = *self.serial;
-        // Positive, and of full length, so that its size tells nothing.
-        if let Some(first) = serial.first_mut() {
-            *first = (*first & 0x7f) | 0x40;
-        }
         let to_be_signed = ToBeSigned {
             version: Version::V3,
-            serial_number: SerialNumber::new(&serial)?,
+            serial_number: SerialNumber::new(&self.serial)?,
             signature: algorithm.identifier(),
             issuer: Any::from_der(self.issuer)?,
             validity: Validity::new(moment(self.not_before)?, moment(self.not_after)?),
@@ -308,7 +329,7 @@ pub fn new_root(new: &NewAuthority<'_>, signer: &dyn Signer) -> Result<Vec<u8>, 
     let mut extensions = extension::authority(None)?;
     extensions.push(extension::subject_key_identifier(&identifier)?);
     let parts = Parts {
-        serial: &new.serial,
+        serial: positive(new.serial),
         issuer: new.subject,
         subject: new.subject,
         subject_public_key_info: signer.public_key(),
@@ -339,7 +360,7 @@ pub fn new_issuing(
         return Err(AuthorityError::Validity);
     }
     let parts = Parts {
-        serial: &new.serial,
+        serial: positive(new.serial),
         issuer: &parent.subject,
         subject: new.subject,
         subject_public_key_info,

@@ -101,7 +101,7 @@ pub(super) async fn prepare(
     let attributes = parameters.person.attributes();
     let draft = Draft { profile, attributes: &attributes, request: &request, serial, now: call.now };
     let to_be_signed = match issuer.authority.prepare(&draft, issuer.signer.algorithm()) {
-        Ok(bytes) => bytes,
+        Ok(prepared) => prepared.to_be_signed,
         Err(error) => return Ok(refuse("profile", &error.to_string())),
     };
     if let Err(findings) = issuer.authority.admit(&to_be_signed, profile) {

@@ -24,8 +24,8 @@ fn a_person_gets_what_profile_and_directory_say() {
         serial: [0xff; 16],
         now: NOW,
     };
-    let bytes = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
-    let ticket = fixture.authority.admit(&bytes, &fixture.authentication).expect("admitted");
+    let prepared = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+    let ticket = fixture.authority.admit(&prepared.to_be_signed, &fixture.authentication).expect("admitted");
     let der = ticket.sign(&fixture.key).expect("signed");
     let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(&der).expect("a certificate");
     let (_, issuer) =
@@ -35,6 +35,9 @@ fn a_person_gets_what_profile_and_directory_say() {
     issuer.verify_signature(Some(root.public_key())).expect("a good signature");
     let summary = certificate::summary(&der).expect("a summary");
     assert_eq!(summary.serial, format!("7f{}", "ff".repeat(15)));
+    assert_eq!(prepared.serial.as_slice(), parsed.raw_serial());
+    let validity = [parsed.validity().not_before, parsed.validity().not_after].map(|time| time.to_datetime());
+    assert_eq!([prepared.not_before, prepared.not_after], validity);
     assert_eq!(summary.subject, "UID=alice+CN=Alice Ångström,OU=Smart cards,OU=People,DC=example,DC=test");
     assert_eq!(certificate::from_pem("CERTIFICATE", &certificate::pem("CERTIFICATE", &der)), vec![der]);
 }
@@ -119,7 +122,7 @@ fn a_certificate_ends_before_its_issuer_does() {
     assert_eq!(prepare(last + Duration::seconds(1)), Err(AuthorityError::Validity));
     // A clock that goes wrong by years issues nothing that is valid before its issuer is.
     let early = prepare(begins - Duration::days(400)).expect("prepared");
-    let (_, parsed) = x509_parser::certificate::TbsCertificate::from_der(&early).expect("a certificate");
+    let (_, parsed) = x509_parser::certificate::TbsCertificate::from_der(&early.to_be_signed).expect("a certificate");
     assert_eq!(parsed.validity().not_before.timestamp(), begins.unix_timestamp());
 }
 
@@ -162,7 +165,7 @@ fn a_ticket_is_for_one_key_and_a_digest_forgets_serial_and_time() {
             serial: [serial; 16],
             now,
         };
-        fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared")
+        fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared").to_be_signed
     };
     let (first, second) = (prepare(1, NOW), prepare(2, NOW + Duration::hours(1)));
     assert_ne!(first, second);
@@ -205,11 +208,11 @@ impl Signer for Faulty<'_> {
 #[test]
 fn a_wrong_signature_leaves_nowhere() {
     let fixture = fixture();
-    let bytes = fixture.authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
+    let prepared = fixture.authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
     let other = SoftwareKey::generate(KeyAlgorithm::P256).expect("a key");
     for (real, turned) in [(&fixture.key, 1), (&other, 0)] {
         let faulty = Faulty { said: &fixture.key, real, turned };
-        let ticket = fixture.authority.admit(&bytes, &fixture.signature).expect("admitted");
+        let ticket = fixture.authority.admit(&prepared.to_be_signed, &fixture.signature).expect("admitted");
         assert_eq!(ticket.sign(&faulty), Err(SignError::Wrong));
         let list = revocation::list(&fixture.authority, &[], 7, NOW, Duration::days(1), &faulty);
         assert_eq!(list, Err(ListError::Sign(SignError::Wrong)));
@@ -263,7 +266,8 @@ fn the_issuers_key_is_named_as_its_own_certificate_names_it() {
     parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]);
     let elsewhere = parameters.self_signed(&key).expect("a certificate");
     let authority = Authority::new("elsewhere", elsewhere.der(), "http://pki.example.test").expect("an authority");
-    let bytes = authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
+    let prepared = authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
+    let bytes = prepared.to_be_signed;
     let named = [0x30, 0x16, 0x80, 0x14].into_iter().chain([7; 20]).collect::<Vec<u8>>();
     assert!(bytes.windows(named.len()).any(|window| window == named), "{bytes:02x?}");
 }
@@ -271,9 +275,13 @@ fn the_issuers_key_is_named_as_its_own_certificate_names_it() {
 #[test]
 fn an_authority_is_one() {
     let fixture = fixture();
-    let bytes = fixture.authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
-    let leaf =
-        fixture.authority.admit(&bytes, &fixture.signature).expect("admitted").sign(&fixture.key).expect("signed");
+    let prepared = fixture.authority.prepare(&fixture.draft(&request()), fixture.key.algorithm()).expect("prepared");
+    let leaf = fixture
+        .authority
+        .admit(&prepared.to_be_signed, &fixture.signature)
+        .expect("admitted")
+        .sign(&fixture.key)
+        .expect("signed");
     assert!(Authority::new("x", &leaf, "http://pki.example.test").is_err());
     // One from elsewhere, that may sign no lists, or nothing but them.
     let key = rcgen::KeyPair::generate().expect("a key");

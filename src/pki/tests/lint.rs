@@ -30,8 +30,8 @@ fn good(fixture: &Fixture) -> ToBeSigned {
         serial: [9; 16],
         now: NOW,
     };
-    let bytes = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
-    ToBeSigned::from_der(&bytes).expect("our own encoding")
+    let prepared = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+    ToBeSigned::from_der(&prepared.to_be_signed).expect("our own encoding")
 }
 
 fn without(certificate: &mut ToBeSigned, oid: &str) {
@@ -314,7 +314,8 @@ fn a_usage_that_does_not_fit_the_kind_of_key_is_found() {
             [fitting, other].map(|kind| crate::request::Request::read(&request_der(kind)).expect("a good request"));
         let draft =
             Draft { profile: &profile, attributes: &fixture.person, request: &fitting, serial: [9; 16], now: NOW };
-        let bytes = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+        let prepared = fixture.authority.prepare(&draft, fixture.key.algorithm()).expect("prepared");
+        let bytes = prepared.to_be_signed;
         assert!(fixture.authority.admit(&bytes, &profile).is_ok(), "{usage:?}");
         let mut certificate = ToBeSigned::from_der(&bytes).expect("our own encoding");
         certificate.subject_public_key_info = Any::from_der(other.subject_public_key_info()).expect("a key");
