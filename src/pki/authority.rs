@@ -262,7 +262,7 @@ fn leaf_extensions(authority: &Authority, subject_public_key_info: &[u8]) -> Res
     Ok(extensions)
 }
 
-/// A random serial number made positive and of full length, so that its size tells nothing (RFC 5280 section 4.1.2.2).
+/// Makes a random serial number positive and of full length (RFC 5280 section 4.1.2.2).
 fn positive(mut serial: [u8; 16]) -> [u8; 16] {
     if let Some(first) = serial.first_mut() {
         *first = (*first & 0x7f) | 0x40;

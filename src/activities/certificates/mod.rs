@@ -3,7 +3,7 @@
 mod certificate_status;
 mod certificates_of_person;
 mod lookup;
-pub(super) mod prepare_certificate;
+mod prepare_certificate;
 mod reinstate_certificates;
 mod revoke_certificate;
 mod sign_certificate;
