@@ -1,7 +1,7 @@
 //! The certification authorities of a tenant, and the rules by which they issue, whoever asks.
 //!
 //! [`preparation`] checks a request, with the rules for [`keys`], and [`signing`] makes the certificate.
-//! The rules take a [`CertificateHolder`]: they
+//! [`revocation`] changes its state, and [`lists`] publish that. The rules take a [`CertificateHolder`]: they
 //! know neither the directory nor workflows.
 
 mod blocked_keys;
@@ -9,8 +9,10 @@ mod departure;
 mod error;
 mod holder;
 pub mod keys;
+pub mod lists;
 mod options;
 pub mod preparation;
+pub mod revocation;
 pub mod signing;
 
 use std::collections::BTreeMap;
