@@ -1,4 +1,4 @@
-//! Lists the files of `workflows/` for `src/portal/workflows.rs`: a new workflow is embedded without a line of Rust.
+//! Lists the files of `workflows/` for `src/portal/workflows.rs`, which embeds them.
 
 #[path = "src/portal/workflow_folder.rs"]
 mod workflow_folder;

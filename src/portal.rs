@@ -16,7 +16,7 @@ use sealwright_workflow::diagnostic::Diagnostic;
 use sealwright_workflow::library::Library;
 use zeroize::Zeroizing;
 
-use crate::activities::{self, Attestations, Services, Stock};
+use crate::activities::{self, Services, Stock};
 use crate::auth::Roles;
 use crate::auth::header::{HeaderSignIn, ProofError};
 use crate::auth::service_accounts::ServiceAccounts;
@@ -28,6 +28,7 @@ use crate::config::{CardOptions, Configuration, SignInOptions};
 use crate::directory::{Directory, Lookup, Person};
 use crate::engine::rights::Unknown;
 use crate::engine::{Engine, Humans, Parts};
+use crate::issuance::keys::Attestations;
 use crate::issuance::{self, Issuance, IssuanceError, Slot};
 use crate::random;
 use crate::store::{Store, logins, service_accounts};

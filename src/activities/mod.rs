@@ -1,6 +1,7 @@
-//! The glue between workflows and the rooms: one activity, card job, condition or subject a file, in the folder of its subject.
+//! The glue between workflows and the other rooms, in a folder for each subject.
 //!
-//! Each is one line of the list in its folder's `mod.rs`, and is made from [`Services`] by `From`. The lists make the catalog that workflows are
+//! Each file has one activity, card job, condition or subject lookup. It is one line of the list in its
+//! folder's `mod.rs`, and is made from [`Services`] by `From`. The lists make the catalog that workflows are
 //! verified against ([`declare`]) and the registry that the engine runs ([`register`]).
 
 mod authorities;
@@ -12,19 +13,20 @@ mod registration;
 
 use std::sync::Arc;
 
+use sealwright_pki::signer::SignError;
 use sealwright_protocol::Secret;
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::types::UnknownSchema;
 use uuid::Uuid;
 
 use crate::cards::sealing::SealingKey;
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{Directory, DirectoryError, Person};
 use crate::engine::Registry;
 use crate::engine::contract::{Failure, FailureClass};
-use crate::issuance::Issuance;
+use crate::issuance::keys::Attestations;
+use crate::issuance::{CertificateHolder, CertificationError, Issuance};
 use crate::store::Store;
 
-pub use cards::generate_key::Attestations;
 use registration::Registration;
 
 /// What activities work with.
@@ -90,6 +92,30 @@ impl From<DirectoryError> for Failure {
             DirectoryError::Timeout => FailureClass::Timeout,
             DirectoryError::Partial => FailureClass::Partial,
         })
+    }
+}
+
+impl From<CertificationError> for Failure {
+    /// Makes the instance stuck. A caller that knows of a passing failure handles it before.
+    fn from(error: CertificationError) -> Self {
+        Self::Fail(match error {
+            CertificationError::Store(error) => return Self::Store(error),
+            CertificationError::Authority => FailureClass::Authority,
+            CertificationError::Profile => FailureClass::Profile,
+            CertificationError::Certificate => FailureClass::Certificate,
+            CertificationError::Serial => FailureClass::Serial,
+            CertificationError::Encoding => FailureClass::Encoding,
+            CertificationError::Lint => FailureClass::Lint,
+            CertificationError::Randomness(_) => FailureClass::Randomness,
+            CertificationError::Sign(SignError::Wrong) => FailureClass::Signature,
+            CertificationError::Sign(SignError::Offline | SignError::Refused) => FailureClass::Signer,
+        })
+    }
+}
+
+impl From<&Person> for CertificateHolder {
+    fn from(person: &Person) -> Self {
+        Self { id: person.id.clone(), attributes: person.attributes() }
     }
 }
 

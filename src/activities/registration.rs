@@ -1,6 +1,6 @@
-//! A line of the lists in each subject's `mod.rs`: declares a type to the workflow language, and makes it from the services.
+//! Registration of activities: one line declares the types and makes the value.
 //!
-//! Both come from one line, so that what is verified and what runs cannot differ.
+//! Both come from the same list, so what is verified and what runs cannot differ.
 
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::types::UnknownSchema;

@@ -97,10 +97,10 @@ fn files_in(folder: &Path) -> io::Result<Vec<(String, String)>> {
     paths.into_iter().map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?))).collect()
 }
 
-/// Child workflows that `files` start and do not declare, from the folders above, next to and in `folders`.
+/// Finds the child workflows that `files` start and do not declare.
 ///
-/// Workflows are sorted into folders by subject, and one may start a workflow of another subject. A file
-/// that cannot be read, is no workflow or is not started by any of `files` is passed over.
+/// Looks into the folders above, next to and in `folders`: workflows are sorted by subject, and may start
+/// one of another subject. Passes over files that cannot be read, are no workflow or are not started.
 fn children_elsewhere<'a>(
     files: impl Iterator<Item = &'a (String, String)>,
     folders: &[&Path],

@@ -41,8 +41,8 @@ pub(super) fn checked_arguments(definition: &Definition, given: &Map<String, Val
 
 /// Looks up the subject of a start by its id and puts the record in its place.
 ///
-/// The subject's owner becomes the instance's. A subject of somebody else and one that does not exist
-/// give the same error.
+/// The subject's owner becomes the instance's. The error does not tell a subject of somebody else from one
+/// that does not exist.
 pub(super) async fn find_subject(
     engine: &Engine,
     tx: &Tx,

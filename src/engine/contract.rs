@@ -6,8 +6,8 @@
 //!
 //! An activity that only changes the database is a [`LocalActivity`]: one function in the step's transaction.
 //!
-//! To add an activity: one file in `activities/<subject>/` with its parameters, outcomes and the three parts, and one line in the list of its
-//! `mod.rs`.
+//! To add an activity: one file in `activities/<subject>/` with its parameters, outcomes and the three
+//! parts, and one line in the list of its `mod.rs`.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -211,8 +211,9 @@ pub trait Condition: Send + Sync + 'static {
     /// The name that a `wait` state says.
     const NAME: &'static str;
 
-    /// Whether it holds now; `subject` is what the state says under `about`. Asked outside any transaction, at most about once a second on each
-    /// node, and only while somebody waits for it.
+    /// Whether it holds now. `subject` is what the state has under `about`.
+    ///
+    /// Called outside any transaction, about once a second on each node, and only while an instance waits for it.
     async fn holds(&self, subject: Option<&str>) -> bool;
 }
 

@@ -2,7 +2,7 @@
 
 use crate::store::{StoreError, WriteError};
 
-/// The class of a failure: the one list of the words that `retry`, the history and the page of a stuck instance use.
+/// The class of a failure, as `retry`, the history and the page of a stuck instance name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
     /// The directory cannot be reached, or refuses the portal.
@@ -78,8 +78,9 @@ impl std::fmt::Display for FailureClass {
 /// Why a part of an activity came to no outcome. The caller of the failing operation decides which.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Another attempt may succeed. It is made if the workflow's `retry` names the class and has attempts
-    /// left, else this is as [`Failure::Fail`].
+    /// Another attempt may succeed.
+    ///
+    /// It is made if the workflow's `retry` names the class and has attempts left; else this is as [`Failure::Fail`].
     #[error("{0}")]
     Retry(FailureClass),
     /// Another attempt would fail too: the instance is stuck until somebody repairs it.

@@ -1,8 +1,19 @@
-//! The certification authorities of a tenant: their certificates, their signers and the profiles.
+//! The certification authorities of a tenant, and the rules by which they issue, whoever asks.
+//!
+//! [`preparation`] checks a request, with the rules for [`keys`], and [`signing`] makes the certificate.
+//! [`revocation`] changes its state, and [`lists`] publish that. The rules take a [`CertificateHolder`]: they
+//! know neither the directory nor workflows.
 
 mod blocked_keys;
 mod departure;
+mod error;
+mod holder;
+pub mod keys;
+pub mod lists;
 mod options;
+pub mod preparation;
+pub mod revocation;
+pub mod signing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +26,6 @@ use sealwright_pki::authority::Authority;
 use sealwright_pki::certificate;
 use sealwright_pki::profile::Profile;
 use sealwright_pki::request::{Request, RequestError};
-use sealwright_pki::revocation;
 use sealwright_pki::signer::{SignError, Signer, sign_verified};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -24,6 +34,8 @@ use crate::store::certificates::CertificateRow;
 
 use blocked_keys::BlockedKeys;
 pub use departure::{Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
+pub use error::CertificationError;
+pub use holder::CertificateHolder;
 pub use options::{AuthorityOptions, IssuanceError, SlotOptions, load};
 
 /// An authority that can sign.
@@ -102,7 +114,7 @@ impl Issuance {
         let mut lists = Vec::new();
         for (name, path) in self.lists.iter() {
             let der = tokio::fs::read(path).await.ok();
-            lists.push((name.as_str(), der.and_then(|der| revocation::next_update(&der))));
+            lists.push((name.as_str(), der.and_then(|der| sealwright_pki::revocation::next_update(&der))));
         }
         lists
     }
@@ -194,6 +206,12 @@ pub struct DraftCertificate {
 pub struct Finding {
     pub rule: String,
     pub message: String,
+}
+
+impl Finding {
+    fn new(rule: &str, message: impl Into<String>) -> Self {
+        Self { rule: rule.to_owned(), message: message.into() }
+    }
 }
 
 /// A slot of the card and what goes into it.

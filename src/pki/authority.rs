@@ -103,7 +103,7 @@ pub struct Draft<'a> {
 
 /// A certificate that is ready to be linted and signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
+pub struct UnsignedCertificate {
     /// DER.
     pub to_be_signed: Vec<u8>,
     /// The serial number, big-endian; positive, and its first octet is not zero.
@@ -185,7 +185,11 @@ impl Authority {
     ///
     /// # Errors
     /// [`AuthorityError`] when the profile, the person or the authority do not allow it.
-    pub fn prepare(&self, draft: &Draft<'_>, algorithm: SignatureAlgorithm) -> Result<Prepared, AuthorityError> {
+    pub fn prepare(
+        &self,
+        draft: &Draft<'_>,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<UnsignedCertificate, AuthorityError> {
         let profile = draft.profile;
         if !profile.key_algorithms().contains(&draft.request.algorithm()) {
             return Err(AuthorityError::KeyAlgorithm(profile.name().to_owned()));
@@ -208,7 +212,7 @@ impl Authority {
             not_after,
             extensions,
         };
-        Ok(Prepared { to_be_signed: parts.encode(algorithm)?, serial, not_before, not_after })
+        Ok(UnsignedCertificate { to_be_signed: parts.encode(algorithm)?, serial, not_before, not_after })
     }
 
     /// Lints to-be-signed bytes; only what has no error gets a ticket.
@@ -258,7 +262,7 @@ fn leaf_extensions(authority: &Authority, subject_public_key_info: &[u8]) -> Res
     Ok(extensions)
 }
 
-/// A random serial number made positive and of full length, so that its size tells nothing (RFC 5280 section 4.1.2.2).
+/// Makes a random serial number positive and of full length (RFC 5280 section 4.1.2.2).
 fn positive(mut serial: [u8; 16]) -> [u8; 16] {
     if let Some(first) = serial.first_mut() {
         *first = (*first & 0x7f) | 0x40;

@@ -1,4 +1,4 @@
-//! What workflows may name: activities and card jobs, types, roles, and values of the configuration.
+//! The catalog of workflows: activities, card jobs, types, roles, and values of the configuration.
 
 use std::collections::BTreeMap;
 

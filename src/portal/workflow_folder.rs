@@ -1,12 +1,12 @@
-//! Workflow files of a folder. The build script shares this file, so that built-in and configured folders are read alike.
+//! Workflow files of a folder. The build script includes this file, to find the built-in ones alike.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The YAML files of a folder and of the folders in it, sorted by path.
 ///
-/// Skips folders called `scenarios`, which hold tests, and folders that begin with a dot: a Kubernetes
-/// ConfigMap has its files a second time in one. Does not follow links to folders.
+/// Skips folders called `scenarios`, which hold tests, and folders that begin with a dot, in which a
+/// Kubernetes ConfigMap has its files a second time. Does not follow links to folders.
 ///
 /// # Errors
 /// A folder that cannot be read.

@@ -110,7 +110,7 @@ impl Catalog {
         self.policy.insert(path.to_owned(), policy_type);
     }
 
-    /// Declares that the host can look up records of a type by their id, so that one can be the subject of a start.
+    /// Declares that records of a type can be looked up by their id, and so be the subject of a start.
     pub fn add_subject(&mut self, type_name: &str) {
         self.subjects.insert(type_name.to_owned());
     }

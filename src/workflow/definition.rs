@@ -80,8 +80,9 @@ impl Definition {
 pub struct Start {
     /// Empty for a workflow that only another one starts.
     pub by: Vec<Party>,
-    /// The field with the subject of the instance, `about` in YAML. The start names it by its id, and the
-    /// host looks it up: the subject's owner is the instance's.
+    /// The field with the subject of the instance; `about` in YAML.
+    ///
+    /// The start names the subject by its id, and the host looks it up. Its owner is the instance's.
     pub subject: Option<Word>,
     /// A path of the portal that shows it without the menu.
     pub link: Option<Word>,

@@ -1,13 +1,8 @@
 //! The card job `generate-key-and-csr`: a key is made on the card and signs its own request; where the card attests its keys, it says so.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
-use sealwright_pki::attestation::Attestation;
-use sealwright_protocol::{Bytes, Instruction, KeyRequest, Refusal, Report, Slot};
+use sealwright_protocol::{Bytes, Instruction, Refusal, Report};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,6 +12,7 @@ use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
+use crate::issuance::keys::{Attestations, NewKey};
 use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
 use crate::store::cards::CardKeyRow;
 use crate::store::{Access, Tx, cards, certificates};
@@ -29,14 +25,6 @@ impl From<&Services> for GenerateKeyAndCsr {
     fn from(services: &Services) -> Self {
         Self { attestations: services.attestations.clone() }
     }
-}
-
-/// Which authorities are believed when a card attests a key, and whether one must.
-#[derive(Clone, Debug, Default)]
-pub struct Attestations {
-    /// DER; none: attestations are not looked at.
-    pub authorities: Arc<[Vec<u8>]>,
-    pub are_required: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -112,10 +100,11 @@ impl CardJob for GenerateKeyAndCsr {
         };
         let at = milliseconds(call.now);
         let slot = plan.slot.to_protocol().as_str().to_owned();
-        let (csr, is_attested) = match self.check(&plan, &request, attestation.as_ref()) {
+        let key = NewKey { card: &plan.serial, slot: plan.slot, algorithm: plan.algorithm };
+        let checked = match self.attestations.check(&key, &request, attestation.as_ref()) {
             Ok(checked) => checked,
-            Err(why) => {
-                let event = audit::Event::RequestRefused { why };
+            Err(error) => {
+                let event = audit::Event::RequestRefused { why: error.to_string() };
                 audit::record(tx, &call.origin, Some(call.root), at, &event)?;
                 return Ok(Some(Outcome::Refused));
             }
@@ -130,48 +119,10 @@ impl CardJob for GenerateKeyAndCsr {
             changed_at: at,
         };
         cards::put_key(tx, row);
-        let event = audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm, attested: is_attested };
+        let event =
+            audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm, attested: checked.is_attested };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;
-        Ok(Some(Outcome::Made(csr)))
-    }
-}
-
-impl GenerateKeyAndCsr {
-    /// The request, and whether the card has attested its key; or why it is refused.
-    fn check(
-        &self,
-        plan: &Plan,
-        request: &KeyRequest,
-        attestation: Option<&sealwright_protocol::Attestation>,
-    ) -> Result<(Csr, bool), String> {
-        let algorithm = plan.algorithm.as_str().to_owned();
-        let (der, signed) = match request {
-            KeyRequest::Signature { csr } => (&csr.0, true),
-            KeyRequest::Attestation { public_key } => (&public_key.0, false),
-        };
-        let csr = Csr { der: STANDARD.encode(der), algorithm, signed };
-        let said = csr.request().map_err(|error| error.to_string())?;
-        if said.algorithm().as_str() != csr.algorithm {
-            return Err("another kind of key than asked for".to_owned());
-        }
-        let attestation = attestation.filter(|_| !self.attestations.authorities.is_empty());
-        let Some(attestation) = attestation else {
-            // Nothing says that somebody has the key, or that it is on the card.
-            return match signed && !self.attestations.are_required {
-                true => Ok((csr, false)),
-                false => Err("the card does not attest its key".to_owned()),
-            };
-        };
-        let (certificate, issuer) = (&attestation.certificate.0, &attestation.issuer.0);
-        let slot = plan.slot.to_protocol().as_str();
-        let attested = Attestation::read(certificate, issuer, &self.attestations.authorities, slot)
-            .and_then(|attested| attested.check(&plan.serial, said.subject_public_key_info()).map(|()| attested))
-            .map_err(|error| error.to_string())?;
-        // The key of card authentication (9E) is used without a PIN; every other one asks.
-        if !attested.asks_for_pin && plan.slot.to_protocol() != Slot::CARD_AUTHENTICATION {
-            return Err("the key can be used without the PIN".to_owned());
-        }
-        Ok((csr, true))
+        Ok(Some(Outcome::Made(checked.csr)))
     }
 }
 

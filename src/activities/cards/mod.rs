@@ -1,7 +1,7 @@
 //! Cards: jobs for the agent, and what the portal knows of a card's slots.
 
 mod find_certificate;
-pub(super) mod generate_key;
+mod generate_key;
 mod identify_card;
 mod install_certificate;
 mod replace_factory_secrets;
@@ -21,7 +21,7 @@ pub(super) const ALL: &[Registration] = &[
     Registration::job::<replace_factory_secrets::ReplaceFactorySecrets>(),
 ];
 
-/// What makes one job's answers its own.
+/// A random nonce that binds the answers of a job to it.
 fn nonce() -> Result<Bytes, Failure> {
     let nonce = random::bytes::<32>().map_err(|_| Failure::Fail(FailureClass::Randomness))?;
     Ok(Bytes(nonce.to_vec()))

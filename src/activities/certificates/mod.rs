@@ -3,19 +3,17 @@
 mod certificate_status;
 mod certificates_of_person;
 mod lookup;
-pub(super) mod prepare_certificate;
+mod prepare_certificate;
 mod reinstate_certificates;
 mod revoke_certificate;
 mod sign_certificate;
 mod suspend_certificates;
 
-use uuid::Uuid;
-
 use super::registration::Registration;
 use crate::audit;
 use crate::clock::milliseconds;
-use crate::engine::contract::{Call, Failure, FailureClass};
-use crate::store::{Tx, certificates};
+use crate::engine::contract::{Call, Failure};
+use crate::store::Tx;
 
 /// Everything of this subject that workflows may name.
 pub(super) const ALL: &[Registration] = &[
@@ -29,14 +27,7 @@ pub(super) const ALL: &[Registration] = &[
     Registration::activity::<suspend_certificates::SuspendCertificates>(),
 ];
 
-/// Writes down what became of a certificate, by its authority and serial number.
-async fn note(
-    tx: &Tx,
-    call: &Call,
-    certificate: Uuid,
-    event: impl FnOnce(String, String) -> audit::Event,
-) -> Result<(), Failure> {
-    let row = certificates::find(tx, certificate).await?.ok_or(Failure::Fail(FailureClass::Certificate))?;
-    let event = event(row.authority, row.serial);
+/// Records what became of a certificate.
+fn note(tx: &Tx, call: &Call, event: audit::Event) -> Result<(), Failure> {
     Ok(audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?)
 }

@@ -8,8 +8,8 @@ use super::note;
 use crate::activities::{Services, id};
 use crate::audit::Event;
 use crate::engine::contract::{Call, Failure, LocalActivity};
-use crate::issuance::Certificate;
-use crate::store::{Tx, certificates};
+use crate::issuance::{Certificate, revocation};
+use crate::store::Tx;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {
@@ -39,10 +39,8 @@ impl LocalActivity for ReinstateCertificates {
 
     async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
         for certificate in &parameters.certificates {
-            let certificate = id(&certificate.id)?;
-            if certificates::reinstate(tx, certificate).await? {
-                let event = |authority, serial| Event::CertificateReinstated { authority, serial };
-                note(tx, call, certificate, event).await?;
+            if let Some(row) = revocation::reinstate(tx, id(&certificate.id)?).await? {
+                note(tx, call, Event::CertificateReinstated { authority: row.authority, serial: row.serial })?;
             }
         }
         Ok(Outcome::Reinstated)

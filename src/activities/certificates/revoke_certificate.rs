@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::note;
 use crate::activities::{Services, id};
 use crate::audit::Event;
-use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
-use crate::issuance::{Certificate, Reason};
-use crate::store::{Tx, certificates};
+use crate::issuance::{Certificate, Reason, revocation};
+use crate::store::Tx;
 
 pub struct RevokeCertificate;
 
@@ -43,15 +42,12 @@ impl LocalActivity for RevokeCertificate {
     type Outcome = Outcome;
 
     async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
-        let at = milliseconds(call.now);
-        let reason = parameters.reason.as_str();
-        let certificate = id(&parameters.certificate.id)?;
-        if !certificates::revoke(tx, certificate, reason, at).await? {
+        let (id, reason) = (id(&parameters.certificate.id)?, parameters.reason);
+        let Some(row) = revocation::revoke(tx, id, reason, call.now).await? else {
             return Ok(Outcome::AlreadyRevoked);
-        }
-        let reason = reason.to_owned();
-        let event = |authority, serial| Event::CertificateRevoked { authority, serial, reason };
-        note(tx, call, certificate, event).await?;
+        };
+        let reason = reason.as_str().to_owned();
+        note(tx, call, Event::CertificateRevoked { authority: row.authority, serial: row.serial, reason })?;
         Ok(Outcome::Revoked)
     }
 }

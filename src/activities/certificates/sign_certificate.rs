@@ -1,29 +1,27 @@
-//! `pki.sign`: prepares again, compares with what was shown, stores serial number and bytes, and only then touches the key.
+//! `pki.sign`: prepares again, compares with the draft, stores serial number and bytes, then signs.
 //!
-//! A repeat signs the same stored bytes; one signature is recorded, and only that one leaves the portal.
+//! A repeat signs the same stored bytes. One signature is recorded, and only that one leaves the portal.
 
 use async_trait::async_trait;
-use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
-use sealwright_pki::certificate;
 use sealwright_pki::signer::SignError;
 use sealwright_protocol::Bytes;
 use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::prepare_certificate;
 use crate::activities::{Services, id};
 use crate::audit;
 use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::directory::Person;
-use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
+use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Certificate, Csr, DraftCertificate, Issuance, SlotName};
-use crate::random;
-use crate::store::certificates::{CertificateRow, Status};
-use crate::store::{Access, Tx, certificates};
+use crate::issuance::preparation::{self, CertificateRequest, Preparation};
+use crate::issuance::signing::{self, Placement, Recorded};
+use crate::issuance::{Certificate, CertificateHolder, CertificationError, Csr, DraftCertificate, Issuance, SlotName};
+use crate::store::certificates::CertificateRow;
+use crate::store::{Tx, certificates};
 
 pub struct SignCertificate {
     issuance: Issuance,
@@ -54,13 +52,13 @@ pub struct Plan {
     to_be_signed: Bytes,
 }
 
-impl Plan {
-    fn of(row: &CertificateRow) -> Self {
+impl From<CertificateRow> for Plan {
+    fn from(row: CertificateRow) -> Self {
         Self {
             certificate: row.id,
-            authority: row.authority.clone(),
-            profile: row.profile.clone(),
-            to_be_signed: Bytes(row.to_be_signed.clone()),
+            authority: row.authority,
+            profile: row.profile,
+            to_be_signed: Bytes(row.to_be_signed),
         }
     }
 }
@@ -91,99 +89,59 @@ impl Activity for SignCertificate {
     type Outcome = Outcome;
 
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Planned<Plan, Outcome>, Failure> {
-        // An operator lets it try again, perhaps after days: as after a key that was away, the person is looked up and everything is made anew. What
-        // was intended then has the time, the profile and the person of then.
+        // A retry by an operator, perhaps after days. The stored intent has the time, profile and person of
+        // then: look the person up and prepare again, as after a key that was offline.
         if certificates::is_intended(tx, call.instance.id, call.step()).await? {
             return Ok(Planned::Done(Outcome::KeyOffline));
         }
-        let issuer = self.issuance.issuing().ok_or(Failure::Fail(FailureClass::Authority))?;
-        let again = prepare_certificate::Parameters {
-            person: parameters.person,
-            csr: parameters.csr,
-            profile: parameters.profile,
-        };
-        // All that was shown, its words too.
-        let prepared = match prepare_certificate::prepare(&self.issuance, tx, call, &again).await? {
-            Ok(prepared) if prepared.draft == parameters.draft => prepared,
+        let holder = CertificateHolder::from(&parameters.person);
+        let Parameters { csr, profile, .. } = &parameters;
+        let asked = CertificateRequest { holder: &holder, csr, profile, instance: call.instance.id };
+        // The whole draft is compared, not its digest alone: it is all that was shown.
+        let prepared = match preparation::prepare(&self.issuance, tx, &asked, call.now).await? {
+            Preparation::Prepared(prepared) if prepared.draft == parameters.draft => prepared,
             _ => return Ok(Planned::Done(Outcome::Changed)),
         };
-        let parsed = x509_parser::prelude::FromDer::from_der(&prepared.to_be_signed);
-        let (_, parsed): (_, x509_parser::certificate::TbsCertificate<'_>) =
-            parsed.map_err(|_| Failure::Fail(FailureClass::Encoding))?;
-        let serial = HEXLOWER.encode(parsed.raw_serial());
-        let serial = serial.trim_start_matches('0').to_owned();
-        let at = milliseconds(call.now);
-        let row = CertificateRow {
-            tenant: tx.tenant().to_owned(),
-            id: random::id(),
-            authority: issuer.authority.name().to_owned(),
-            serial,
-            status: Status::Intended.as_str().to_owned(),
-            profile: again.profile,
-            person: again.person.id,
+
+        let placement = Placement {
             owner_login: call.instance.owner.login.clone(),
             card: parameters.card.map(|card| id(&card.id)).transpose()?,
-            slot: parameters.slot.map(|slot| slot.to_protocol().as_str().to_owned()),
-            subject: prepared.draft.subject,
-            names_digest: prepared.names_digest,
-            not_before: parsed.validity().not_before.timestamp() * 1000,
-            not_after: parsed.validity().not_after.timestamp() * 1000,
-            public_key_digest: prepared.public_key_digest,
-            to_be_signed: prepared.to_be_signed.clone(),
-            certificate: None,
-            fingerprint: None,
+            slot: parameters.slot,
             instance: call.instance.id,
             step: call.step(),
-            created_at: at,
-            revoked_at: None,
-            reason: None,
         };
+        let row = signing::intend(tx, *prepared, placement, call.now).await?;
         let event = audit::Event::CertificateIntended {
             authority: row.authority.clone(),
             serial: row.serial.clone(),
             profile: row.profile.clone(),
             subject: row.subject.clone(),
         };
-        let plan = Plan::of(&row);
-        certificates::insert(tx, row).await?;
-        audit::record(tx, &call.origin, Some(call.root), at, &event)?;
-        Ok(Planned::Perform(plan))
+        audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
+        Ok(Planned::Perform(Plan::from(row)))
     }
 
     async fn perform(&self, _: &Call, plan: &Plan) -> Result<Performed, Failure> {
-        let issuer = self.issuance.issuer(&plan.authority).ok_or(Failure::Fail(FailureClass::Authority))?.clone();
-        let profile = self.issuance.profile(&plan.profile).ok_or(Failure::Fail(FailureClass::Profile))?;
-        let ticket = issuer.authority.admit(&plan.to_be_signed.0, profile).map_err(|findings| {
-            tracing::error!(?findings, "stored bytes are not admitted any more");
-            Failure::Fail(FailureClass::Lint)
-        })?;
-        fail_point!(async "pki.sign.before");
-        let signed = tokio::task::spawn_blocking(move || ticket.sign(issuer.signer.as_ref())).await;
-        fail_point!(async "pki.sign.after");
+        fail_point!("pki.sign.before");
+        let signed = signing::sign(&self.issuance, &plan.authority, &plan.profile, &plan.to_be_signed.0).await;
+        fail_point!("pki.sign.after");
         match signed {
-            Ok(Ok(der)) => Ok(Performed::Signed(der)),
-            Ok(Err(SignError::Offline)) => Ok(Performed::KeyOffline),
-            Ok(Err(error @ SignError::Wrong)) => {
-                tracing::error!(authority = plan.authority, %error, "a certificate was not signed");
-                Err(Failure::Fail(FailureClass::Signature))
-            }
-            Ok(Err(SignError::Refused)) | Err(_) => Err(Failure::Fail(FailureClass::Signer)),
+            Ok(der) => Ok(Performed::Signed(der)),
+            Err(CertificationError::Sign(SignError::Offline)) => Ok(Performed::KeyOffline),
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, performed: &Performed) -> Result<Outcome, Failure> {
         let Performed::Signed(der) = performed else { return Ok(Outcome::KeyOffline) };
-        let summary = certificate::summary(der).ok_or(Failure::Fail(FailureClass::Encoding))?;
-        let Some(row) = certificates::issue(tx, plan.certificate, der.clone(), &summary.fingerprint).await? else {
-            let first = certificates::find(tx, plan.certificate).await?;
-            return first
-                .map(|row| Outcome::Signed(Certificate::from_row(&row)))
-                .ok_or(Failure::Fail(FailureClass::Certificate));
+        let (row, fingerprint) = match signing::record(tx, plan.certificate, der).await? {
+            Recorded::Issued { row, fingerprint } => (row, fingerprint),
+            Recorded::Before(row) => return Ok(Outcome::Signed(Certificate::from_row(&row))),
         };
         let event = audit::Event::CertificateIssued {
             authority: row.authority.clone(),
             serial: row.serial.clone(),
-            fingerprint: summary.fingerprint,
+            fingerprint,
         };
         audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
         Ok(Outcome::Signed(Certificate::from_row(&row)))

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::note;
 use crate::activities::{Services, id};
 use crate::audit::Event;
-use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
-use crate::issuance::Certificate;
-use crate::store::{Tx, certificates};
+use crate::issuance::{Certificate, revocation};
+use crate::store::Tx;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Parameters {
@@ -39,12 +38,9 @@ impl LocalActivity for SuspendCertificates {
     type Outcome = Outcome;
 
     async fn run(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<Outcome, Failure> {
-        let at = milliseconds(call.now);
         for certificate in &parameters.certificates {
-            let certificate = id(&certificate.id)?;
-            if certificates::suspend(tx, certificate, at).await? {
-                let event = |authority, serial| Event::CertificateSuspended { authority, serial };
-                note(tx, call, certificate, event).await?;
+            if let Some(row) = revocation::suspend(tx, id(&certificate.id)?, call.now).await? {
+                note(tx, call, Event::CertificateSuspended { authority: row.authority, serial: row.serial })?;
             }
         }
         Ok(Outcome::Suspended)

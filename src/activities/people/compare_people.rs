@@ -7,13 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::activities::Services;
-use crate::activities::certificates::prepare_certificate::names_otherwise;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::directory::{Directory, DirectoryError, Present};
 use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
+use crate::issuance::{CertificateHolder, Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
 use crate::store::certificates::{Held, Status};
 use crate::store::{Store, StoreError, Tx, certificates, logins};
 
@@ -166,7 +165,8 @@ impl ComparePeople {
         // An entry that cannot be read says nothing against its person.
         let person = present.person.as_ref()?;
         if plan.moved != DepartureAction::Keep {
-            let named: Vec<_> = certificates.iter().map(|of| names_otherwise(&of.names_digest, person)).collect();
+            let holder = CertificateHolder::from(person);
+            let named: Vec<_> = certificates.iter().map(|of| holder.is_named_otherwise(&of.names_digest)).collect();
             if named.contains(&Some(true)) {
                 return Some((DepartureKind::Moved, plan.moved));
             }

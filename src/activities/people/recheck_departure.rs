@@ -4,13 +4,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::activities::certificates::prepare_certificate::names_otherwise;
 use crate::activities::{DIRECTORY_FAILURES, Services};
 use crate::clock::milliseconds;
 use crate::directory::{Directory, Present};
 use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
-use crate::issuance::{Departure, DepartureAction, DepartureKind};
+use crate::issuance::{CertificateHolder, Departure, DepartureAction, DepartureKind};
 use crate::store::{Store, StoreError, Tx, certificates};
 
 pub struct RecheckDeparture {
@@ -43,7 +42,8 @@ impl RecheckDeparture {
     async fn has_moved(&self, id: &str, present: &Present, now: i64) -> Result<bool, StoreError> {
         let Some(person) = &present.person else { return Ok(false) };
         let rows = certificates::of_person(self.store.read(), id, now).await?;
-        Ok(rows.iter().any(|row| names_otherwise(&row.names_digest, person) == Some(true)))
+        let holder = CertificateHolder::from(person);
+        Ok(rows.iter().any(|row| holder.is_named_otherwise(&row.names_digest) == Some(true)))
     }
 }
 
