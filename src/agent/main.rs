@@ -2,7 +2,6 @@
 
 mod card;
 mod commands;
-mod comparison;
 mod configuration;
 mod connection;
 mod conversation;
@@ -89,7 +88,7 @@ fn main() -> ExitCode {
             .and_then(|configuration| commands::cards::run(&configuration.modules, json)),
         Command::Run { portal, reader } => commands::run::run(arguments.config, portal, reader),
         Command::Connect { code, portal, pin_fd, reader } => configuration::Configuration::read(arguments.config)
-            .and_then(|configuration| conversation::connect(configuration, &code, portal, pin_fd, reader)),
+            .and_then(|configuration| commands::connect::run(configuration, &code, portal, pin_fd, reader)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,5 @@
 //! The commands of the program, one a file.
 
 pub mod cards;
+pub mod connect;
 pub mod run;

@@ -1,4 +1,4 @@
-//! The command `run`: waits for cards and codes, one sitting after another, until nobody types any more.
+//! The command `run`: waits for cards and codes, one sitting after another, until the input ends.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
             "Say which portal codes are from: --portal https://…, or `portal` in the configuration.",
         ));
     }
-    let busy = Arc::new(Busy::default());
-    let watching = busy.clone();
+    let lock = Arc::new(CardLock::default());
+    let watching = lock.clone();
     let say: Say = Arc::new(|text| println!("{text}"));
     let modules = configuration.modules;
     let readers = Readers::new(reader.clone(), &modules, say.clone())?;
@@ -41,14 +41,14 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     loop {
         let Some(line) = line("Type the code that the page shows: ").map_err(unusable)? else {
             // Nobody looks at readers, and no module is at work, while the process ends.
-            std::mem::forget(busy.begin());
+            std::mem::forget(lock.acquire());
             return Ok(());
         };
         let code = line.trim();
         if code.is_empty() {
             continue;
         }
-        let _sitting = busy.begin();
+        let _guard = lock.acquire();
         // A process of its own: when the sitting is over, nobody waits at the terminal for its PIN any more.
         let mut sitting = Command::new(&program);
         sitting.args(config.iter().flat_map(|path| [OsStr::new("--config"), path.as_os_str()]));
@@ -62,39 +62,39 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     }
 }
 
-/// A sitting has the card for itself: nobody looks at readers meanwhile.
+/// The lock on the cards: while a sitting has it, readers are not looked at.
 #[derive(Default)]
-struct Busy {
+struct CardLock {
     sitting: AtomicBool,
     looking: Mutex<()>,
 }
 
-/// Ends with the sitting.
-struct Sitting<'a>(&'a Busy);
+/// The lock as a sitting holds it.
+struct CardGuard<'a>(&'a CardLock);
 
-impl Busy {
-    fn begin(&self) -> Sitting<'_> {
+impl CardLock {
+    fn acquire(&self) -> CardGuard<'_> {
         self.sitting.store(true, Ordering::SeqCst);
         // Whoever looks now is waited for.
         drop(self.looking.lock().unwrap_or_else(PoisonError::into_inner));
-        Sitting(self)
+        CardGuard(self)
     }
 }
 
-impl Drop for Sitting<'_> {
+impl Drop for CardGuard<'_> {
     fn drop(&mut self) {
         self.0.sitting.store(false, Ordering::SeqCst);
     }
 }
 
 /// Says which cards come and go.
-fn watch(only: Option<String>, modules: &[ModuleOptions], say: Say, busy: &Busy) {
+fn watch(only: Option<String>, modules: &[ModuleOptions], say: Say, lock: &CardLock) {
     let Ok(readers) = Readers::new(only, modules, say.clone()) else { return };
     let mut known: Vec<Reader> = Vec::new();
     loop {
         {
-            let _looking = busy.looking.lock().unwrap_or_else(PoisonError::into_inner);
-            if !busy.sitting.load(Ordering::SeqCst) {
+            let _looking = lock.looking.lock().unwrap_or_else(PoisonError::into_inner);
+            if !lock.sitting.load(Ordering::SeqCst) {
                 let now = readers.list();
                 for line in changes(&known, &now) {
                     say(line);

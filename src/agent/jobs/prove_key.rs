@@ -30,7 +30,7 @@ pub(super) fn prove(
             let mut instead = Zeroizing::new([0; 32]);
             aws_lc_rs::rand::fill(instead.as_mut_slice())
                 .map_err(|_| Error::say("The system cannot provide random numbers."))?;
-            let found = context.with_pin(|card, pin| card.find_secret(pin, slot, algorithm, &challenge.0))?;
+            let found = context.with_pin(|card, pin| card.decipher_challenge(pin, slot, algorithm, &challenge.0))?;
             let secret = found.as_ref().map_or(instead.as_slice(), |secret| secret.as_slice());
             let mut digest = Context::new(&SHA256);
             digest.update(secret_test(&test.portal, &serial, slot, &test.nonce).as_bytes());

@@ -205,7 +205,12 @@ impl<'a> Piv<'a> {
     ///
     /// # Errors
     /// [`CardError`].
-    pub fn find_secret(&mut self, slot: Slot, algorithm: KeyAlgorithm, challenge: &[u8]) -> Result<Vec<u8>, CardError> {
+    pub fn decipher_challenge(
+        &mut self,
+        slot: Slot,
+        algorithm: KeyAlgorithm,
+        challenge: &[u8],
+    ) -> Result<Vec<u8>, CardError> {
         let tag = if algorithm.is_rsa() { 0x81 } else { 0x85 };
         let data = tlv::write(0x7c, &[tlv::write(0x82, &[]), tlv::write(tag, challenge)].concat());
         let answer = self.send(&Command::new(0x87, key_algorithm_byte(algorithm), slot.key_reference(), &data))?;

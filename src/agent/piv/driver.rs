@@ -9,16 +9,12 @@ use zeroize::Zeroizing;
 use super::apdu::Transport;
 use super::commands::{Object, Piv};
 use super::connection::{Leave, OpenCard};
-use crate::card::{Card, CardError, Pin, Relay, Unlock, WritesWith};
+use crate::card::{Attestations, Card, CardError, Keys, Objects, Pin, Relay, Secrets, Unlock, WritesWith};
 use crate::fail_point;
 
 impl Card for OpenCard {
     fn reader(&self) -> &str {
         &self.reader
-    }
-
-    fn writes_with(&self) -> WritesWith {
-        WritesWith::ManagementKey
     }
 
     fn serial(&mut self) -> Result<String, CardError> {
@@ -57,13 +53,15 @@ impl Card for OpenCard {
             })
         })
     }
+}
+
+impl Secrets for OpenCard {
+    fn writes_with(&self) -> WritesWith {
+        WritesWith::ManagementKey
+    }
 
     fn pin_tries(&mut self) -> Result<Option<u8>, CardError> {
         self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.pin_tries())
-    }
-
-    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
-        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.certificate(slot))
     }
 
     fn replace_pin(&mut self, secrets: &FactorySecrets, new: &Pin) -> Result<(), CardError> {
@@ -106,24 +104,35 @@ impl Card for OpenCard {
         })?;
         if replaced { Ok(()) } else { Err(CardError::ManagementKey) }
     }
+}
 
+impl Keys for OpenCard {
     fn generate(&mut self, by: Unlock<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         self.with_management_key(by, |piv| piv.generate(slot, algorithm))
     }
 
-    fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, CardError> {
-        self.transaction(Leave::AsItIs, |transport| {
-            let mut piv = Piv::select(transport)?;
-            let attested = piv.attest(slot).and_then(|certificate| Ok((certificate, piv.attestation_certificate()?)));
-            match attested {
-                Ok((certificate, Some(issuer))) => {
-                    Ok(Some(Attestation { certificate: Bytes(certificate), issuer: Bytes(issuer) }))
-                }
-                Err(CardError::Gone) => Err(CardError::Gone),
-                // The command is Yubico's: other cards do not know it.
-                _ => Ok(None),
-            }
-        })
+    fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
+        self.with_pin(pin, |piv| piv.sign(slot, algorithm, message))
+    }
+
+    fn decipher_challenge(
+        &mut self,
+        pin: &Pin,
+        slot: Slot,
+        algorithm: KeyAlgorithm,
+        challenge: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
+        let found = Zeroizing::new(self.with_pin(pin, |piv| piv.decipher_challenge(slot, algorithm, challenge))?);
+        if !algorithm.is_rsa() {
+            return Ok(Some(found));
+        }
+        Ok(deciphered(&found).map(|message| Zeroizing::new(message.to_vec())))
+    }
+}
+
+impl Objects for OpenCard {
+    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
+        self.transaction(Leave::AsItIs, |transport| Piv::select(transport)?.certificate(slot))
     }
 
     fn write_certificate(
@@ -137,23 +146,22 @@ impl Card for OpenCard {
             piv.certificate(slot)
         })
     }
+}
 
-    fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError> {
-        self.with_pin(pin, |piv| piv.sign(slot, algorithm, message))
-    }
-
-    fn find_secret(
-        &mut self,
-        pin: &Pin,
-        slot: Slot,
-        algorithm: KeyAlgorithm,
-        challenge: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
-        let found = Zeroizing::new(self.with_pin(pin, |piv| piv.find_secret(slot, algorithm, challenge))?);
-        if !algorithm.is_rsa() {
-            return Ok(Some(found));
-        }
-        Ok(deciphered(&found).map(|message| Zeroizing::new(message.to_vec())))
+impl Attestations for OpenCard {
+    fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, CardError> {
+        self.transaction(Leave::AsItIs, |transport| {
+            let mut piv = Piv::select(transport)?;
+            let attested = piv.attest(slot).and_then(|certificate| Ok((certificate, piv.attestation_certificate()?)));
+            match attested {
+                Ok((certificate, Some(issuer))) => {
+                    Ok(Some(Attestation { certificate: Bytes(certificate), issuer: Bytes(issuer) }))
+                }
+                Err(CardError::Gone) => Err(CardError::Gone),
+                // The command is Yubico's: other cards do not know it.
+                _ => Ok(None),
+            }
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use super::objects::{
     certificate, label, object_id, of, private_key, public_key_of, remove, serial_number, templates, value,
 };
 use super::quirks::{EcdhPoint, Quirk};
-use crate::card::{Card, CardError, Pin, Relay, Unlock, WritesWith};
+use crate::card::{Attestations, Card, CardError, Keys, Objects, Pin, Relay, Secrets, Unlock, WritesWith};
 use crate::fail_point;
 use crate::public_key;
 
@@ -63,10 +63,6 @@ impl Card for Token {
         &self.reader
     }
 
-    fn writes_with(&self) -> WritesWith {
-        WritesWith::Pin
-    }
-
     fn serial(&mut self) -> Result<String, CardError> {
         self.info().map(|_| self.serial.clone())
     }
@@ -97,16 +93,15 @@ impl Card for Token {
             certificates,
         })
     }
+}
+
+impl Secrets for Token {
+    fn writes_with(&self) -> WritesWith {
+        WritesWith::Pin
+    }
 
     fn pin_tries(&mut self) -> Result<Option<u8>, CardError> {
         Ok(pin_tries(&self.info()?))
-    }
-
-    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
-        self.info()?;
-        let session = self.module.open_ro_session(self.slot)?;
-        let found = session.find_objects(&of(slot, ObjectClass::CERTIFICATE))?;
-        found.first().map(|object| certificate(&session, *object).map(|(_, value)| value)).transpose()
     }
 
     /// The token is made new under the security officer's PIN, the factory's or, after a lost confirmation, its own: what nobody can see without a
@@ -140,7 +135,9 @@ impl Card for Token {
         fail_point!("agent.replace.management-key");
         Ok(())
     }
+}
 
+impl Keys for Token {
     fn generate(&mut self, by: Unlock<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Vec<u8>, CardError> {
         self.as_person(by, |session| {
             for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
@@ -149,30 +146,6 @@ impl Card for Token {
             let (mechanism, public, private) = templates(slot, algorithm);
             let (public, _) = session.generate_key_pair(&mechanism, &public, &private)?;
             public_key_of(session, public, algorithm)
-        })
-    }
-
-    fn attestation(&mut self, _: Slot) -> Result<Option<Attestation>, CardError> {
-        Ok(None)
-    }
-
-    fn write_certificate(&mut self, by: Unlock<'_>, slot: Slot, der: &[u8]) -> Result<Option<Vec<u8>>, CardError> {
-        self.as_person(by, |session| {
-            remove(session, slot, ObjectClass::CERTIFICATE)?;
-            let (_, read) = x509_parser::parse_x509_certificate(der).map_err(|_| CardError::Answer)?;
-            let mut template = of(slot, ObjectClass::CERTIFICATE);
-            template.extend([
-                Attribute::Token(true),
-                Attribute::Private(false),
-                Attribute::CertificateType(CertificateType::X_509),
-                Attribute::Label(label(slot)),
-                Attribute::Subject(read.subject().as_raw().to_vec()),
-                Attribute::Issuer(read.issuer().as_raw().to_vec()),
-                Attribute::SerialNumber(serial_number(read.raw_serial())?),
-                Attribute::Value(der.to_vec()),
-            ]);
-            let written = session.create_object(&template)?;
-            certificate(session, written).map(|(_, value)| Some(value))
         })
     }
 
@@ -190,7 +163,7 @@ impl Card for Token {
         })
     }
 
-    fn find_secret(
+    fn decipher_challenge(
         &mut self,
         pin: &Pin,
         slot: Slot,
@@ -231,6 +204,41 @@ impl Card for Token {
             session.destroy_object(shared)?;
             value.map(|value| Some(Zeroizing::new(value)))
         })
+    }
+}
+
+impl Objects for Token {
+    fn certificate(&mut self, slot: Slot) -> Result<Option<Vec<u8>>, CardError> {
+        self.info()?;
+        let session = self.module.open_ro_session(self.slot)?;
+        let found = session.find_objects(&of(slot, ObjectClass::CERTIFICATE))?;
+        found.first().map(|object| certificate(&session, *object).map(|(_, value)| value)).transpose()
+    }
+
+    fn write_certificate(&mut self, by: Unlock<'_>, slot: Slot, der: &[u8]) -> Result<Option<Vec<u8>>, CardError> {
+        self.as_person(by, |session| {
+            remove(session, slot, ObjectClass::CERTIFICATE)?;
+            let (_, read) = x509_parser::parse_x509_certificate(der).map_err(|_| CardError::Answer)?;
+            let mut template = of(slot, ObjectClass::CERTIFICATE);
+            template.extend([
+                Attribute::Token(true),
+                Attribute::Private(false),
+                Attribute::CertificateType(CertificateType::X_509),
+                Attribute::Label(label(slot)),
+                Attribute::Subject(read.subject().as_raw().to_vec()),
+                Attribute::Issuer(read.issuer().as_raw().to_vec()),
+                Attribute::SerialNumber(serial_number(read.raw_serial())?),
+                Attribute::Value(der.to_vec()),
+            ]);
+            let written = session.create_object(&template)?;
+            certificate(session, written).map(|(_, value)| Some(value))
+        })
+    }
+}
+
+impl Attestations for Token {
+    fn attestation(&mut self, _: Slot) -> Result<Option<Attestation>, CardError> {
+        Ok(None)
     }
 }
 

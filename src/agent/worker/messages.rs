@@ -1,12 +1,12 @@
 //! Messages between the conversation with the portal and the thread that talks to cards.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 
 use sealwright_protocol::{
     Bytes, Instruction, ManagementKey, ManagementKeyAlgorithm, Reader, RelayAnswer, RelayRefusal, Report,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc as channel, oneshot};
 
 use crate::error::Error;
 
@@ -28,4 +28,25 @@ pub enum News {
 pub struct Answered {
     pub witness: Bytes,
     pub answer: Result<RelayAnswer, RelayRefusal>,
+}
+
+/// The conversation's ends of the channels.
+pub struct Channels {
+    pub orders: mpsc::Sender<Order>,
+    pub answers: mpsc::Sender<Answered>,
+    pub news: channel::UnboundedReceiver<News>,
+}
+
+/// The worker's ends of the channels.
+pub(super) struct WorkerEnds {
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) answers: mpsc::Receiver<Answered>,
+    pub(super) news: channel::UnboundedSender<News>,
+}
+
+pub(super) fn channels() -> (Channels, WorkerEnds) {
+    let (orders, taken) = mpsc::channel();
+    let (answers, answered) = mpsc::channel();
+    let (news, told) = channel::unbounded_channel();
+    (Channels { orders, answers, news: told }, WorkerEnds { orders: taken, answers: answered, news })
 }

@@ -5,6 +5,7 @@ mod relay;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sealwright_protocol::{Instruction, Report};
@@ -19,7 +20,8 @@ use crate::readers::Readers;
 use crate::terminal::{Say, ask_number};
 use crate::token::ModuleOptions;
 
-pub use messages::{Answered, News, Order};
+use messages::WorkerEnds;
+pub use messages::{Answered, Channels, News, Order};
 use relay::PortalRelay;
 
 /// The pause before a card is looked for again.
@@ -33,11 +35,20 @@ struct Worker {
     pins: PinSession,
 }
 
-/// Runs until the conversation ends.
-pub fn run(
-    orders: mpsc::Receiver<Order>,
-    answers: mpsc::Receiver<Answered>,
-    news: channel::UnboundedSender<News>,
+/// Starts the worker. It ends when the channels are dropped, or after a failure.
+pub fn start(
+    journal: Arc<Mutex<Journal>>,
+    pins: PinSession,
+    only: Option<String>,
+    modules: Vec<ModuleOptions>,
+) -> (Channels, JoinHandle<()>) {
+    let (channels, ends) = messages::channels();
+    let thread = std::thread::spawn(move || run(ends, journal, pins, only, &modules));
+    (channels, thread)
+}
+
+fn run(
+    WorkerEnds { orders, answers, news }: WorkerEnds,
     journal: Arc<Mutex<Journal>>,
     pins: PinSession,
     only: Option<String>,
