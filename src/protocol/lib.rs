@@ -348,7 +348,7 @@ pub enum Report {
 pub enum KeyProof {
     /// Of the text of [`key_test`].
     Signature { signature: Bytes },
-    /// SHA-256 of the text of [`secret_test`] and the secret of the challenge.
+    /// SHA-256 of the text of [`decipher_test`] and the secret of the challenge.
     Secret { digest: Bytes },
 }
 
@@ -420,8 +420,10 @@ pub enum Management {
     SoPin,
 }
 
-/// What stands before the secret of a challenge when it is digested: the digest tells a portal nothing of what else the key deciphers.
-pub fn secret_test(portal: &str, serial: &str, slot: Slot, nonce: &Bytes) -> String {
+/// The text that is digested before the deciphered challenge.
+///
+/// It binds the digest to this test, so that a portal learns nothing of what else the key deciphers.
+pub fn decipher_test(portal: &str, serial: &str, slot: Slot, nonce: &Bytes) -> String {
     format!(
         "Sealwright key test\npurpose: the key of this slot finds a secret out\nportal: {portal}\ncard: {serial}\nslot: {}\nnonce: {}\n",
         slot.as_str(),

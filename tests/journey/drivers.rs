@@ -35,7 +35,7 @@ macro_rules! on_both_kinds {
 on_both_kinds! {
     an_agent_that_is_killed_at_every_step_goes_on,
     every_slot_has_the_key_that_was_asked_for,
-    keys_that_do_not_sign_find_secrets_out,
+    keys_that_do_not_sign_decipher_challenges_out,
     a_wrong_pin_is_tried_once,
     a_certificate_of_somebody_elses_keeps_a_card_from_being_written,
 }
@@ -204,7 +204,7 @@ slots = [{{ slot = "9d", profile = "encryption" }}]
     )
 }
 
-async fn keys_that_do_not_sign_find_secrets_out(database: Database, kind: Kind) {
+async fn keys_that_do_not_sign_decipher_challenges_out(database: Database, kind: Kind) {
     // The second is told as older modules want it, to a token that takes both.
     let cases = [
         ("rsa-2048", "key-encipherment", "init-token = false"),

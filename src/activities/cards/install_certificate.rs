@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use aws_lc_rs::{constant_time, digest};
 use schemars::JsonSchema;
 use sealwright_pki::key_proof;
-use sealwright_protocol::{Bytes, Instruction, KeyProof, KeyTest, Report, key_test, secret_test};
+use sealwright_protocol::{Bytes, Instruction, KeyProof, KeyTest, Report, decipher_test, key_test};
 use sealwright_workflow::catalog::CertificateEffect;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -95,7 +95,7 @@ impl CardJob for InstallCertificate {
             let random = random::bytes::<32>().map_err(|_| Failure::Fail(FailureClass::Randomness))?;
             let made = key_proof::challenge(&der, &random).ok_or_else(missing)?;
             let mut digest = digest::Context::new(&digest::SHA256);
-            digest.update(secret_test(&self.portal, &serial, slot.to_protocol(), &nonce).as_bytes());
+            digest.update(decipher_test(&self.portal, &serial, slot.to_protocol(), &nonce).as_bytes());
             digest.update(&made.secret);
             Some(Secret { challenge: Bytes(made.sent), digest: Bytes(digest.finish().as_ref().to_vec()) })
         };

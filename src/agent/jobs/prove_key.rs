@@ -2,7 +2,7 @@
 //! learns a digest and never what the key deciphers.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot, key_test, secret_test};
+use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot, decipher_test, key_test};
 use zeroize::Zeroizing;
 
 use super::context::JobContext;
@@ -33,7 +33,7 @@ pub(super) fn prove(
             let found = context.with_pin(|card, pin| card.decipher_challenge(pin, slot, algorithm, &challenge.0))?;
             let secret = found.as_ref().map_or(instead.as_slice(), |secret| secret.as_slice());
             let mut digest = Context::new(&SHA256);
-            digest.update(secret_test(&test.portal, &serial, slot, &test.nonce).as_bytes());
+            digest.update(decipher_test(&test.portal, &serial, slot, &test.nonce).as_bytes());
             digest.update(secret);
             KeyProof::Secret { digest: Bytes(digest.finish().as_ref().to_vec()) }
         }
