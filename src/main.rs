@@ -9,6 +9,7 @@ use sealwright::{commands, hsm};
 use tokio::runtime::Runtime;
 
 /// Many small pieces of memory are taken and given back by several threads at once, and what a burst took goes back to the system.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
