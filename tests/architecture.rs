@@ -53,7 +53,8 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("reqwest", &["commands"]),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every Rust file below a folder.
+pub fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -103,7 +104,8 @@ fn named(text: &str) -> Vec<String> {
     rooms
 }
 
-const PACKAGES: [&str; 4] = ["workflow", "pki", "protocol", "agent"];
+/// The packages below `src`.
+pub const PACKAGES: [&str; 4] = ["workflow", "pki", "protocol", "agent"];
 
 #[test]
 fn rooms_import_only_what_they_may() {

@@ -10,6 +10,7 @@ mod check;
 mod database;
 mod directory_server;
 mod hsm;
+mod import_circles;
 mod journey;
 mod matrix;
 mod operations;
