@@ -39,7 +39,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let mut good = true;
     for (part, found) in [
         ("workflows", workflows(&configuration)),
-        ("approvals", portal::approvers(&configuration)),
+        ("approvals", configuration.check_approvals().map_err(Into::into)),
         ("sign-in", sign_in(&configuration)),
         ("sealing key", sealing_key(&configuration)),
         ("cards", cards(&configuration)),
@@ -77,7 +77,7 @@ fn workflows(configuration: &Configuration) -> anyhow::Result<()> {
 
 fn sign_in(configuration: &Configuration) -> anyhow::Result<()> {
     let options = &configuration.sign_in;
-    portal::sign_in(options)?;
+    options.header_sign_in()?;
     if let ProofOptions::MutualTls(proof) = &options.proof {
         mutual_tls::server_config(proof)?;
     }
@@ -90,8 +90,8 @@ fn sealing_key(configuration: &Configuration) -> anyhow::Result<()> {
 }
 
 fn cards(configuration: &Configuration) -> anyhow::Result<()> {
-    portal::stock(&configuration.cards)?;
-    portal::attestations(&configuration.cards)?;
+    configuration.cards.factory_so_pin()?;
+    configuration.cards.attestation_authorities()?;
     Ok(())
 }
 
@@ -113,7 +113,7 @@ async fn directory(configuration: &Configuration) -> anyhow::Result<()> {
 }
 
 async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
-    let (issuance, _) = portal::issuance(configuration)?;
+    let (issuance, _) = configuration.issuance()?;
     for name in configuration.authorities.keys() {
         let Some(issuer) = issuance.issuer(name) else { continue };
         issuer.probe().await.with_context(|| format!("the key of `{name}`"))?;
