@@ -12,21 +12,20 @@ use sealwright_workflow::library::Library;
 use sealwright_workflow::types::Type;
 
 use crate::activities::{self, Attestations, Rooms, Stock};
-use crate::auth::Roles;
 use crate::auth::header::{HeaderSignIn, SYSTEM};
 use crate::auth::roles::ROLES;
 use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
+use crate::auth::{Identities, Roles};
 use crate::cards::pairings::Pairings;
 use crate::cards::sealing::SealingKey;
 use crate::clock::Clock;
 use crate::config::Configuration;
-use crate::directory::{Directory, Lookup, Person};
-use crate::engine::rights::Unknown;
-use crate::engine::{Engine, Humans, Parts};
+use crate::directory::Directory;
+use crate::engine::{Engine, IdentityResolver, IdentityUnavailable, Parts};
 use crate::issuance::{Issuance, Slot};
 use crate::random;
-use crate::store::{Store, logins, service_accounts};
+use crate::store::Store;
 
 /// The workflows that are built in.
 const WORKFLOWS: [(&str, &str); 7] = [
@@ -171,7 +170,7 @@ impl Portal {
             sources,
             catalog,
             registry,
-            humans: Arc::new(KnownPeople { directory, store: store.clone() }),
+            identities: Arc::new(Identities::new(directory, store.clone())),
             policy,
             clock: clock.clone(),
             node: node.clone(),
@@ -193,42 +192,11 @@ impl Portal {
     }
 }
 
-/// Who is who, by the directory.
-struct KnownPeople {
-    directory: Directory,
-    store: Store,
-}
-
+/// The engine's door to the people behind logins.
 #[async_trait]
-impl Humans for KnownPeople {
-    async fn are_one(&self, login: &str, other: &str) -> Result<bool, Unknown> {
-        // A program has no eyes of its own: it decides on nothing where people are told apart, as if it were a second account of everybody's.
-        if service_accounts::is_login(login) {
-            return Ok(true);
-        }
-        if service_accounts::is_login(other) {
-            return Ok(false);
-        }
-        let (first, second) = tokio::join!(self.directory.find(login, &[]), self.find(other));
-        match (first, second) {
-            (Ok(Lookup::Found(first)), Some(second)) => first.is_same_human(&second).ok_or(Unknown),
-            // Somebody whom the directory does not know might be anybody.
-            _ => Err(Unknown),
-        }
-    }
-}
-
-impl KnownPeople {
-    /// By the login, or by who had it where somebody else has it now.
-    async fn find(&self, login: &str) -> Option<Person> {
-        match self.directory.find(login, &[]).await.ok()? {
-            Lookup::Found(person) => Some(person),
-            Lookup::NotFound => {
-                let id = logins::person_of(self.store.read(), login).await.ok()??;
-                self.directory.find_by_id(&id).await.ok()??.person
-            }
-            _ => None,
-        }
+impl IdentityResolver for Identities {
+    async fn same_person(&self, login: &str, other: &str) -> Result<bool, IdentityUnavailable> {
+        Identities::same_person(self, login, other).await.ok_or(IdentityUnavailable)
     }
 }
 
