@@ -52,7 +52,8 @@ const CONFINED: [(&str, &[&str]); 5] = [
     ("askama", &["web"]),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Every Rust file below a folder.
+pub fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -102,7 +103,8 @@ fn named(text: &str) -> Vec<String> {
     rooms
 }
 
-const PACKAGES: [&str; 4] = ["workflow", "pki", "protocol", "agent"];
+/// The packages below `src`.
+pub const PACKAGES: [&str; 4] = ["workflow", "pki", "protocol", "agent"];
 
 #[test]
 fn rooms_import_only_what_they_may() {

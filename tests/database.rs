@@ -12,7 +12,7 @@ use sealwright::store::certificates::CertificateRow;
 use sealwright::store::instances::{Filter, Stored};
 use sealwright::store::jobs::JobRow;
 use sealwright::store::sessions::SessionRow;
-use sealwright::store::work::{Abilities, WorkRow};
+use sealwright::store::work::{Capabilities, WorkRow};
 use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, waits, work};
 use sealwright_migrations::Migrator;
 use sealwright_workflow::instance::Waiting;
@@ -430,10 +430,11 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
         .await
         .expect("planned");
     let claim = async |node: &'static str, activity: &str, definition: &str| {
-        let abilities = Abilities { activities: vec![activity.to_owned()], definitions: vec![definition.to_owned()] };
+        let capabilities =
+            Capabilities { activities: vec![activity.to_owned()], definitions: vec![definition.to_owned()] };
         let claimed = store.write::<_, StoreError, _, _>(move |tx| {
-            let abilities = abilities.clone();
-            async move { work::claim(&tx, node, &abilities, 60_000, 10).await }
+            let capabilities = capabilities.clone();
+            async move { work::claim(&tx, node, &capabilities, 60_000, 10).await }
         });
         claimed.await.expect("asked").into_iter().map(|row| (row.id, row.lease_epoch)).collect::<Vec<_>>()
     };

@@ -11,6 +11,7 @@ mod database;
 mod demo;
 mod directory_server;
 mod hsm;
+mod import_circles;
 mod journey;
 mod matrix;
 mod operations;

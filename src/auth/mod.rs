@@ -3,9 +3,11 @@
 mod assertion;
 mod command;
 pub mod header;
+mod identity;
 pub mod mutual_tls;
 pub mod roles;
 pub mod service_accounts;
 pub mod sessions;
 
+pub use identity::Identities;
 pub use roles::{Grant, Recheck, RoleOptions, Roles};

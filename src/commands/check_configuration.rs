@@ -38,7 +38,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let mut good = true;
     for (part, found) in [
         ("workflows", workflows(&configuration)),
-        ("approvals", portal::approvers(&configuration)),
+        ("approvals", configuration.check_approvals().map_err(Into::into)),
         ("sign-in", sign_in(&configuration)),
         ("sealing key", sealing_key(&configuration)),
         ("cards", cards(&configuration)),
@@ -76,7 +76,7 @@ fn workflows(configuration: &Configuration) -> anyhow::Result<()> {
 
 fn sign_in(configuration: &Configuration) -> anyhow::Result<()> {
     let options = &configuration.sign_in;
-    portal::sign_in(options)?;
+    options.header_sign_in()?;
     if let ProofOptions::MutualTls(proof) = &options.proof {
         mutual_tls::server_config(proof)?;
     }
@@ -89,8 +89,8 @@ fn sealing_key(configuration: &Configuration) -> anyhow::Result<()> {
 }
 
 fn cards(configuration: &Configuration) -> anyhow::Result<()> {
-    portal::stock(&configuration.cards)?;
-    portal::attestations(&configuration.cards)?;
+    configuration.cards.factory_so_pin()?;
+    configuration.cards.attestation_authorities()?;
     Ok(())
 }
 
@@ -112,7 +112,7 @@ async fn directory(configuration: &Configuration) -> anyhow::Result<()> {
 }
 
 async fn authorities(configuration: &Configuration) -> anyhow::Result<()> {
-    let (issuance, _) = portal::issuance(configuration)?;
+    let (issuance, _) = configuration.issuance()?;
     for name in configuration.authorities.keys() {
         let Some(issuer) = issuance.issuer(name) else { continue };
         issuer.probe().await.with_context(|| format!("the key of `{name}`"))?;

@@ -17,7 +17,7 @@ use crate::audit::Origin;
 use crate::clock::milliseconds;
 use crate::fail_point;
 use crate::store::waits::{TimerRow, WatchRow};
-use crate::store::work::{Abilities, WorkRow};
+use crate::store::work::{Capabilities, WorkRow};
 use crate::store::{Tx, instances, waits, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
@@ -155,14 +155,14 @@ fn has_gone(result: Result<(), EngineError>, instance: Uuid) -> bool {
 
 async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
     let activities = engine.inner.registry.activity_names();
-    let abilities = Abilities { activities, definitions: engine.definitions().known().collect() };
+    let capabilities = Capabilities { activities, definitions: engine.definitions().known().collect() };
     let node = engine.node().to_owned();
     let claimed = engine
         .store()
         .write(move |tx| {
-            let (node, abilities) = (node.clone(), abilities.clone());
+            let (node, capabilities) = (node.clone(), capabilities.clone());
             async move {
-                let rows = work::claim(&tx, &node, &abilities, LEASE, BATCH).await?;
+                let rows = work::claim(&tx, &node, &capabilities, LEASE, BATCH).await?;
                 // Nothing to claim is nothing to commit.
                 if rows.is_empty() { Err(EngineError::NotFound) } else { Ok(rows) }
             }

@@ -16,6 +16,7 @@ mod dispatch;
 mod events;
 mod failure;
 pub mod idempotency;
+mod identity;
 mod loaded;
 pub mod registry;
 pub mod reports;
@@ -47,8 +48,8 @@ use changes::Changes;
 pub use changes::Listener;
 use conditions::Conditions;
 pub use definitions::Definitions;
+pub use identity::{IdentityResolver, IdentityUnavailable};
 pub use registry::Registry;
-pub use rights::Humans;
 use undo::Failures;
 
 /// Why the engine did not do it.
@@ -85,7 +86,7 @@ pub enum EngineError {
     #[error("the key was used for another request")]
     KeyReused,
     #[error(transparent)]
-    Unknown(#[from] rights::Unknown),
+    IdentityUnavailable(#[from] IdentityUnavailable),
     #[error("the definition {name} version {version} is not there")]
     Definition { name: String, version: u32 },
     /// A workflow's file was changed and its version was not.
@@ -124,7 +125,7 @@ struct Inner {
     definitions: Definitions,
     registry: Registry,
     conditions: Conditions,
-    humans: Arc<dyn Humans>,
+    identities: Arc<dyn IdentityResolver>,
     policy: BTreeMap<String, Value>,
     clock: Arc<dyn Clock>,
     /// This node, as leases name it.
@@ -152,7 +153,7 @@ pub struct Parts {
     /// What workflows may name, to verify stored versions.
     pub catalog: Catalog,
     pub registry: Registry,
-    pub humans: Arc<dyn Humans>,
+    pub identities: Arc<dyn IdentityResolver>,
     pub policy: BTreeMap<String, Value>,
     pub clock: Arc<dyn Clock>,
     pub node: String,
@@ -173,7 +174,7 @@ impl Engine {
             definitions,
             registry: parts.registry,
             conditions: Conditions::default(),
-            humans: parts.humans,
+            identities: parts.identities,
             policy: parts.policy,
             clock: parts.clock,
             node: parts.node,

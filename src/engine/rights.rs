@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use sealwright_workflow::definition::{Action, Definition, Kind, Party, RESERVED_ACTIONS};
 use sealwright_workflow::instance::{Actor, Instance, Status};
 use sealwright_workflow::step::{About, is_party, may_act, may_claim, needed};
@@ -13,21 +12,6 @@ use uuid::Uuid;
 use super::{Definitions, EngineError};
 use crate::random;
 use crate::store::instances::Stored;
-
-/// Who is who: one human may have several logins.
-#[async_trait]
-pub trait Humans: Send + Sync {
-    /// Whether two logins are one human.
-    ///
-    /// # Errors
-    /// [`Unknown`]: then they must not be taken for two.
-    async fn are_one(&self, login: &str, other: &str) -> Result<bool, Unknown>;
-}
-
-/// It cannot be found out now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the directory does not tell who somebody is")]
-pub struct Unknown;
 
 /// What can be done with an instance, whatever its state offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

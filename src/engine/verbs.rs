@@ -220,7 +220,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotFound`] for what the caller may not see, [`EngineError::Rejected`] for what may not be done,
-    /// [`EngineError::Unknown`] when it cannot be found out whether two people are one, [`EngineError::KeyReused`].
+    /// [`EngineError::IdentityUnavailable`] when it cannot be found out whether two people are one, [`EngineError::KeyReused`].
     pub async fn act(&self, caller: &Caller, id: Uuid, act: Act, key: Option<Key>) -> Result<(), EngineError> {
         let view = self.view(caller, id).await?;
         let login = &caller.actor.person.login;
@@ -297,7 +297,7 @@ impl Engine {
         }
         others.extend(instance.approvals.iter().map(|approval| approval.person.login.as_str()));
         for other in others.into_iter().filter(|other| *other != actor.person.login) {
-            if self.inner.humans.are_one(&actor.person.login, other).await? {
+            if self.inner.identities.same_person(&actor.person.login, other).await? {
                 return Err(Rejection::Forbidden { action: action.name.text.clone() }.into());
             }
         }

@@ -39,9 +39,9 @@ pub(super) fn leased(tx: &Tx, row: WorkRow, lease: i64) -> Result<InsertStatemen
     Ok(insert)
 }
 
-/// What a node can do: the activities and the definitions that its release has.
+/// The capabilities of a node: the activities and the definitions that its release has.
 #[derive(Clone, Debug)]
-pub struct Abilities {
+pub struct Capabilities {
     pub activities: Vec<String>,
     pub definitions: Vec<String>,
 }
@@ -51,7 +51,7 @@ pub struct Abilities {
 pub async fn claim(
     tx: &Tx,
     owner: &str,
-    abilities: &Abilities,
+    capabilities: &Capabilities,
     lease: i64,
     limit: u64,
 ) -> Result<Vec<WorkRow>, StoreError> {
@@ -63,8 +63,8 @@ pub async fn claim(
     let rows = work::Entity::find()
         .filter(work::Column::Tenant.eq(tx.tenant()))
         .filter(free)
-        .filter(work::Column::Activity.is_in(&abilities.activities))
-        .filter(work::Column::Definition.is_in(&abilities.definitions))
+        .filter(work::Column::Activity.is_in(&capabilities.activities))
+        .filter(work::Column::Definition.is_in(&capabilities.definitions))
         .order_by_asc(work::Column::Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

@@ -101,7 +101,7 @@ impl From<EngineError> for PageError {
                 "Idempotency key already used",
                 "This idempotency key was used for another request. Use a new one.",
             ),
-            EngineError::Unknown(_) => Self::new(
+            EngineError::IdentityUnavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",
                 "The directory cannot confirm that you and the requester are different people, and without that nobody may decide. Try again in a minute; if it stays so, ask the people who keep the directory: an account without an employee number might be anybody's.",
