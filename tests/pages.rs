@@ -31,7 +31,8 @@ async fn a_person_personalizes_a_card_in_the_browser(database: Database) {
     let chromium = Chromium::start(&test.path("profile")).await;
     let base = format!("http://{}", test.world.proxy);
     chromium.open(&format!("{base}/demo")).await;
-    chromium.click("form:nth-of-type(2) button").await;
+    chromium.pictures(&pictures, "00-demo").await;
+    chromium.click("form:has(input[value=bob]) button").await;
     chromium.until("return document.querySelector('h1')?.innerText == 'Choose your role'").await;
     chromium.pictures(&pictures, "01-role").await;
     chromium.click("form button").await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sealwright_world::open_request::OpenRequest;
 use sealwright_world::world::{Programs, World, WorldOptions};
 use sealwright_world::{evidence, journey};
 use serde_json::Value;
@@ -52,8 +53,11 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let view: Value = serde_json::from_str(&journey.view)?;
     let time = |name: &str| view.get("times").and_then(|times| times.get(name)).and_then(Value::as_i64).unwrap_or(-1);
     let certificates = view.get("data").and_then(|data| data.get("certificates")).and_then(Value::as_array);
+    let mut open_request = None;
     if !options.once {
         world.remove(0).await?;
+        open_request = Some(OpenRequest::begin(&mut world).await?);
+        println!("dora has begun, and her request waits for an RA operator");
         println!(
             "\nAlice has taken her card out. The portal is at http://{}/ (instance {}).",
             world.proxy, journey.instance
@@ -69,8 +73,21 @@ async fn run(options: Options) -> anyhow::Result<()> {
         time("portal_ms"),
         journey.commits
     );
-    if !options.once {
-        tokio::signal::ctrl_c().await?;
+    if let Some(open_request) = open_request {
+        wait(&mut world, open_request).await?;
     }
     Ok(())
+}
+
+/// Waits until somebody ends the demo, and does Dora's part meanwhile.
+async fn wait(world: &mut World, open_request: OpenRequest) -> anyhow::Result<()> {
+    let followed = tokio::select! {
+        ended = tokio::signal::ctrl_c() => return Ok(ended?),
+        followed = open_request.follow(world) => followed,
+    };
+    // The rest of the demo goes on without her.
+    if let Err(error) = followed {
+        eprintln!("sealwright-demo: dora's request: {error:#}");
+    }
+    Ok(tokio::signal::ctrl_c().await?)
 }

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use crate::authorities;
 use crate::card_service::{CardService, child};
 use crate::configuration::{self, Addresses, Written};
-use crate::directory::{Directory, Person};
+use crate::directory::Directory;
+use crate::front_page::{FrontPage, Visitor};
 use crate::ports::free_address;
 use crate::proxy;
 use crate::random;
@@ -50,6 +51,7 @@ pub struct World {
     upstream: watch::Sender<SocketAddr>,
     cards: [Option<Child>; 2],
     card_service: CardService,
+    announced: watch::Sender<Option<String>>,
 }
 
 /// A second portal.
@@ -91,13 +93,14 @@ impl World {
         std::fs::write(folder.join("ldap-password"), &password)?;
         let (embedded, section, groups, people) = match directory {
             Some(ForeignDirectory { section, groups, logins }) => {
-                let people = logins.into_iter().map(|login| Person { name: login.clone(), login });
+                let people = logins.into_iter().map(Visitor::unknown);
                 (None, section, groups, people.collect())
             }
             None => {
                 let directory = Directory::start(BIND_DN, &password, further_people).await?;
                 let (section, people) = (directory_section(&folder, &directory), directory.people());
-                (Some(directory), section, GROUPS.to_owned(), people)
+                let people = people.into_iter().map(Visitor::from);
+                (Some(directory), section, GROUPS.to_owned(), people.collect())
             }
         };
         let [pages, agent, public] = [free_address()?, free_address()?, free_address()?];
@@ -124,6 +127,7 @@ impl World {
         configuration::write_agent(&folder, &agent_script, &programs.agent, &socket, agent)?;
         let portal = start_portal(&folder, configuration::FILE, &programs.portal, &environment)?;
         let (upstream, portal_address) = watch::channel(pages);
+        let (announced, open_request) = watch::channel(None);
         let mut world = Self {
             folder,
             proxy,
@@ -142,13 +146,14 @@ impl World {
             upstream,
             cards: [None, None],
             card_service,
+            announced,
             directory: embedded,
         };
         world.insert(0)?;
         world.insert(1)?;
         world.wait_for_portal().await?;
         world.wait_for_cards().await?;
-        tokio::spawn(proxy::start(proxy, portal_address, &secret, people)?);
+        tokio::spawn(proxy::start(proxy, portal_address, &secret, FrontPage::new(people, open_request))?);
         Ok(world)
     }
 
@@ -181,13 +186,21 @@ impl World {
     /// # Errors
     /// It does not start.
     pub fn insert_as(&mut self, index: usize, arguments: &[String]) -> anyhow::Result<()> {
+        self.insert_card(index, index, arguments)
+    }
+
+    /// Puts the card with this number, counted from 0, into a reader that is another card's.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn insert_card(&mut self, index: usize, number: usize, arguments: &[String]) -> anyhow::Result<()> {
         let port = self.ports.get(index).context("no such reader")?;
         let place = self.cards.get_mut(index).context("no such reader")?;
         let card = child(&self.programs.virtual_card)
             .args(["card", "--reader", &format!("127.0.0.1:{port}")])
-            .args(["--serial", &format!("{}", 20_000_001 + index)])
+            .args(["--serial", &format!("{}", 20_000_001 + number)])
             .arg("--state")
-            .arg(self.folder.join(format!("card-{index}")))
+            .arg(self.folder.join(format!("card-{number}")))
             .args(arguments)
             .stdin(Stdio::null())
             .spawn()?;
@@ -277,6 +290,11 @@ impl World {
     /// It cannot be found out.
     pub fn portal_has_ended(&mut self) -> anyhow::Result<bool> {
         Ok(self.portal.try_wait()?.is_some())
+    }
+
+    /// Tells the first page whose request waits for an RA operator, by name; `None` when no request does.
+    pub fn announce_request(&self, of: Option<String>) {
+        self.announced.send_replace(of);
     }
 
     /// Ends the portal as `kill -9` does.

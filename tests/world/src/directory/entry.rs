@@ -44,6 +44,11 @@ impl Entry {
         String::from_utf8(self.values(name).first()?.clone()).ok()
     }
 
+    /// Whether this is a group with this member.
+    pub(super) fn has_member(&self, dn: &str) -> bool {
+        self.values("member").iter().any(|member| same_name(&String::from_utf8_lossy(member), dn))
+    }
+
     /// Whether a search request finds this entry.
     pub(super) fn is_found_by(&self, request: &LdapSearchRequest) -> bool {
         matches(self, &request.filter) && in_scope(&self.dn, request)

@@ -60,11 +60,13 @@ enum Behaviour {
     Hangs,
 }
 
-/// A person as the directory's own page shows it.
+/// A person of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub login: String,
     pub name: String,
+    /// The groups that list the person as a member, by their `cn`.
+    pub groups: Vec<String>,
 }
 
 impl Directory {
@@ -99,7 +101,14 @@ impl Directory {
     /// Everybody with a login, in the directory's order.
     pub fn people(&self) -> Vec<Person> {
         let entries = self.shared.entries();
-        let person = |entry: &Entry| Some(Person { login: entry.first("uid")?, name: entry.first("cn")? });
+        let groups_of = |dn: &str| {
+            let groups = entries.iter().filter(|entry| entry.has_member(dn));
+            groups.filter_map(|group| group.first("cn")).collect()
+        };
+        let person = |entry: &Entry| {
+            let (login, name) = (entry.first("uid")?, entry.first("cn")?);
+            Some(Person { login, name, groups: groups_of(&entry.dn) })
+        };
         entries.iter().filter_map(person).collect()
     }
 

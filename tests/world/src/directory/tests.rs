@@ -106,6 +106,17 @@ async fn it_refuses_and_hangs_as_long_as_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn people_are_listed_with_their_groups() {
+    let directory = Directory::start(BIND_DN, PASSWORD, 1).await.expect("a directory");
+    let people = directory.people();
+    let groups = |login: &str| people.iter().find(|person| person.login == login).expect(login).groups.clone();
+    assert_eq!(groups("rita"), ["ra-operators"]);
+    assert_eq!(groups("carl"), ["ca-operators", "auditors"]);
+    assert_eq!(groups("alice"), [""; 0]);
+    assert_eq!(groups("person-0"), [""; 0]);
+}
+
+#[tokio::test]
 async fn its_entries_change_while_it_runs() {
     let directory = Directory::start(BIND_DN, PASSWORD, 2).await.expect("a directory");
     let mut client = Client::connect(&directory).await;
