@@ -1,6 +1,6 @@
 //! Who may import whom: the table of ARCHITECTURE.md, read against the `use` lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may use. `clock`, `random`, `fail_point`, `in_process` and `tls` are everybody's; `testing` is compiled for tests
@@ -182,7 +182,49 @@ fn module_of(path: &Path, root: &Path) -> String {
     parts.filter(|part| part != "mod").collect::<Vec<_>>().join("::")
 }
 
-/// SECURITY.md promises nothing that no test shows: every test that it names is there, in the module that it says.
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect(file)
+}
+
+/// Ids of the promises in SECURITY.md. Every list item of that section is `- **id** text`.
+fn promised(security: &str) -> Vec<&str> {
+    let (_, section) = security.split_once("\n## Promises\n").expect("a section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let items = section.lines().filter(|line| line.starts_with(['-', '*']));
+    items.map(|item| item.strip_prefix("- **").and_then(|item| item.split_once("** ")).expect(item).0).collect()
+}
+
+/// Rows of `tests/matrices/promises.md`: the id of a promise, and its tests.
+fn shown(promises: &str) -> Vec<(&str, Vec<&str>)> {
+    let rows = promises.lines().filter(|line| line.starts_with('|')).skip(2);
+    let rows = rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, _, tests] = cells[..] else { panic!("not id, promise and tests: {row}") };
+        (id, tests.split('`').skip(1).step_by(2).collect())
+    });
+    rows.collect()
+}
+
+/// SECURITY.md and the file that says which tests show its promises have the same ids.
+#[test]
+fn every_promise_has_tests_and_every_row_a_promise() {
+    let (security, promises) = (read("SECURITY.md"), read("tests/matrices/promises.md"));
+    let (promised, shown) = (promised(&security), shown(&promises));
+    assert!(promised.len() > 50 && shown.len() > 70, "{} promises, {} rows", promised.len(), shown.len());
+
+    let ids: BTreeSet<&str> = promised.iter().copied().collect();
+    assert_eq!(ids.len(), promised.len(), "an id is given twice: {promised:?}");
+    let rows: BTreeSet<&str> = shown.iter().map(|(id, _)| *id).collect();
+    let untested: Vec<_> = ids.difference(&rows).collect();
+    assert!(untested.is_empty(), "promised in SECURITY.md and not in tests/matrices/promises.md: {untested:?}");
+    let unpromised: Vec<_> = rows.difference(&ids).collect();
+    assert!(unpromised.is_empty(), "in tests/matrices/promises.md and not promised in SECURITY.md: {unpromised:?}");
+
+    let empty: Vec<_> = shown.iter().filter(|(_, tests)| tests.is_empty()).map(|(id, _)| id).collect();
+    assert!(empty.is_empty(), "rows without a test: {empty:?}");
+}
+
+/// Every test that shows a promise of SECURITY.md exists, in the module that it is said to be in.
 #[test]
 fn every_test_that_security_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -190,13 +232,12 @@ fn every_test_that_security_names_exists() {
     for folder in ["src", "tests"] {
         sources(&root.join(folder), &mut paths);
     }
-    let read = |path: &PathBuf| (module_of(path, root), std::fs::read_to_string(path).expect("a source"));
-    let modules: Vec<(String, String)> = paths.iter().map(read).collect();
-    let security = std::fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
-    let rows = security.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
-    let names: Vec<&str> =
-        rows.filter_map(|row| row.rsplit('|').nth(1)).flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
-    assert!(names.len() > 20, "{names:?}");
+    let module = |path: &PathBuf| (module_of(path, root), std::fs::read_to_string(path).expect("a source"));
+    let modules: Vec<(String, String)> = paths.iter().map(module).collect();
+
+    let promises = read("tests/matrices/promises.md");
+    let names: Vec<&str> = shown(&promises).into_iter().flat_map(|(_, tests)| tests).collect();
+    assert!(names.len() > 150, "{names:?}");
     for name in names {
         let (home, last) = name.rsplit_once("::").unwrap_or(("", name));
         // Tests may stand in the file of what they test; where no module is named, only one test has the name.
