@@ -10,7 +10,7 @@ use sealwright_protocol::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::jobs::{Progress, ProgressLog};
+use crate::job::{Progress, ProgressLog};
 use crate::private_file;
 
 /// One pairing's journal: a file that only its owner reads.

@@ -8,6 +8,7 @@ mod conversation;
 mod error;
 #[path = "../fail_point.rs"]
 mod fail_point;
+mod job;
 mod jobs;
 mod journal;
 mod pin_session;

@@ -5,10 +5,9 @@ use std::cell::RefCell;
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SigningKey, SubjectPublicKeyInfo};
 use sealwright_protocol::{Bytes, KeyAlgorithm, KeyRequest, Refusal, Report, Slot};
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::card::CardError;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub fn run(context: &mut JobContext<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, JobFailure> {
     let mut progress = context.progress();

@@ -2,9 +2,8 @@
 
 use sealwright_protocol::{CardFacts, LONGEST_CERTIFICATE, MOST_CERTIFICATES, Report};
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub fn run(context: &mut JobContext<'_>) -> Result<Report, JobFailure> {
     fail_point!("agent.identify");

@@ -5,10 +5,9 @@ use aws_lc_rs::digest::{Context, SHA256};
 use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot, key_test, secret_test};
 use zeroize::Zeroizing;
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::error::Error;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub(super) fn prove(
     context: &mut JobContext<'_>,

@@ -3,10 +3,9 @@
 
 use sealwright_protocol::{FactorySecrets, Refusal, Report};
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::card::CardError;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub fn run(context: &mut JobContext<'_>, secrets: &FactorySecrets) -> Result<Report, JobFailure> {
     let mut progress = context.progress();

@@ -13,7 +13,8 @@ use tokio::sync::mpsc as channel;
 
 use crate::card::Card;
 use crate::error::Error;
-use crate::jobs::{self, JobContext, JobError};
+use crate::job::JobContext;
+use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin_session::PinSession;
 use crate::readers::Readers;
