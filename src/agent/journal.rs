@@ -26,7 +26,7 @@ struct Entry {
     key: Bytes,
     /// Set once the person at the agent has confirmed.
     pairing: Option<Paired>,
-    /// What was done of each job.
+    /// The progress of each job.
     jobs: BTreeMap<String, Progress>,
 }
 
@@ -84,7 +84,7 @@ impl Journal {
 
     /// Removes a journal that is no longer needed.
     pub fn remove(&self) {
-        // What stays behind is refused by the portal.
+        // The portal refuses a pairing that is over: a file that stays behind does no harm.
         drop(std::fs::remove_file(&self.path));
     }
 

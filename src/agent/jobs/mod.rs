@@ -1,4 +1,5 @@
-//! The jobs of a card, one a file. They know cards and the messages of the protocol, and nothing of connections.
+//! The jobs of a card, one a file. They know cards and the messages of the protocol, and nothing of
+//! connections.
 
 mod generate_key;
 mod identify;

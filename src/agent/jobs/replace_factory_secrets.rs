@@ -1,5 +1,5 @@
-//! The factory's secrets are replaced. Each step is noted once the card has confirmed it; a step whose confirmation was lost is recognized
-//! by the new secret being valid already.
+//! The factory's secrets are replaced. Each step is noted once the card has confirmed it; a step
+//! whose confirmation was lost is recognized by the new secret being valid already.
 
 use sealwright_protocol::{FactorySecrets, Refusal, Report};
 

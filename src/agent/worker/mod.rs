@@ -139,7 +139,8 @@ impl Worker {
     }
 }
 
-/// Chooses the card when the portal has not named one: the only one, or the one that the person picks.
+/// Chooses the card when the portal has not named one: the only one, or the one that the person
+/// picks.
 fn choose(mut cards: Vec<(String, Box<dyn Card>)>, pins: &PinSession) -> Result<Option<Box<dyn Card>>, Error> {
     if cards.len() <= 1 {
         return Ok(cards.pop().map(|(_, open)| open));
