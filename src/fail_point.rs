@@ -18,7 +18,7 @@ macro_rules! fail_point {
 }
 
 /// Ends or stops the process if this is the place that was asked for.
-#[cfg(any(test, feature = "fail-points"))]
+#[cfg(feature = "fail-points")]
 #[expect(clippy::disallowed_methods, reason = "a test names the place in the environment")]
 pub fn reached(name: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::on_both_databases;
-use crate::support::{Database, Postgres};
+use crate::support::{Database, TestDatabase};
 
 on_both_databases! {
     a_serial_number_is_an_authoritys_once,
@@ -34,7 +34,7 @@ on_both_databases! {
     what_is_wanted_and_given_up_in_one_transaction_is_given_up,
 }
 
-async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>) {
+async fn open(database: Database) -> (Store, tempfile::TempDir, Option<TestDatabase>) {
     let folder = tempfile::tempdir().expect("a folder");
     match database {
         Database::Sqlite => {
@@ -42,7 +42,7 @@ async fn open(database: Database) -> (Store, tempfile::TempDir, Option<Postgres>
             (Store::open(&url, "default").await.expect("opened"), folder, None)
         }
         Database::Postgres | Database::OwnPostgres => {
-            let postgres = Postgres::for_test(folder.path()).await;
+            let postgres = TestDatabase::start(folder.path()).await;
             (Store::open(&postgres.url, "default").await.expect("opened"), folder, Some(postgres))
         }
     }

@@ -25,7 +25,7 @@ struct File {
     modules: Vec<ModuleOptions>,
 }
 
-/// What the agent was told before it starts.
+/// The configuration with its defaults filled in.
 #[derive(Debug)]
 pub struct Configuration {
     trust: Vec<String>,
@@ -37,7 +37,8 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the file; without one, there is no trusted portal and the state is in the person's own folder.
+    /// Reads the file; without one, there is no trusted portal and the state is in the person's own
+    /// folder.
     ///
     /// # Errors
     /// A file that cannot be read, or holds something unknown.

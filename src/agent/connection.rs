@@ -15,14 +15,15 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_asyn
 use crate::error::Error;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
-/// The portal pings every other second. Where nothing arrives for so long the network fell silent, which an agent that only listens is never told.
+/// The read timeout. The portal pings every other second; an agent that only listens is never told
+/// of a network that fell silent.
 const SILENCE: Duration = Duration::from_secs(30);
 
 pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-/// Why there is no message.
+/// The reason why there is no message.
 pub enum Lost {
     /// The network or the portal went away: try again.
     Network,
@@ -46,7 +47,8 @@ impl Connection {
         let connecting = connect_async_tls_with_config(url, Some(config), true, Some(connector));
         match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
             Ok(Ok((socket, _))) => Ok(Self { socket }),
-            // What a web server in front of it answers while the portal is away (RFC 9110 section 15.6) passes.
+            // A web server in front of the portal answers with a status of 5xx while the portal is
+            // away (RFC 9110 section 15.6): try again.
             Ok(Err(tungstenite::Error::Http(response))) if !response.status().is_server_error() => {
                 let text = format!("The portal refuses agents here (HTTP {}).", response.status());
                 Err(Some(Error::say(text)))

@@ -10,7 +10,7 @@ use sealwright_protocol::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::jobs::{Progress, ProgressLog};
+use crate::job::{Progress, ProgressLog};
 use crate::private_file;
 
 /// One pairing's journal: a file that only its owner reads.
@@ -26,7 +26,7 @@ struct Entry {
     key: Bytes,
     /// Set once the person at the agent has confirmed.
     pairing: Option<Paired>,
-    /// What was done of each job.
+    /// The progress of each job.
     jobs: BTreeMap<String, Progress>,
 }
 
@@ -84,7 +84,7 @@ impl Journal {
 
     /// Removes a journal that is no longer needed.
     pub fn remove(&self) {
-        // What stays behind is refused by the portal.
+        // The portal refuses a pairing that is over: a file that stays behind does no harm.
         drop(std::fs::remove_file(&self.path));
     }
 

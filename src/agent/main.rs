@@ -1,4 +1,5 @@
-//! The desktop program: the card in the reader, on behalf of its person. It calls out; nothing listens.
+//! The desktop program: the card in the reader, on behalf of its person. It calls out; nothing
+//! listens.
 
 mod card;
 mod commands;
@@ -8,6 +9,7 @@ mod conversation;
 mod error;
 #[path = "../fail_point.rs"]
 mod fail_point;
+mod job;
 mod jobs;
 mod journal;
 mod pin_session;
@@ -70,7 +72,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // What is in memory are PINs and a card's secrets: no file of it is written when the program dies.
+    // Memory holds PINs and a card's secrets: no core dump is written.
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         eprintln!("sealwright-agent: core dumps cannot be switched off: {error}");
     }
@@ -78,7 +80,8 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .finish();
-    // What libraries log by the `log` crate is not heard: the WebSocket's tells every message, and a card's secrets are in some of them.
+    // Records of the `log` crate are not collected: the WebSocket library logs every message, and
+    // some hold a card's secrets.
     if let Err(error) = tracing::subscriber::set_global_default(log) {
         eprintln!("sealwright-agent: nothing is logged: {error}");
     }

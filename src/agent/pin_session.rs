@@ -1,4 +1,5 @@
-//! The PIN: asked once per sitting, here and never in the page, wiped when the sitting ends, never tried again after a refusal.
+//! The PIN: asked once per sitting, here and never in the page, wiped when the sitting ends, never
+//! tried again after a refusal.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -10,12 +11,12 @@ use crate::card::Pin;
 use crate::error::Error;
 use crate::terminal;
 
-/// Where the PIN comes from.
+/// The source of the PIN.
 pub enum Source {
     Terminal,
-    /// What was read from a file descriptor.
+    /// Read from a file descriptor.
     Given(Pin),
-    /// What was read was refused: it is not tried again.
+    /// Read from a file descriptor and refused: it is not tried again.
     Spent,
 }
 
@@ -126,7 +127,8 @@ fn ask_secret(prompt: &str) -> Result<Pin, Error> {
     }
 }
 
-/// pinentry, where there is a display; `None` when it is not installed or does not work. Nothing when the person does not want to.
+/// pinentry, where there is a display; `None` when it is not installed or does not work. Nothing
+/// when the person does not want to.
 #[expect(clippy::disallowed_methods, reason = "a display is announced in the environment")]
 fn from_pinentry(prompt: &str) -> Option<Zeroizing<String>> {
     std::env::var_os("DISPLAY").or_else(|| std::env::var_os("WAYLAND_DISPLAY"))?;
@@ -145,7 +147,8 @@ fn from_pinentry(prompt: &str) -> Option<Zeroizing<String>> {
     is_cancelled(&answer).then(Zeroizing::default)
 }
 
-/// Whether the Assuan protocol's `ERR` says that the person cancelled: libgpg-error's GPG_ERR_CANCELED in the low 16 bits.
+/// Whether the Assuan protocol's `ERR` says that the person cancelled: libgpg-error's
+/// GPG_ERR_CANCELED in the low 16 bits.
 fn is_cancelled(answer: &str) -> bool {
     const CANCELED: u32 = 99;
     let codes = answer.lines().filter_map(|line| line.strip_prefix("ERR ")?.split(' ').next()?.parse::<u32>().ok());

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Writes a file that only its owner reads, complete or not at all: a temporary file is renamed over it.
+/// Writes a file that only its owner reads, complete or not at all: a temporary file is renamed
+/// over it.
 ///
 /// # Errors
 /// [`Error::File`].

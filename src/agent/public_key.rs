@@ -1,4 +1,4 @@
-//! Public keys of a card as SubjectPublicKeyInfo, and what a card is given to sign.
+//! Public keys of a card as SubjectPublicKeyInfo, and the input of its signatures.
 
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use aws_lc_rs::encoding::AsDer;
@@ -34,7 +34,7 @@ pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
 const SHA256_INFO: [u8; 19] =
     [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
-/// What a token pads and signs with RSA: the hash as a DigestInfo.
+/// The DigestInfo that a token pads and signs with RSA.
 pub fn digest_info(message: &[u8]) -> Vec<u8> {
     [SHA256_INFO.as_slice(), digest(&SHA256, message).as_ref()].concat()
 }

@@ -1,4 +1,5 @@
-//! Readers and the cards in them: PIV cards over PC/SC, other tokens through the modules that the configuration names.
+//! Readers and the cards in them: PIV cards over PC/SC, other tokens through the modules that the
+//! configuration names.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use crate::piv::{OpenCard, in_use};
 use crate::terminal::Say;
 use crate::token::{ModuleOptions, Tokens};
 
-/// A card that does not answer gets so long, once: it may just have been put in.
+/// The pause before a mute card is tried once more: it may just have been put in.
 const SETTLED: Duration = Duration::from_millis(250);
 
 /// The connection to the smart card service.
@@ -24,7 +25,7 @@ pub struct Readers {
     /// Only readers whose name contains this.
     only: Option<String>,
     say: Say,
-    /// What kept a card from being used when it was looked for last, for the person.
+    /// The obstacle that the last look found, in words for the person.
     obstacle: RefCell<Option<String>>,
     /// The card that was found last, by its serial number, and the reader it was in.
     last: RefCell<Option<(String, String)>>,
@@ -68,7 +69,8 @@ impl Readers {
         names.into_iter().filter(|name| self.is_meant(&name.to_string_lossy())).collect()
     }
 
-    /// Whether a card could be put in somewhere: a module's slot need not be a reader of the service, which may be away for a moment.
+    /// Whether a card could be put in somewhere: a module's slot need not be a reader of the
+    /// service, which may be away for a moment.
     pub fn is_any(&self) -> bool {
         let listed = self.context.borrow().list_readers_owned();
         let is_none = listed.map_or_else(|error| error == pcsc::Error::NoReadersAvailable, |names| names.is_empty());
@@ -94,8 +96,8 @@ impl Readers {
         listed
     }
 
-    /// The card with this serial number. `None` when it is not there now. Where it was last is looked at first: what another program does with a
-    /// card in another reader holds up nothing.
+    /// The card with this serial number. `None` when it is not there now. Where it was last is
+    /// looked at first: what another program does with a card in another reader holds up nothing.
     pub fn find(&self, serial: &str) -> Option<Box<dyn Card>> {
         let last = self.last.borrow().clone().filter(|(known, _)| known == serial).map(|(_, reader)| reader);
         let name =
@@ -111,7 +113,8 @@ impl Readers {
         Some(open)
     }
 
-    /// Every card and its serial number; one that is in a reader as a PIV card is not taken from a module too.
+    /// Every card and its serial number; one that is in a reader as a PIV card is not taken from a
+    /// module too.
     pub fn all(&self) -> Vec<(String, Box<dyn Card>)> {
         let mut obstacle = None;
         let mut found: Vec<(String, Box<dyn Card>)> = Vec::new();
@@ -151,7 +154,7 @@ impl Readers {
         found
     }
 
-    /// What keeps the card in a reader from being used, in words for the person.
+    /// The obstacle that keeps the card in a reader from being used, in words for the person.
     pub fn obstacle(&self) -> Option<String> {
         self.obstacle.borrow().clone()
     }

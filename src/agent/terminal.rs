@@ -60,8 +60,8 @@ fn answer(question: &str) -> Result<String, Error> {
     Ok(answer)
 }
 
-/// Asks and reads a line without a buffer, byte by byte: the input behind it is left to a child process. None at the
-/// end of the input.
+/// Asks and reads a line without a buffer, byte by byte: the input behind it is left to a child
+/// process. None at the end of the input.
 ///
 /// # Errors
 /// The terminal cannot be read.

@@ -15,9 +15,11 @@ impl Identities {
         Self { directory, store }
     }
 
-    /// Whether the caller's login and another one belong to the same person; none when the directory cannot tell.
+    /// Whether the caller's login and another one belong to the same person; none when the
+    /// directory cannot tell.
     pub async fn same_person(&self, login: &str, other: &str) -> Option<bool> {
-        // A service account is never a second pair of eyes: as the caller it counts as everybody's second login.
+        // A service account is never a second pair of eyes: as the caller it counts as everybody's
+        // second login.
         if service_accounts::is_login(login) {
             return Some(true);
         }
@@ -33,7 +35,8 @@ impl Identities {
         }
     }
 
-    /// Finds a person by the login, or by the id that had it where the directory does not know it any more.
+    /// Finds a person by the login, or by the id that had it where the directory does not know it
+    /// any more.
     async fn find(&self, login: &str) -> Option<Person> {
         match self.directory.find(login, &[]).await.ok()? {
             Lookup::Found(person) => Some(person),

@@ -1,4 +1,5 @@
-//! The section `[cards]`: the cards that may be personalized, and the authorities that are believed when a card attests a key.
+//! The section `[cards]`: the cards that may be personalized, and the authorities that are believed
+//! when a card attests a key.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +19,11 @@ pub struct CardOptions {
     /// Serial numbers of cards in stock.
     #[serde(default)]
     pub stock: Vec<String>,
-    /// The security officer's PIN that PKCS#11 tokens come from the factory with. Without it no token is taken.
+    /// The security officer's PIN that PKCS#11 tokens come from the factory with. Without it no
+    /// token is taken.
     pub factory_so_pin_file: Option<PathBuf>,
-    /// Certificates (PEM) of the authorities that are believed when a card attests a key. Without it attestations are not looked at.
+    /// Certificates (PEM) of the authorities that are believed when a card attests a key. Without
+    /// it attestations are not looked at.
     pub attestation_authorities_file: Option<PathBuf>,
     /// Keys that their card does not attest are refused.
     #[serde(default)]
@@ -39,8 +42,8 @@ impl CardOptions {
     /// Reads the certificates (DER) that attestations are checked against; none without a file.
     ///
     /// # Errors
-    /// [`ConfigurationError::AttestationRequired`] when attestations are required and there is no file,
-    /// [`ConfigurationError::File`], [`ConfigurationError::NoCertificate`].
+    /// [`ConfigurationError::AttestationRequired`] when attestations are required and there is no
+    /// file, [`ConfigurationError::File`], [`ConfigurationError::NoCertificate`].
     pub fn attestation_authorities(&self) -> Result<Vec<Vec<u8>>, ConfigurationError> {
         let Some(path) = &self.attestation_authorities_file else {
             return if self.attestation_required {

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::error::ConfigurationError;
 use super::secret;
 
-/// Refuses a URL that holds a password: every user of the machine would read it on the command line of PostgreSQL's programs.
+/// Refuses a URL that holds a password: every user of the machine would read it on the command line
+/// of PostgreSQL's programs.
 ///
 /// # Errors
 /// [`ConfigurationError::DatabasePassword`].

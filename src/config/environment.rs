@@ -1,6 +1,8 @@
-//! Variables that stand for keys of the file: `SEALWRIGHT__SERVER__PAGES=0.0.0.0:8001` is `pages` in the section `[server]`.
+//! Variables that stand for keys of the file: `SEALWRIGHT__SERVER__PAGES=0.0.0.0:8001` is `pages`
+//! in the section `[server]`.
 //!
-//! Two underscores part the names, one is a hyphen. A value is TOML, or text as it stands. What is secret has a file's name there, never itself.
+//! Two underscores part the names, one is a hyphen. A value is TOML, or text as it stands. What is
+//! secret has a file's name there, never itself.
 
 use std::ffi::OsString;
 
@@ -19,7 +21,8 @@ pub enum OverrideError {
     Unicode(String),
 }
 
-/// The variables that stand for keys, in an order of their own: the system gives them in any. What others are called and hold is not looked at.
+/// The variables that stand for keys, in an order of their own: the system gives them in any. What
+/// others are called and hold is not looked at.
 ///
 /// # Errors
 /// [`OverrideError::Unicode`].

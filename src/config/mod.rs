@@ -1,4 +1,5 @@
-//! The configuration: one TOML file and variables that stand for its keys; unknown keys are errors, secrets stand in files of their own.
+//! The configuration: one TOML file and variables that stand for its keys; unknown keys are errors,
+//! secrets stand in files of their own.
 //!
 //! A section has its file here, unless its options belong to the room that they configure.
 
@@ -54,7 +55,8 @@ pub struct Configuration {
     pub sealing_key_file: PathBuf,
     /// The authority that issues people's certificates.
     pub issuing_authority: String,
-    /// SHA-256 digests of public keys (SubjectPublicKeyInfo) that are known to be compromised, one a line.
+    /// SHA-256 digests of public keys (SubjectPublicKeyInfo) that are known to be compromised, one
+    /// a line.
     pub blocked_keys_file: Option<PathBuf>,
     pub authorities: BTreeMap<String, AuthorityOptions>,
     pub profiles: BTreeMap<String, ProfileOptions>,

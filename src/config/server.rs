@@ -1,4 +1,5 @@
-//! The section `[server]`: addresses to listen at, and the URLs by which browsers, agents and the public reach them.
+//! The section `[server]`: addresses to listen at, and the URLs by which browsers, agents and the
+//! public reach them.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -36,7 +37,8 @@ fn default_agent_command() -> String {
 
 impl ServerOptions {
     /// # Errors
-    /// [`ConfigurationError::Addresses`], [`ConfigurationError::Url`], [`ConfigurationError::PublicUrl`].
+    /// [`ConfigurationError::Addresses`], [`ConfigurationError::Url`],
+    /// [`ConfigurationError::PublicUrl`].
     pub(super) fn check(&self) -> Result<(), ConfigurationError> {
         let addresses = [Some(self.pages), Some(self.agent), Some(self.public), self.operations];
         let distinct: BTreeSet<SocketAddr> = addresses.into_iter().flatten().collect();
@@ -52,7 +54,8 @@ impl ServerOptions {
             }
         }
 
-        // RFC 5280 section 8. A rule of what is issued finds it too, but when the first person's card is written.
+        // RFC 5280 section 8. A rule of what is issued finds it too, but when the first person's
+        // card is written.
         if !self.public_url.starts_with("http://") {
             return Err(ConfigurationError::PublicUrl);
         }

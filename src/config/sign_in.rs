@@ -1,4 +1,5 @@
-//! The section `[sign-in]`: the proxy that says who has signed in, and how long sessions and roles hold.
+//! The section `[sign-in]`: the proxy that says who has signed in, and how long sessions and roles
+//! hold.
 
 use std::net::IpAddr;
 
@@ -15,7 +16,8 @@ pub struct SignInOptions {
     pub header: String,
     /// Addresses of the proxy.
     pub peers: Vec<IpAddr>,
-    /// The header in which the proxy says where a request comes from, for the audit; of a list its last address. Without it the audit has the proxy's.
+    /// The header in which the proxy says where a request comes from, for the audit; of a list its
+    /// last address. Without it the audit has the proxy's.
     pub address_header: Option<String>,
     /// The proof, beside the address, that it is the proxy.
     pub proof: ProofOptions,

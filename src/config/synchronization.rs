@@ -1,4 +1,5 @@
-//! The section `[synchronization]`: the consequences of a directory that says otherwise than certificates do.
+//! The section `[synchronization]`: the consequences of a directory that says otherwise than
+//! certificates do.
 
 use serde::Deserialize;
 
@@ -15,9 +16,11 @@ pub struct SynchronizationOptions {
     pub disabled: DepartureAction,
     /// A certificate names the person otherwise than the directory does.
     pub moved: DepartureAction,
-    /// Whether certificates that are suspended are taken out of the directory until they are reinstated. Revoked ones always are.
+    /// Whether certificates that are suspended are taken out of the directory until they are
+    /// reinstated. Revoked ones always are.
     pub unpublish: bool,
-    /// Of more people than this at once, a CA operator is asked first. Fewer than one comparison can give, or nobody would ever be asked.
+    /// The number of people at once above which a CA operator is asked first; less than one
+    /// comparison can give.
     pub at_most: u32,
 }
 

@@ -1,6 +1,6 @@
 //! Requests that may be sent twice: the same key does a thing once.
 
-use super::EngineError;
+use super::{Engine, EngineError};
 use crate::store::idempotency::IdempotencyRow;
 use crate::store::{Access, Store, StoreError, Tx, idempotency};
 use uuid::Uuid;
@@ -63,5 +63,19 @@ impl Key {
     pub(super) async fn first(&self, store: &Store, login: &str) -> Result<Uuid, EngineError> {
         let row = idempotency::find(store.read(), login, &self.key).await?.ok_or(EngineError::NotFound)?;
         if row.digest == self.digest { Ok(row.instance) } else { Err(EngineError::KeyReused) }
+    }
+}
+
+impl Engine {
+    /// Forgets idempotency keys that were used more than a day ago.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn forget_keys(&self) -> Result<u64, EngineError> {
+        let before = self.clock().now_ms() - REMEMBERED;
+        Ok(self
+            .store()
+            .write::<_, StoreError, _, _>(move |tx| async move { idempotency::expire(&tx, before).await })
+            .await?)
     }
 }

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod postgres;
 pub mod proxy;
+pub mod shared_postgres;
 pub mod slapd;
 pub mod softhsm;
 pub mod strace;
@@ -25,6 +26,7 @@ use sealwright_world::world::{ForeignDirectory, Programs, TokenOptions, World, W
 use serde_json::Value;
 
 pub use postgres::Postgres;
+pub use shared_postgres::TestDatabase;
 use softhsm::SoftHsm;
 
 /// Runs tests of the whole portal on both databases: each name is a function of this module that takes the database.
@@ -69,7 +71,7 @@ pub struct TestWorld {
     pub pin_file: PathBuf,
     /// Where the person has a token instead of a PIV card.
     pub token: Option<SoftHsm>,
-    postgres: Option<Postgres>,
+    postgres: Option<TestDatabase>,
     folder: tempfile::TempDir,
 }
 
@@ -198,8 +200,8 @@ impl TestWorld {
         let folder = tempfile::tempdir().expect("a folder");
         let postgres = match database {
             Database::Sqlite => None,
-            Database::Postgres => Some(Postgres::for_test(folder.path()).await),
-            Database::OwnPostgres => Some(Postgres::start(folder.path(), false).await),
+            Database::Postgres => Some(TestDatabase::start(folder.path()).await),
+            Database::OwnPostgres => Some(TestDatabase::start_alone(folder.path()).await),
         };
         let mut options = WorldOptions::new(&folder.path().join("world"), programs());
         options.database = postgres.as_ref().map(|postgres| postgres.url.clone());

@@ -1,4 +1,4 @@
-//! A PostgreSQL database of a test's own: in the server that the run shares, or in a server in the test's folder.
+//! A PostgreSQL server of a test's own, as an unprivileged user, in the test's folder.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,34 +7,14 @@ use std::time::Duration;
 
 use sealwright_world::ports::free_address;
 
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
-
-/// The URL of the server that all tests of a run share, without a database: `make test` starts it.
-const SHARED: &str = "SEALWRIGHT_TEST_POSTGRES";
+pub const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
 pub struct Postgres {
     pub url: String,
-    place: Place,
-}
-
-enum Place {
-    /// A database in the shared server, by its name.
-    Shared { server: String, database: String },
-    /// A server of the test's own, an unprivileged process.
-    Own(Child),
+    server: Child,
 }
 
 impl Postgres {
-    /// A database in the shared server; in a server of the test's own where none is shared.
-    #[expect(clippy::disallowed_methods, reason = "the run says where its server is")]
-    pub async fn for_test(folder: &Path) -> Self {
-        let Ok(server) = std::env::var(SHARED) else { return Self::start(folder, false).await };
-        let database = format!("test_{}", sealwright::random::id().simple());
-        let made = maintain(&server, "createdb", &[&database]).status().expect("createdb");
-        assert!(made.success(), "the database {database} was not made");
-        Self { url: format!("{server}/{database}"), place: Place::Shared { server, database } }
-    }
-
     /// Without `fsync` it may lose what it has when the machine does: a test is over then.
     pub async fn start(folder: &Path, fsync: bool) -> Self {
         let option = if fsync { "fsync=on" } else { "fsync=off" };
@@ -93,7 +73,7 @@ impl Postgres {
                 .status()
                 .expect("pg_isready");
             if ready.success() {
-                return Self { url, place: Place::Own(server) };
+                return Self { url, server };
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -103,22 +83,9 @@ impl Postgres {
     }
 }
 
-/// A program that makes or drops a database of a server.
-fn maintain(server: &str, program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PathBuf::from(PROGRAMS).join(program));
-    command.args(["--maintenance-db", &format!("{server}/postgres")]).args(arguments).stdout(Stdio::null());
-    command
-}
-
 impl Drop for Postgres {
     fn drop(&mut self) {
-        match &mut self.place {
-            // Whoever is connected still goes with the test.
-            Place::Shared { server, database } => drop(maintain(server, "dropdb", &["--force", database]).spawn()),
-            Place::Own(server) => {
-                drop(server.kill());
-                drop(server.wait());
-            }
-        }
+        drop(self.server.kill());
+        drop(self.server.wait());
     }
 }

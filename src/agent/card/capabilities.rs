@@ -14,7 +14,8 @@ pub enum WritesWith {
     Pin,
 }
 
-/// The key to a card that is to be changed: the portal, which has the management key and tells it nobody, or the person's PIN.
+/// The key to a card that is to be changed: the portal, which has the management key and tells it
+/// nobody, or the person's PIN.
 #[derive(Clone, Copy)]
 pub enum Unlock<'a> {
     ManagementKey(&'a dyn Relay),
@@ -46,8 +47,8 @@ pub trait Keys {
     /// Signs a message: ECDSA as DER, or RSASSA-PKCS1-v1_5, with SHA-256, for P-384 SHA-384.
     fn sign(&mut self, pin: &Pin, slot: Slot, algorithm: KeyAlgorithm, message: &[u8]) -> Result<Vec<u8>, CardError>;
 
-    /// Deciphers a ciphertext (RSAES-PKCS1-v1_5), or agrees on a secret with a public key (an uncompressed point, ECDH); none for an
-    /// invalid ciphertext.
+    /// Deciphers a ciphertext (RSAES-PKCS1-v1_5), or agrees on a secret with a public key (an
+    /// uncompressed point, ECDH); none for an invalid ciphertext.
     fn decipher_challenge(
         &mut self,
         pin: &Pin,

@@ -1,6 +1,6 @@
-//! Why a card did not do what it was asked for.
+//! The errors of cards and their drivers.
 
-/// What a card answers instead of what was asked for.
+/// An error that a card or its driver answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CardError {
     /// The card was pulled, reset or taken: the job begins again when it is back.

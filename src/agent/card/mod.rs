@@ -1,5 +1,5 @@
-//! A card as jobs know it, whichever driver speaks to it: [`crate::piv`] by the card's own commands over PC/SC, [`crate::token`]
-//! through the vendor's PKCS#11 module.
+//! A card as jobs know it, whichever driver speaks to it: [`crate::piv`] by the card's own commands
+//! over PC/SC, [`crate::token`] through the vendor's PKCS#11 module.
 
 mod capabilities;
 mod error;
@@ -13,8 +13,8 @@ pub use error::CardError;
 pub use pin::Pin;
 pub use relay::Relay;
 
-/// A card in a reader, with the capabilities that its driver implements. Each call is whole: it unlocks what it needs and leaves the
-/// card locked.
+/// A card in a reader, with the capabilities that its driver implements. Each call is whole: it
+/// unlocks what it needs and leaves the card locked.
 pub trait Card: Secrets + Keys + Objects + Attestations {
     /// The reader's name, as people know it.
     fn reader(&self) -> &str;

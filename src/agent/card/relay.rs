@@ -4,9 +4,11 @@ use sealwright_protocol::{ManagementKey, ManagementKeyAlgorithm, RelayAnswer};
 
 use super::error::CardError;
 
-/// Mutual authentication with a management key, relayed to the portal from within a card transaction.
+/// Mutual authentication with a management key, relayed to the portal from within a card
+/// transaction.
 pub trait Relay {
-    /// Asks for the decrypted witness and a challenge to the card; `None` when the portal has no such key.
+    /// Asks for the decrypted witness and a challenge to the card; `None` when the portal has no
+    /// such key.
     ///
     /// # Errors
     /// [`CardError::Gone`] when the portal does not answer in time: the job begins again.

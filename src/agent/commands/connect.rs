@@ -13,7 +13,8 @@ use crate::{terminal, worker};
 /// How long the worker may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Pairs or resumes with the portal of a code, and does the jobs of that pairing until it is finished.
+/// Pairs or resumes with the portal of a code, and does the jobs of that pairing until it is
+/// finished.
 ///
 /// # Errors
 /// What the person reads.
@@ -40,7 +41,8 @@ pub fn run(
     let result = runtime.block_on(conversation.run());
     conversation.end();
 
-    // Without orders the worker ends, unless somebody is asked for a PIN. A module must not be at work while the process ends.
+    // Without orders the worker ends, unless somebody is asked for a PIN. A module must not be at
+    // work while the process ends.
     let limit = Instant::now() + LAST_WORDS;
     while !thread.is_finished() && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(5));
@@ -51,7 +53,8 @@ pub fn run(
     result
 }
 
-/// Reads `sealwright://host/CODE`, or a typed code and the portal's address: gives the address and the code.
+/// Reads `sealwright://host/CODE`, or a typed code and the portal's address: gives the address and
+/// the code.
 fn target(code: &str, portal: Option<String>) -> Result<(String, String), Error> {
     let (portal, code) = if let Some(link) = code.strip_prefix("sealwright://") {
         let (host, code) = link.split_once('/').ok_or_else(|| Error::say("The link is not complete."))?;
@@ -60,7 +63,8 @@ fn target(code: &str, portal: Option<String>) -> Result<(String, String), Error>
     } else {
         (portal.ok_or_else(|| Error::say("Say which portal the code is from: --portal https://…"))?, code)
     };
-    // What stands before it is no host (RFC 3986 section 3.2.1), and looks like one to whoever is asked for trust.
+    // Text before an @ is user information (RFC 3986 section 3.2.1), and looks like a host to the
+    // person who is asked for trust.
     if portal.contains('@') {
         return Err(Error::say("The portal's address must name a host alone, without anything before an @."));
     }

@@ -15,13 +15,14 @@ use crate::readers::Readers;
 use crate::terminal::{Say, line, unusable};
 use crate::token::ModuleOptions;
 
-/// How often readers are looked at when nothing changes there.
+/// The interval of looks when nothing changes at the readers.
 const LOOK: Duration = Duration::from_secs(10);
-/// A card is not looked at more often, whatever others do with it.
+/// The shortest interval of looks, whatever other programs do with the cards.
 const REST: Duration = Duration::from_millis(300);
 
 /// # Errors
-/// What the person reads, for a computer that cannot do it at all; a sitting that fails is said, and the next one waited for.
+/// What the person reads, for a computer that cannot do it at all; a sitting that fails is said,
+/// and the next one waited for.
 pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<String>) -> Result<(), Error> {
     let configuration = Configuration::read(config.clone())?;
     if portal.as_ref().or(configuration.portal.as_ref()).is_none() {
@@ -40,7 +41,7 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
     let program = std::env::current_exe().map_err(unusable)?;
     loop {
         let Some(line) = line("Type the code that the page shows: ").map_err(unusable)? else {
-            // Nobody looks at readers, and no module is at work, while the process ends.
+            // The watching thread is kept from readers and modules while the process ends.
             std::mem::forget(lock.acquire());
             return Ok(());
         };
@@ -49,7 +50,8 @@ pub fn run(config: Option<PathBuf>, portal: Option<String>, reader: Option<Strin
             continue;
         }
         let _guard = lock.acquire();
-        // A process of its own: when the sitting is over, nobody waits at the terminal for its PIN any more.
+        // A process of its own: when the sitting is over, nobody waits at the terminal for its PIN
+        // any more.
         let mut sitting = Command::new(&program);
         sitting.args(config.iter().flat_map(|path| [OsStr::new("--config"), path.as_os_str()]));
         sitting.arg("connect");
@@ -75,7 +77,7 @@ struct CardGuard<'a>(&'a CardLock);
 impl CardLock {
     fn acquire(&self) -> CardGuard<'_> {
         self.sitting.store(true, Ordering::SeqCst);
-        // Whoever looks now is waited for.
+        // Waits for a look that is under way.
         drop(self.looking.lock().unwrap_or_else(PoisonError::into_inner));
         CardGuard(self)
     }

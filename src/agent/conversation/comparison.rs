@@ -1,9 +1,10 @@
-//! The agent's side of the comparison number: what both sides show, so that a stolen code gives nobody a card.
+//! The agent's side of the comparison number, which both sides show, so that a stolen code gives
+//! nobody a card.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use sealwright_protocol::comparison;
 
-/// What is sent before the portal's nonce is known.
+/// The commitment to the nonce, sent before the portal's nonce is known.
 pub fn commitment(key: &[u8], nonce: &[u8]) -> Vec<u8> {
     digest(&SHA256, &comparison::commitment_input(key, nonce)).as_ref().to_vec()
 }

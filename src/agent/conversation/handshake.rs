@@ -1,4 +1,5 @@
-//! The handshake at the beginning of each connection: pairing with comparison of the numbers, or resumption.
+//! The handshake at the beginning of each connection: pairing with comparison of the numbers, or
+//! resumption.
 
 use std::sync::Mutex;
 

@@ -33,7 +33,8 @@ pub struct Conversation {
     worker: Channels,
     /// Jobs under way, and the flag that withdraws each.
     jobs: BTreeMap<String, Arc<AtomicBool>>,
-    /// Reports that the portal has not taken yet, by job: a lost connection or a killed portal may have lost them.
+    /// Reports that the portal has not taken yet, by job: a lost connection or a killed portal may
+    /// have lost them.
     reports: BTreeMap<String, FromAgent>,
     /// Reports that are to be sent again.
     unsent: Vec<FromAgent>,
@@ -92,7 +93,8 @@ impl Conversation {
         }
     }
 
-    /// Withdraws the jobs under way, for which the worker may wait for a card, and lets the worker end.
+    /// Withdraws the jobs under way, for which the worker may wait for a card, and lets the worker
+    /// end.
     pub fn end(self) {
         for withdrawn in self.jobs.values() {
             withdrawn.store(true, Ordering::SeqCst);

@@ -1,14 +1,14 @@
-//! A key pair is made on the card and signs its own request; where the card attests its keys, that goes with it.
+//! A key pair is made on the card and signs its own request; where the card attests its keys, that
+//! goes with it.
 
 use std::cell::RefCell;
 
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SigningKey, SubjectPublicKeyInfo};
 use sealwright_protocol::{Bytes, KeyAlgorithm, KeyRequest, Refusal, Report, Slot};
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::card::CardError;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub fn run(context: &mut JobContext<'_>, slot: Slot, algorithm: KeyAlgorithm) -> Result<Report, JobFailure> {
     let mut progress = context.progress();
@@ -27,7 +27,8 @@ pub fn run(context: &mut JobContext<'_>, slot: Slot, algorithm: KeyAlgorithm) ->
     let attestation = context.card.attestation(slot)?;
     let request = match request(context, slot, algorithm, &public_key) {
         Ok(csr) => KeyRequest::Signature { csr: Bytes(csr) },
-        // Some cards do not sign with the key of key management (9D): the attestation speaks for it.
+        // Some cards do not sign with the key of key management (9D): the attestation speaks for
+        // it.
         Err(JobFailure::Card(CardError::Status(status))) if attestation.is_some() => {
             tracing::info!(status, "the key does not sign; its attestation is sent");
             KeyRequest::Attestation { public_key: Bytes(public_key) }

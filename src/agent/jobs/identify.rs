@@ -1,10 +1,9 @@
-//! Which card it is. Changes nothing.
+//! Tells which card it is. Changes nothing.
 
 use sealwright_protocol::{CardFacts, LONGEST_CERTIFICATE, MOST_CERTIFICATES, Report};
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub fn run(context: &mut JobContext<'_>) -> Result<Report, JobFailure> {
     fail_point!("agent.identify");
@@ -13,7 +12,8 @@ pub fn run(context: &mut JobContext<'_>) -> Result<Report, JobFailure> {
     Ok(Report::Identified(bounded(facts)))
 }
 
-/// What fits into a message. A portal has never written so many certificates, nor so long ones: the card is somebody else's without them.
+/// Cuts the facts to the size of a message. The portal never writes so many certificates, nor so
+/// long ones: such a card is foreign without them, too.
 fn bounded(mut facts: CardFacts) -> CardFacts {
     facts.certificates.truncate(MOST_CERTIFICATES);
     for (_, certificate) in &mut facts.certificates {

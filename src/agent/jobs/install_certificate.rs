@@ -2,11 +2,10 @@
 
 use sealwright_protocol::{KeyTest, Refusal, Report, Slot};
 
-use super::context::JobContext;
-use super::failure::{JobFailure, refusal};
 use super::prove_key;
 use crate::card::CardError;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure, refusal};
 
 pub fn run(context: &mut JobContext<'_>, slot: Slot, certificate: &[u8], test: &KeyTest) -> Result<Report, JobFailure> {
     if context.card.certificate(slot)?.as_deref() != Some(certificate) {

@@ -1,11 +1,9 @@
-//! The jobs of a card, one a file. They know cards and the messages of the protocol, and nothing of connections.
+//! The jobs of a card, one a file. They know cards and the messages of the protocol, and nothing of
+//! connections.
 
-mod context;
-mod failure;
 mod generate_key;
 mod identify;
 mod install_certificate;
-mod progress;
 mod prove_key;
 mod replace_factory_secrets;
 
@@ -13,10 +11,7 @@ use sealwright_protocol::{Instruction, Report};
 
 use crate::card::CardError;
 use crate::error::Error;
-
-pub use context::JobContext;
-use failure::{JobFailure, refusal};
-pub use progress::{Progress, ProgressLog};
+use crate::job::{JobContext, JobFailure, refusal};
 
 /// The reason why an attempt at a job came to no report.
 pub enum JobError {

@@ -1,14 +1,15 @@
-//! The key of a certificate signs the key test text, which the agent builds itself; a key that does not sign finds a secret out, of which the portal
-//! learns a digest and never what the key deciphers.
+//! Proof of possession for the key of a certificate.
+//!
+//! A key that signs, signs the key test text, which the agent builds itself. Another one deciphers
+//! a challenge, of which the portal learns a digest and never the plaintext.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use sealwright_protocol::{Bytes, KeyAlgorithm, KeyProof, KeyTest, Refusal, Slot, decipher_test, key_test};
 use zeroize::Zeroizing;
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::error::Error;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub(super) fn prove(
     context: &mut JobContext<'_>,
@@ -26,7 +27,8 @@ pub(super) fn prove(
             KeyProof::Signature { signature: Bytes(signature) }
         }
         Some(challenge) => {
-            // What a ciphertext that is none is taken for: nothing is told of how it was wrong (RFC 8017 section 7.2.2).
+            // Random bytes stand for an invalid ciphertext: the answer does not tell how it was
+            // invalid (RFC 8017 section 7.2.2).
             let mut instead = Zeroizing::new([0; 32]);
             aws_lc_rs::rand::fill(instead.as_mut_slice())
                 .map_err(|_| Error::say("The system cannot provide random numbers."))?;
@@ -42,7 +44,7 @@ pub(super) fn prove(
     Ok(proof)
 }
 
-/// The kind of key that a certificate is for.
+/// The key algorithm of a certificate.
 fn algorithm(certificate: &[u8]) -> Option<KeyAlgorithm> {
     use x509_parser::prelude::FromDer;
     use x509_parser::public_key::PublicKey;

@@ -1,12 +1,11 @@
-//! The factory's secrets are replaced. Each step is noted once the card has confirmed it; a step whose confirmation was lost is recognized
-//! by the new secret being valid already.
+//! The factory's secrets are replaced. Each step is noted once the card has confirmed it; a step
+//! whose confirmation was lost is recognized by the new secret being valid already.
 
 use sealwright_protocol::{FactorySecrets, Refusal, Report};
 
-use super::context::JobContext;
-use super::failure::JobFailure;
 use crate::card::CardError;
 use crate::fail_point;
+use crate::job::{JobContext, JobFailure};
 
 pub fn run(context: &mut JobContext<'_>, secrets: &FactorySecrets) -> Result<Report, JobFailure> {
     let mut progress = context.progress();

@@ -1,4 +1,5 @@
-//! Commands and answers (ISO 7816-4): command chaining for long data, GET RESPONSE for long answers.
+//! Commands and answers (ISO 7816-4): command chaining for long data, GET RESPONSE for long
+//! answers.
 
 use zeroize::Zeroizing;
 
@@ -59,7 +60,8 @@ pub fn send(transport: &mut dyn Transport, command: &Command) -> Result<Vec<u8>,
         let so_far = answer.len();
         let [_, length] = status.to_be_bytes();
         status = exchange(transport, &[0, 0xc0, 0, 0, length], &mut answer)?;
-        // A card that promises more and gives nothing would do so for ever. One that was reset in between says so by its status.
+        // A card that promises more and gives nothing would do so for ever. One that was reset in
+        // between says so by its status.
         if answer.len() > LONGEST_ANSWER || (answer.len() == so_far && status >> 8 == 0x61) {
             return Err(CardError::Answer);
         }

@@ -43,7 +43,8 @@ impl<'a> Piv<'a> {
         Ok(HEXLOWER.encode(&guid))
     }
 
-    /// The serial number, by Yubico's GET SERIAL (firmware 5.0 and later); none for a card that does not know the command.
+    /// The serial number, by Yubico's GET SERIAL (firmware 5.0 and later); none for a card that
+    /// does not know the command.
     ///
     /// # Errors
     /// [`CardError::Gone`].
@@ -79,8 +80,9 @@ impl<'a> Piv<'a> {
         }
     }
 
-    /// Remaining tries of the PUK, by Yubico's GET METADATA (firmware 5.3 and later, tag 06: how many at most, how many left). None for a card that
-    /// does not tell: the standard has no way to ask.
+    /// Remaining tries of the PUK, by Yubico's GET METADATA (firmware 5.3 and later, tag 06: how
+    /// many at most, how many left). None for a card that does not tell: the standard has no way to
+    /// ask.
     ///
     /// # Errors
     /// [`CardError::Gone`].
@@ -128,7 +130,8 @@ impl<'a> Piv<'a> {
         template(&answer, 0x80)
     }
 
-    /// Gives the decrypted witness and a challenge; gets the card's answer to it. The card is unlocked for the management key then.
+    /// Gives the decrypted witness and a challenge; gets the card's answer to it. The card is
+    /// unlocked for the management key then.
     ///
     /// # Errors
     /// [`CardError::Status`] when the witness is wrong: the key was another one.
@@ -154,7 +157,8 @@ impl<'a> Piv<'a> {
         self.send(&Command::new(0xff, 0xff, 0xff, &data)).map(drop)
     }
 
-    /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER). The card tells it only once.
+    /// Makes a key pair; gives the public key as SubjectPublicKeyInfo (DER). The card tells it only
+    /// once.
     ///
     /// # Errors
     /// [`CardError`].
@@ -200,8 +204,8 @@ impl<'a> Piv<'a> {
         template(&answer, 0x82)
     }
 
-    /// What a key of the card makes of a ciphertext (the padded block) or of somebody's public key (the shared secret), SP 800-73-5 part 2
-    /// appendix A. The PIN must have been verified just before.
+    /// Deciphers a ciphertext (gives the padded block), or agrees on a secret with a public key (SP
+    /// 800-73-5 part 2 appendix A). The PIN must have been verified just before.
     ///
     /// # Errors
     /// [`CardError`].
@@ -233,7 +237,8 @@ impl<'a> Piv<'a> {
         self.send(&Command::new(0xdb, 0x3f, 0xff, &data)).map(drop)
     }
 
-    /// The certificate of a slot, DER: `None` for an empty slot, and empty for what holds something else.
+    /// The certificate of a slot, DER: `None` for an empty slot, and empty for what holds something
+    /// else.
     ///
     /// # Errors
     /// [`CardError`].
@@ -255,7 +260,8 @@ impl<'a> Piv<'a> {
         slot.retired_number().map_or(Ok(()), |number| self.put_history(number))
     }
 
-    /// Notes that so many retired keys have certificates here (SP 800-73-5 part 1 section 3.3.3): programs look for no more than that.
+    /// Notes that so many retired keys have certificates here (SP 800-73-5 part 1 section 3.3.3):
+    /// programs look for no more than that.
     fn put_history(&mut self, number: u8) -> Result<(), CardError> {
         let content = match self.get_object(Object::KeyHistory) {
             Ok(content) => content,

@@ -34,7 +34,8 @@ impl OpenCard {
     /// Connects to the card in a reader, shared with other programs.
     ///
     /// # Errors
-    /// As the smart card service says: no card, one that is mute, or one that another program has for itself.
+    /// As the smart card service says: no card, one that is mute, or one that another program has
+    /// for itself.
     pub fn connect(context: &Context, name: &CStr, say: &Say) -> Result<Self, pcsc::Error> {
         let reader = name.to_string_lossy().into_owned();
         let card = patiently(say, &reader, || context.connect(name, ShareMode::Shared, Protocols::ANY))?;
@@ -44,7 +45,7 @@ impl OpenCard {
     /// Runs `work` while no other program can talk to the card.
     ///
     /// # Errors
-    /// What `work` ends with, or [`CardError::Gone`].
+    /// The error of `work`, or [`CardError::Gone`].
     pub fn transaction<T>(
         &mut self,
         leave: Leave,
@@ -69,8 +70,9 @@ impl OpenCard {
     }
 }
 
-/// Connects to a card that was reset. While it is being switched on the service knows no protocol for it yet, and the binding would go on with none:
-/// so that is waited for, and it is connected to once more.
+/// Connects to a card that was reset. While it is being switched on the service knows no protocol
+/// for it yet, and the binding would go on with none: so that is waited for, and it is connected to
+/// once more.
 fn reconnect(card: &mut pcsc::Card) -> Result<(), pcsc::Error> {
     card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)?;
     let is_on = |card: &pcsc::Card| card.status2_owned().is_ok_and(|status| status.protocol2().is_some());

@@ -9,7 +9,8 @@ use crate::terminal::Say;
 /// How long another program may keep a card before the person is told.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks the service for a card, which has no timeout; after [`PATIENCE`] the person is told what it waits for.
+/// Asks the service for a card, which has no timeout; after [`PATIENCE`] the person is told what it
+/// waits for.
 pub(super) fn patiently<T>(say: &Say, reader: &str, ask: impl FnOnce() -> T) -> T {
     let (asked, waiting) = mpsc::channel::<()>();
     let (say, reader) = (say.clone(), reader.to_owned());
@@ -23,7 +24,8 @@ pub(super) fn patiently<T>(say: &Say, reader: &str, ask: impl FnOnce() -> T) -> 
     answer
 }
 
-/// Says which program has the card: one of those that have loaded the smart card library, as far as this user may look.
+/// Says which program has the card: one of those that have loaded the smart card library, as far as
+/// this user may look.
 pub fn in_use(reader: &str) -> String {
     let programs = programs();
     let who = match programs.as_slice() {

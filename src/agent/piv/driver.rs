@@ -38,7 +38,7 @@ impl Card for OpenCard {
                     Err(CardError::Gone) => return Err(CardError::Gone),
                     // Not every card has all of these.
                     Err(CardError::Status(_)) if slot.retired_number().is_some() => {}
-                    // What cannot be read is not blank.
+                    // An object that cannot be read counts as a certificate: the card is not blank.
                     Err(_) => certificates.push((slot, Bytes::default())),
                 }
             }
@@ -184,8 +184,8 @@ impl OpenCard {
         })
     }
 
-    /// Runs what unlocks the card and then uses it. Where the card says that it is not unlocked, or has not heard the beginning of a chain of commands,
-    /// somebody has reset it in between: again.
+    /// Runs what unlocks the card and then uses it. Where the card says that it is not unlocked, or
+    /// has not heard the beginning of a chain of commands, somebody has reset it in between: again.
     fn unlocked<T>(&mut self, work: impl Fn(&mut dyn Transport) -> Result<T, CardError>) -> Result<T, CardError> {
         let mut attempt = 1;
         loop {
@@ -239,8 +239,8 @@ fn management_key_algorithm(piv: &mut Piv<'_>) -> Result<ManagementKeyAlgorithm,
     Err(CardError::Answer)
 }
 
-/// Authenticates to the card with a key that only the portal has; gives the card's answer to the portal's challenge. `None` when
-/// the portal has no such key or the card has another one.
+/// Authenticates to the card with a key that only the portal has; gives the card's answer to the
+/// portal's challenge. `None` when the portal has no such key or the card has another one.
 fn authenticate(
     piv: &mut Piv<'_>,
     relay: &dyn Relay,
@@ -264,8 +264,9 @@ fn deciphered(block: &[u8]) -> Option<&[u8]> {
     padded.get(end + 1..)
 }
 
-/// A PIN that was chosen in an attempt that was cut off is known to the person at best. There is no key yet that it guards: where the one that is chosen
-/// now is another one, the PUK sets it, the factory's or, replaced already, the card's own.
+/// A PIN that was chosen in an attempt that was cut off is known to the person at best. There is no
+/// key yet that it guards: where the one that is chosen now is another one, the PUK sets it, the
+/// factory's or, replaced already, the card's own.
 fn change_pin(piv: &mut Piv<'_>, factory: &[u8], puks: [&[u8]; 2], new: &[u8]) -> Result<(), CardError> {
     let tries = piv.pin_tries()?;
     match replace(piv, tries, |piv| piv.change_pin(factory, new), |piv| piv.verify_pin(new)) {
@@ -283,8 +284,9 @@ fn change_puk(piv: &mut Piv<'_>, factory: &[u8], new: &[u8]) -> Result<(), CardE
     replace(piv, tries, |piv| piv.change_puk(factory, new), |piv| piv.change_puk(new, new))
 }
 
-/// Replaces a secret that the card counts tries of, with two of them at most and never the last one. One is for the new secret: it is valid when the
-/// confirmation of an earlier attempt was lost.
+/// Replaces a secret that the card counts tries of, with two of them at most and never the last
+/// one. One is for the new secret: it is valid when the confirmation of an earlier attempt was
+/// lost.
 fn replace(
     piv: &mut Piv<'_>,
     tries: Option<u8>,
@@ -318,7 +320,8 @@ mod tests {
         assert_eq!(deciphered(&[0, 1, 7, 7, 7, 7, 7, 7, 7, 7, 0]), None);
     }
 
-    /// A card that counts the tries of its PUK, and tells them as Yubico's do, or not. Its PIN is one that nobody remembers.
+    /// A card that counts the tries of its PUK, and tells them as Yubico's do, or not. Its PIN is
+    /// one that nobody remembers.
     struct Counting {
         puk: &'static [u8; 8],
         tries: u8,
@@ -346,7 +349,8 @@ mod tests {
         }
     }
 
-    /// The last try of a PUK is left to the person whose card it is, also when somebody starts again and again.
+    /// The last try of a PUK is left to the person whose card it is, also when somebody starts
+    /// again and again.
     #[test]
     fn the_last_try_of_a_puk_is_not_spent() {
         let (factory, own): (&[u8], &[u8]) = (b"12345678", b"87654321");

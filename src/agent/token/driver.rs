@@ -79,7 +79,7 @@ impl Card for Token {
         let session = self.module.open_ro_session(self.slot)?;
         for object in session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)])? {
             let (id, value) = certificate(&session, object)?;
-            // One that stands somewhere else is somebody's all the same.
+            // A certificate with another id makes the token a foreign one all the same.
             let slot = Slot::all().find(|slot| id == object_id(*slot)).unwrap_or(Slot::AUTHENTICATION);
             certificates.push((slot, Bytes(value)));
         }
@@ -104,8 +104,8 @@ impl Secrets for Token {
         Ok(pin_tries(&self.info()?))
     }
 
-    /// The token is made new under the security officer's PIN, the factory's or, after a lost confirmation, its own: what nobody can see without a
-    /// PIN is gone then too.
+    /// The token is made new under the security officer's PIN, the factory's or, after a lost
+    /// confirmation, its own: what nobody can see without a PIN is gone then too.
     fn replace_pin(&mut self, secrets: &FactorySecrets, new: &Pin) -> Result<(), CardError> {
         let FactorySecrets::Token { factory_so_pin, so_pin, label } = secrets else {
             return Err(CardError::Unsupported);
@@ -243,7 +243,7 @@ impl Attestations for Token {
 }
 
 impl Token {
-    /// What the token says of itself, if it is still the one that was found.
+    /// Reads C_GetTokenInfo; [`CardError::Gone`] when another token is in the slot.
     fn info(&self) -> Result<TokenInfo, CardError> {
         let info = self.module.get_token_info(self.slot)?;
         if token_serial(&info).as_deref() == Some(&self.serial) { Ok(info) } else { Err(CardError::Gone) }
@@ -276,7 +276,7 @@ impl Token {
         let session = self.module.open_rw_session(self.slot)?;
         session.login(who, Some(pin))?;
         let done = work(&session);
-        // Nobody stays signed in by our doing.
+        // The login ends with the session, so that no other program inherits it.
         drop(session.logout());
         match done {
             // Modules differ in what they say of a token that was pulled.
@@ -285,7 +285,8 @@ impl Token {
         }
     }
 
-    /// Does it with the factory's PIN of the security officer; where that is wrong, with the token's own. The last try is not spent.
+    /// Tries the factory's PIN of the security officer, then the token's own. The last try is not
+    /// spent.
     fn with_either(
         &self,
         factory: &Secret,
@@ -306,7 +307,8 @@ impl Token {
     }
 }
 
-/// The serial number as the portal takes one. A token without one cannot be told from others, and is left alone.
+/// The serial number as the portal takes one. A token without one cannot be told from others, and
+/// is left alone.
 pub(super) fn token_serial(info: &TokenInfo) -> Option<String> {
     let serial: String = info.serial_number().chars().filter(char::is_ascii_alphanumeric).collect();
     (!serial.is_empty()).then_some(serial)

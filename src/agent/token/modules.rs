@@ -16,7 +16,7 @@ use crate::terminal::Say;
 pub struct ModuleOptions {
     /// The shared library.
     path: PathBuf,
-    /// What this vendor's tokens do otherwise than what the agent knows of them.
+    /// Overrides of the quirks that the agent knows of this vendor's tokens.
     #[serde(default)]
     quirks: Overrides,
 }
@@ -28,14 +28,14 @@ pub struct Tokens {
 
 struct Module {
     module: Pkcs11,
-    /// What the library calls itself.
+    /// Manufacturer and description, as C_GetInfo tells them.
     library: String,
     overrides: Overrides,
     known: Quirks,
 }
 
 impl Tokens {
-    /// Loads the modules. One that cannot be loaded is said, and the others are used.
+    /// Loads the modules. The person is told of one that cannot be loaded, and the others are used.
     pub fn load(options: &[ModuleOptions], say: &Say) -> Self {
         let load = |options: &ModuleOptions| match Module::load(options) {
             Ok(module) => Some(module),

@@ -1,7 +1,7 @@
 //! The objects of a token: how keys and certificates of a slot are named, made and read.
 //!
-//! What a slot of PIV is, is an object's id here, as OpenSC and ykcs11 number them: 9a is 01, 9c is 02, 9d is 03, 9e is 04,
-//! and 82 to 95 are 05 to 18.
+//! A slot of PIV is an object's id here, as OpenSC and ykcs11 number them: 9a is 01, 9c is 02, 9d
+//! is 03, 9e is 04, and 82 to 95 are 05 to 18.
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
@@ -67,7 +67,8 @@ pub(super) fn serial_number(content: &[u8]) -> Result<Vec<u8>, CardError> {
     Ok([&[0x02, length], content].concat())
 }
 
-/// Mechanism and templates of a key pair. The private key never leaves the token; a key for key management deciphers or agrees on keys too.
+/// Mechanism and templates of a key pair. The private key never leaves the token; a key for key
+/// management deciphers or agrees on keys too.
 pub(super) fn templates(slot: Slot, algorithm: KeyAlgorithm) -> (Mechanism<'static>, Vec<Attribute>, Vec<Attribute>) {
     const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     const P384: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];

@@ -1,9 +1,10 @@
-//! What vendors' modules do otherwise than others, as data: `quirks.toml`, and what the configuration says above it.
+//! Deviations of vendors' modules, as data: `quirks.toml`, and the configuration, which overrides
+//! it.
 
 use cryptoki::slot::TokenInfo;
 use serde::Deserialize;
 
-/// What is known of modules, the first that fits first.
+/// The known modules; the first entry that fits counts.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Quirks {
@@ -60,7 +61,7 @@ impl Quirks {
         toml::from_str(include_str!("quirks.toml")).map_err(|error| error.to_string())
     }
 
-    /// What is known of a token.
+    /// Looks up the quirks of a token.
     pub fn of(&self, library: &str, info: &TokenInfo) -> Quirk {
         self.find(library, info.manufacturer_id(), info.model())
     }

@@ -13,7 +13,8 @@ use tokio::sync::mpsc as channel;
 
 use crate::card::Card;
 use crate::error::Error;
-use crate::jobs::{self, JobContext, JobError};
+use crate::job::JobContext;
+use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin_session::PinSession;
 use crate::readers::Readers;
@@ -138,7 +139,8 @@ impl Worker {
     }
 }
 
-/// Chooses the card when the portal has not named one: the only one, or the one that the person picks.
+/// Chooses the card when the portal has not named one: the only one, or the one that the person
+/// picks.
 fn choose(mut cards: Vec<(String, Box<dyn Card>)>, pins: &PinSession) -> Result<Option<Box<dyn Card>>, Error> {
     if cards.len() <= 1 {
         return Ok(cards.pop().map(|(_, open)| open));

@@ -6,7 +6,7 @@ use crate::card::CardError;
 use crate::error::Error;
 
 /// A failure inside a job.
-pub(super) enum JobFailure {
+pub enum JobFailure {
     /// The card or the person refuses, which is reported.
     Refused(Refusal),
     Card(CardError),
@@ -27,7 +27,7 @@ impl From<Error> for JobFailure {
 }
 
 /// The refusal that the portal is told for a card's error; the log has the error whole.
-pub(super) fn refusal(error: &CardError) -> Refusal {
+pub fn refusal(error: &CardError) -> Refusal {
     tracing::warn!(%error, "the card refused");
     match error {
         CardError::ManagementKey => Refusal::ManagementKey,

@@ -19,16 +19,16 @@ pub struct JobContext<'a> {
 
 impl JobContext<'_> {
     /// The steps of this job that the card has confirmed so far.
-    pub(super) fn progress(&self) -> Progress {
+    pub fn progress(&self) -> Progress {
         self.log.progress(self.job)
     }
 
-    pub(super) fn note(&self, progress: &Progress) -> Result<(), JobFailure> {
+    pub fn note(&self, progress: &Progress) -> Result<(), JobFailure> {
         Ok(self.log.note(self.job, progress)?)
     }
 
     /// Changes what is on the card, unlocked by the secret that the card asks for.
-    pub(super) fn write<T>(
+    pub fn write<T>(
         &mut self,
         work: impl Fn(&mut dyn Card, Unlock<'_>) -> Result<T, CardError>,
     ) -> Result<T, JobFailure> {
@@ -39,10 +39,7 @@ impl JobContext<'_> {
     }
 
     /// Does what needs the PIN. A refused one is not tried again.
-    pub(super) fn with_pin<T>(
-        &mut self,
-        work: impl Fn(&mut dyn Card, &Pin) -> Result<T, CardError>,
-    ) -> Result<T, JobFailure> {
+    pub fn with_pin<T>(&mut self, work: impl Fn(&mut dyn Card, &Pin) -> Result<T, CardError>) -> Result<T, JobFailure> {
         loop {
             let tries = self.card.pin_tries()?;
             // The last try is the person's own to spend, elsewhere and knowingly.

@@ -1,0 +1,11 @@
+//! The four verbs of pages and API: start, act, view, list. Nothing else changes an instance from outside.
+
+mod act;
+mod caller;
+mod list;
+mod start;
+mod view;
+
+pub use act::Act;
+pub use caller::Caller;
+pub use view::{View, reasons};
