@@ -25,7 +25,6 @@ use sealwright_world::journey::{self, Agent, Begun};
 use sealwright_world::world::{ForeignDirectory, Programs, TokenOptions, World, WorldOptions};
 use serde_json::Value;
 
-pub use postgres::Postgres;
 pub use shared_postgres::TestDatabase;
 use softhsm::SoftHsm;
 
