@@ -1,10 +1,16 @@
 //! The portal put together from its configuration: the one place where rooms meet.
 
 mod catalog;
+mod identity;
 mod workflow_folder;
 mod workflows;
 
 use std::sync::Arc;
+
+use anyhow::Context;
+use sealwright_workflow::catalog::Catalog;
+use sealwright_workflow::diagnostic::Diagnostic;
+use sealwright_workflow::library::Library;
 
 use crate::activities::{self, Services, Stock};
 use crate::auth::header::HeaderSignIn;
@@ -16,16 +22,11 @@ use crate::cards::sealing::SealingKey;
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::directory::Directory;
-use crate::engine::{Engine, IdentityResolver, IdentityUnavailable, Parts};
+use crate::engine::{Engine, Parts};
 use crate::issuance::Issuance;
 use crate::issuance::keys::Attestations;
 use crate::random;
 use crate::store::Store;
-use anyhow::Context;
-use async_trait::async_trait;
-use sealwright_workflow::catalog::Catalog;
-use sealwright_workflow::diagnostic::Diagnostic;
-use sealwright_workflow::library::Library;
 
 pub use catalog::catalog;
 pub use workflows::workflow_files;
@@ -76,6 +77,7 @@ impl Portal {
         let (issuance, slots) = configuration.issuance()?;
         let sealing = Arc::new(SealingKey::read(&configuration.sealing_key_file)?);
         let store = open_store(&configuration).await?;
+
         let cards = &configuration.cards;
         let stock = Stock {
             any_blank: cards.any_blank,
@@ -124,6 +126,7 @@ impl Portal {
             node: node.clone(),
         };
         let engine = Engine::new(parts).await?;
+
         Ok(Self {
             sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes, session_key),
             service_accounts: ServiceAccounts::new(store.clone(), clock.clone()),
@@ -137,14 +140,6 @@ impl Portal {
             issuance,
             clock,
         })
-    }
-}
-
-/// The engine's door to the people behind logins.
-#[async_trait]
-impl IdentityResolver for Identities {
-    async fn same_person(&self, login: &str, other: &str) -> Result<bool, IdentityUnavailable> {
-        Identities::same_person(self, login, other).await.ok_or(IdentityUnavailable)
     }
 }
 
