@@ -89,7 +89,7 @@ async fn assert_nothing_issued(begun: &mut Begun, status: &str) -> Value {
 }
 
 async fn undisturbed(database: Database) {
-    let test = TestWorld::start(database).await;
+    let test = TestWorld::start_with_rsa(database).await;
     let mut begun = test.alice().await;
     let code = sealwright_world::journey::offer(&mut begun).await.expect("a code");
     let ended = test.agent(&code).converse(&mut begun).await.expect("a conversation");

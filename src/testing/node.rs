@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use sealwright_workflow::instance::{Status, Timer, Waiting};
+use sealwright_world::postgres::SharedDatabase;
 use serde_json::{Map, Value, json};
 use tokio::runtime::{self, Runtime};
 use uuid::Uuid;
@@ -52,6 +53,8 @@ pub struct World {
     pub directory: SimulatedDirectory,
     pub card: Arc<SimulatedCard>,
     folder: tempfile::TempDir,
+    /// A database in the PostgreSQL server of the run; an SQLite file without it.
+    postgres: Option<SharedDatabase>,
     node: Option<Node>,
     restarts: usize,
 }
@@ -66,11 +69,22 @@ struct Node {
 impl World {
     /// A world whose workflows are the built-in ones, and one of the test's own.
     pub fn new(workflow: Option<&str>) -> Self {
+        Self::with(workflow, None)
+    }
+
+    /// The same on PostgreSQL, with the built-in workflows.
+    pub fn on_postgres() -> Self {
+        let shared = SharedDatabase::create().expect("a database");
+        Self::with(None, Some(shared.expect("run this by `make test`, which starts a PostgreSQL server")))
+    }
+
+    fn with(workflow: Option<&str>, postgres: Option<SharedDatabase>) -> Self {
         let mut world = Self {
             clock: Arc::new(TestClock::new()),
             directory: SimulatedDirectory::start(),
             card: Arc::new(SimulatedCard::new("20000001")),
             folder: tempfile::tempdir().expect("a folder"),
+            postgres,
             node: None,
             restarts: 0,
         };
@@ -94,8 +108,11 @@ impl World {
             format!("workflows = \"{}\"", path("workflows").display())
         });
         let here = self.folder.path().display();
+        let sqlite = || format!("sqlite:{here}/sealwright.db");
+        let database = self.postgres.as_ref().map_or_else(sqlite, |postgres| postgres.url.clone());
         let authority = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/authority");
         let text = include_str!("portal.toml")
+            .replace("{database}", &database)
             .replace("{here}", &here.to_string())
             .replace("{authority}", &authority.display().to_string())
             .replace("{directory}", &self.directory.url())

@@ -21,3 +21,11 @@ fn a_personalization_goes_on_after_every_kill() {
     let once = undisturbed(&fresh().0, "personalize", &json!({}));
     killed_everywhere(&once, fresh, "personalize");
 }
+
+/// On PostgreSQL an agent's report and the parts of a tree meet in other transactions than on SQLite.
+#[test]
+fn a_personalization_goes_on_after_every_kill_on_postgres() {
+    let fresh = || (World::on_postgres(), json!({}));
+    let once = undisturbed(&fresh().0, "personalize", &json!({}));
+    killed_everywhere(&once, fresh, "personalize");
+}

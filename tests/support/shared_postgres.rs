@@ -1,54 +1,35 @@
 //! A PostgreSQL database for one test: in the server that all tests of a run share, or in a server of the test's own.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use super::postgres::{PROGRAMS, Postgres};
+use sealwright_world::postgres::SharedDatabase;
 
-/// The URL of the shared server, without a database: `make test` starts it.
-const SHARED: &str = "SEALWRIGHT_TEST_POSTGRES";
+use super::postgres::Postgres;
 
 /// A database that goes with the test.
 pub struct TestDatabase {
     pub url: String,
-    place: Place,
+    _place: Place,
 }
 
+#[expect(dead_code, reason = "a database or a server ends when it is dropped")]
 enum Place {
-    Shared { server: String, database: String },
-    Own(#[expect(dead_code, reason = "the server ends when it is dropped")] Postgres),
+    Shared(SharedDatabase),
+    Own(Postgres),
 }
 
 impl TestDatabase {
     /// A database in the shared server; in a server of the test's own where none is shared.
-    #[expect(clippy::disallowed_methods, reason = "the run says where its server is")]
     pub async fn start(folder: &Path) -> Self {
-        let Ok(server) = std::env::var(SHARED) else { return Self::start_alone(folder).await };
-        let database = format!("test_{}", sealwright::random::id().simple());
-        let made = maintain(&server, "createdb", &[&database]).status().expect("createdb");
-        assert!(made.success(), "the database {database} was not made");
-        Self { url: format!("{server}/{database}"), place: Place::Shared { server, database } }
+        match SharedDatabase::create().expect("a database") {
+            Some(shared) => Self { url: shared.url.clone(), _place: Place::Shared(shared) },
+            None => Self::start_alone(folder).await,
+        }
     }
 
     /// A database in a server of the test's own, whose process and files it looks at.
     pub async fn start_alone(folder: &Path) -> Self {
         let server = Postgres::start(folder, false).await;
-        Self { url: server.url.clone(), place: Place::Own(server) }
-    }
-}
-
-/// A program that makes or drops a database of a server.
-fn maintain(server: &str, program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(Path::new(PROGRAMS).join(program));
-    command.args(["--maintenance-db", &format!("{server}/postgres")]).args(arguments).stdout(Stdio::null());
-    command
-}
-
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        if let Place::Shared { server, database } = &self.place {
-            // Connections that are still open end with the database.
-            drop(maintain(server, "dropdb", &["--force", database]).spawn());
-        }
+        Self { url: server.url.clone(), _place: Place::Own(server) }
     }
 }

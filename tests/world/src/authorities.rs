@@ -1,4 +1,4 @@
-//! The world's certification authorities, made with the product's own command as the README tells administrators to.
+//! The world's certification authorities, made by `sealwright ca init` as the README describes.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -23,8 +23,8 @@ pub struct TokenOptions {
     pub worker: Option<PathBuf>,
 }
 
-/// Makes a root and an issuing authority in `folder`, and the passphrase of their key files in `folder/passphrase`. Generating keys and
-/// encrypting them with scrypt takes most of a world's start, so every world gets its authorities here.
+/// Makes a root and an issuing authority in `folder`, with their passphrase in `folder/passphrase`.
+/// Key generation and scrypt make this expensive, so every world gets its authorities here.
 ///
 /// # Errors
 /// The command fails.

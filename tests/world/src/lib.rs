@@ -12,6 +12,7 @@ pub mod journey;
 pub mod open_request;
 mod options;
 pub mod ports;
+pub mod postgres;
 mod proxy;
 mod random;
 pub mod world;

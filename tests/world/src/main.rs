@@ -1,4 +1,6 @@
-//! `sealwright-demo`: a whole portal on this computer. The portal is the product's program, started as `serve`; the demo stands around it.
+//! `sealwright-demo`: a whole portal on this computer, until Ctrl-C ends it.
+//!
+//! The portal is the product's program, started as `serve`; the demo stands around it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
-//! The demo's directory: an LDAP server in this process, on the loopback address, over the people of `people.ldif`. The portal reaches it by
-//! the same code as any other one.
+//! The demo's directory: an LDAP server in this process over the people of `people.ldif`.
 //!
-//! Tests use it as a directory that misbehaves when they say so: it refuses, hangs, and has its entries changed while it runs.
+//! It listens on the loopback address, and the portal reaches it by the same code as any other one.
+//! Tests make it refuse, hang, and change its entries while it runs.
 
 mod entry;
 mod modify;
@@ -70,7 +70,7 @@ pub struct Person {
 }
 
 impl Directory {
-    /// Starts a directory with the people of the demo, and so many more, on a free port of the loopback address.
+    /// Starts a directory on a free port of the loopback address, with the demo's people and so many more.
     ///
     /// # Errors
     /// The port cannot be bound.
@@ -112,7 +112,7 @@ impl Directory {
         entries.iter().filter_map(person).collect()
     }
 
-    /// Answers requests, as a directory does from its start; also those that came while it hung.
+    /// Answers requests again, those that came while it hung too.
     pub fn answer(&self) {
         self.shared.behaviour.send_replace(Behaviour::Answers);
     }
@@ -155,7 +155,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Gives an entry these values of an attribute, instead of all that it has; without values it loses the attribute.
+    /// Replaces all values of an entry's attribute; without values the attribute is deleted.
     ///
     /// # Errors
     /// There is no such entry, or a value is listed twice.
@@ -184,7 +184,7 @@ impl Drop for Directory {
 }
 
 impl Shared {
-    /// A change is made on a copy of its entry: a thread that panicked left nothing half done.
+    /// The entries, locked. A poisoned lock is used: a change is made on a copy of its entry.
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -57,7 +57,7 @@ fn delete(entry: &mut Entry, name: &str, values: &[Vec<u8>]) -> Result<(), LdapR
     Ok(())
 }
 
-/// Puts values in the place of all that are there; without values it deletes the attribute, if the entry has it.
+/// Replaces all values; without new ones it deletes the attribute, if the entry has it.
 fn replace(entry: &mut Entry, name: &str, values: &[Vec<u8>]) -> Result<(), LdapResultCode> {
     if let Some(place) = entry.place_of(name) {
         entry.attributes.remove(place);
