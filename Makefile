@@ -44,7 +44,7 @@ check: ## What .ci/run checks beside the tests: format, lints, documents
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets $(TESTED) -- -D warnings
-	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir var/fuzz/target -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-var/fuzz/target}/fuzz" -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 fix: ## Format, and mend what the lints can mend

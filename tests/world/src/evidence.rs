@@ -9,8 +9,8 @@ use tokio::process::Command;
 use crate::random;
 use crate::world::World;
 
-/// Slots, and the algorithm that yubico-piv-tool is told.
-const SLOTS: [(&str, &str); 2] = [("9a", "RSA2048"), ("9c", "ECCP256")];
+/// The slots of the demo's profiles.
+const SLOTS: [&str; 2] = ["9a", "9c"];
 
 /// Collects everything in `out`.
 ///
@@ -22,10 +22,13 @@ pub async fn collect(world: &World, out: &Path, reader: &str, pin: &str, view: &
     let chain = fetch(&format!("{}/pki/ca/issuing.pem", world.public_url)).await?;
     std::fs::write(out.join("ca.pem"), chain)?;
     std::fs::write(out.join("crl.der"), fetch(&format!("{}/pki/crl/issuing.crl", world.public_url)).await?)?;
-    for (slot, algorithm) in SLOTS {
+    for slot in SLOTS {
         let pem = out.join(format!("{slot}.pem"));
         piv(world, reader, &["-a", "read-certificate", "-s", slot, "-o", &text(&pem)]).await?;
         run(Command::new("openssl").args(["verify", "-CAfile"]).arg(out.join("ca.pem")).arg(&pem)).await?;
+        let key = out.join(format!("{slot}.pub"));
+        run(Command::new("openssl").args(["x509", "-pubkey", "-noout", "-in"]).arg(&pem).arg("-out").arg(&key)).await?;
+        let algorithm = algorithm(&key).await?;
         let (message, signature) = (out.join(format!("{slot}.txt")), out.join(format!("{slot}.sig")));
         std::fs::write(&message, format!("Sealwright demo, slot {slot}, {}\n", random::token()?))?;
         let files = [text(&message), text(&signature)];
@@ -52,8 +55,6 @@ pub async fn collect(world: &World, out: &Path, reader: &str, pin: &str, view: &
             ],
         )
         .await?;
-        let key = out.join(format!("{slot}.pub"));
-        run(Command::new("openssl").args(["x509", "-pubkey", "-noout", "-in"]).arg(&pem).arg("-out").arg(&key)).await?;
         run(Command::new("openssl")
             .args(["dgst", "-sha256", "-verify"])
             .arg(&key)
@@ -64,6 +65,12 @@ pub async fn collect(world: &World, out: &Path, reader: &str, pin: &str, view: &
         std::fs::remove_file(key)?;
     }
     Ok(())
+}
+
+/// A key's algorithm, as yubico-piv-tool is told.
+async fn algorithm(key: &Path) -> anyhow::Result<&'static str> {
+    let said = run(Command::new("openssl").args(["pkey", "-pubin", "-noout", "-text", "-in"]).arg(key)).await?;
+    Ok(if said.contains("prime256v1") { "ECCP256" } else { "RSA2048" })
 }
 
 fn text(path: &Path) -> String {
