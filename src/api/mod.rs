@@ -1,9 +1,105 @@
-//! Everything that is no page: the JSON API, the agents' channel, and the public PKI files.
+//! `/api/v1`: the four verbs as JSON, with the rights of the pages. Behind the sign-on it takes the session and its token (header
+//! `X-CSRF-Token`); on the agents' surface, where nobody signs in, a service account's token. What it is, is told at `/api/v1/openapi.json`.
 
-pub mod agent;
-mod nobody;
-pub mod operations;
-pub mod public;
-pub mod v1;
+mod caller;
+mod certificates;
+mod instances;
+mod problem;
+mod views;
 
-pub use nobody::nobody_signs_in;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::portal::Portal;
+use crate::web::visitor;
+
+pub use caller::Door;
+use problem::Problem;
+
+/// The largest body in bytes.
+const MAXIMUM_BODY: usize = 64 * 1024;
+
+/// The routes of the API, for one of its two doors.
+pub fn routes(door: Door) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        let mut scope = web::scope("/api/v1")
+            .app_data(door)
+            .app_data(web::JsonConfig::default().limit(MAXIMUM_BODY).error_handler(|_, _| {
+                Problem::new(StatusCode::BAD_REQUEST, "The body is not valid JSON of the expected form.").into()
+            }))
+            .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
+            .app_data(web::QueryConfig::default().error_handler(|_, _| {
+                Problem::new(StatusCode::BAD_REQUEST, "A query parameter has an unknown value.").into()
+            }))
+            .route("/openapi.json", web::get().to(document))
+            .route("/certificates", web::get().to(certificates::list))
+            .route("/instances", web::get().to(instances::list))
+            .route("/instances", web::post().to(instances::start))
+            .route("/instances/{id}", web::get().to(instances::view))
+            .route("/instances/{id}/actions/{action}", web::post().to(instances::act));
+        if door == Door::Session {
+            scope = scope.route("/session", web::get().to(session));
+        }
+        config.service(scope.default_service(web::to(not_found)));
+    }
+}
+
+/// The description of the API.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Sealwright", description = "Start, act, view and list workflows."),
+    paths(session, certificates::list, instances::list, instances::start, instances::view, instances::act),
+    security(("session" = [], "token" = []), ("service-account" = [])),
+    modifiers(&Security)
+)]
+pub struct Description;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let cookie =
+            ApiKey::Cookie(ApiKeyValue::with_description(crate::web::COOKIE, "The session, behind the sign-on."));
+        let token = ApiKey::Header(ApiKeyValue::with_description(
+            "X-CSRF-Token",
+            "The session's token, for what changes something.",
+        ));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+        components.add_security_scheme("token", SecurityScheme::ApiKey(token));
+        components.add_security_scheme("service-account", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+async fn document() -> HttpResponse {
+    HttpResponse::Ok().json(Description::openapi())
+}
+
+/// Somebody's session.
+#[derive(Serialize, ToSchema)]
+struct Session {
+    login: String,
+    /// None was picked yet.
+    role: Option<String>,
+    /// What `X-CSRF-Token` must say.
+    csrf: String,
+}
+
+/// Who has signed in, and the token for what changes something.
+#[utoipa::path(
+    get, path = "/api/v1/session", security(("session" = [])),
+    responses((status = 200, body = Session), (status = 403, body = Problem, content_type = "application/problem+json"))
+)]
+async fn session(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let visitor = visitor(&portal, &request).await?;
+    let row = &visitor.session;
+    let session = Session { login: row.login.clone(), role: row.role.clone(), csrf: row.csrf.clone() };
+    Ok(visitor.finish(HttpResponse::Ok().json(session)))
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}

@@ -18,7 +18,7 @@ use crate::auth::mutual_tls;
 use crate::clock::SystemClock;
 use crate::config::Configuration;
 use crate::portal::Portal;
-use crate::{api, web};
+use crate::{agents, api, http, operations, public, web};
 
 /// The largest form in bytes.
 const MAXIMUM_FORM: usize = 64 * 1024;
@@ -99,8 +99,8 @@ fn pages(portal: &Portal) -> anyhow::Result<Server> {
             // No page is asked for like that.
             .app_data(actix::QueryConfig::default().error_handler(|_, _| web::PageError::not_found().into()))
             .app_data(actix::PathConfig::default().error_handler(|_, _| web::PageError::not_found().into()))
-            .wrap(from_fn(web::observe::observe))
-            .configure(api::v1::routes(api::v1::Door::Session))
+            .wrap(from_fn(http::observe::observe))
+            .configure(api::routes(api::Door::Session))
             .configure(web::routes)
     });
     let address = portal.configuration.server.pages;
@@ -120,10 +120,10 @@ fn agents(portal: &Portal) -> anyhow::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
-            .wrap(from_fn(api::nobody_signs_in))
-            .wrap(from_fn(web::observe::observe))
-            .configure(api::agent::routes)
-            .configure(api::v1::routes(api::v1::Door::ServiceAccount))
+            .wrap(from_fn(http::reject_identity_headers))
+            .wrap(from_fn(http::observe::observe))
+            .configure(agents::routes)
+            .configure(api::routes(api::Door::ServiceAccount))
     });
     let address = portal.configuration.server.agent;
     let server = server.bind(address).with_context(|| format!("agent: {address}"))?;
@@ -136,9 +136,9 @@ fn public(portal: &Portal) -> anyhow::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
-            .wrap(from_fn(api::nobody_signs_in))
-            .wrap(from_fn(web::observe::observe))
-            .configure(api::public::routes)
+            .wrap(from_fn(http::reject_identity_headers))
+            .wrap(from_fn(http::observe::observe))
+            .configure(public::routes)
     });
     let address = portal.configuration.server.public;
     let server = server.workers(1).bind(address).with_context(|| format!("public: {address}"))?;
@@ -150,7 +150,7 @@ fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::R
     let server = match portal.configuration.server.operations {
         None => None,
         Some(address) => {
-            let handle = actix::Data::new(api::operations::count()?);
+            let handle = actix::Data::new(operations::count()?);
             let kept = handle.clone();
             // What was counted is put together, also when nobody fetches it.
             tokio::spawn(async move {
@@ -164,8 +164,8 @@ fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::R
                 App::new()
                     .app_data(data.clone())
                     .app_data(handle.clone())
-                    .wrap(from_fn(api::nobody_signs_in))
-                    .configure(api::operations::routes)
+                    .wrap(from_fn(http::reject_identity_headers))
+                    .configure(operations::routes)
             });
             let server = server.workers(1).bind(address).with_context(|| format!("operations: {address}"))?;
             Some(server.shutdown_timeout(2).run())

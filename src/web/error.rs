@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use sealwright_workflow::step::Rejection;
 
-use super::observe::request_id;
 use crate::engine::EngineError;
+use crate::http::observe::{request_id, with_request_id};
 
 /// An error on its way to a person.
 #[derive(Debug)]
@@ -133,15 +133,6 @@ impl ResponseError for PageError {
         let body = page.render().unwrap_or_else(|_| self.title.to_owned());
         with_request_id(HttpResponse::build(self.status).content_type("text/html; charset=utf-8").body(body))
     }
-}
-
-/// Marks a body in which `{request}` is to be replaced.
-pub struct NeedsRequestId;
-
-/// Has `{request}` in the body replaced by the request's id.
-pub fn with_request_id(mut response: HttpResponse) -> HttpResponse {
-    response.extensions_mut().insert(NeedsRequestId);
-    response
 }
 
 /// Everything without a page of its own.

@@ -10,14 +10,13 @@ mod events;
 mod files;
 mod home;
 pub mod instance;
-pub mod observe;
 mod role;
 mod visitor;
 
 use actix_web::web;
 use askama::Template;
 
-pub use error::{PageError, with_request_id};
+pub use error::PageError;
 pub use visitor::{COOKIE, Visitor, visitor};
 
 /// The routes of the pages.

@@ -10,12 +10,12 @@ use sealwright_workflow::instance::Actor;
 use super::Frame;
 use super::certificates::REVOKE;
 use super::error::PageError;
-use super::observe::{origin, peer, unproved_origin};
 use crate::audit::{Event, Origin};
 use crate::auth::header::Refusal;
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
 use crate::engine::verbs::Caller;
+use crate::http::observe::{origin, peer, unproved_origin};
 use crate::portal::Portal;
 use crate::store::sessions::SessionRow;
 

@@ -10,10 +10,10 @@ use sealwright_workflow::library::Library;
 
 /// Sources with the routes of a surface, and the prefix of their paths.
 pub const PAGES: (&str, &str) = (include_str!("../../src/web/mod.rs"), "");
-pub const API: (&str, &str) = (include_str!("../../src/api/v1/mod.rs"), "/api/v1");
-pub const AGENTS: (&str, &str) = (include_str!("../../src/api/agent.rs"), "");
-pub const PUBLIC: (&str, &str) = (include_str!("../../src/api/public.rs"), "");
-pub const OPERATIONS: (&str, &str) = (include_str!("../../src/api/operations.rs"), "");
+pub const API: (&str, &str) = (include_str!("../../src/api/mod.rs"), "/api/v1");
+pub const AGENTS: (&str, &str) = (include_str!("../../src/agents/mod.rs"), "");
+pub const PUBLIC: (&str, &str) = (include_str!("../../src/public/mod.rs"), "");
+pub const OPERATIONS: (&str, &str) = (include_str!("../../src/operations/mod.rs"), "");
 
 /// The path of a start by a call, which names the workflow in its body.
 pub const STARTS: &str = "/api/v1/instances";

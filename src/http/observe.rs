@@ -7,9 +7,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
-use super::error::NeedsRequestId;
 use crate::audit::Origin;
 use crate::portal::Portal;
 use crate::random;
@@ -45,6 +44,15 @@ pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
 fn origin_at(request: &HttpRequest, address: Option<IpAddr>) -> Origin {
     let address = address.map(|address| address.to_canonical().to_string());
     Origin { request: request_id(request), address, ..Origin::default() }
+}
+
+/// Marks a body in which `{request}` is to be replaced.
+struct NeedsRequestId;
+
+/// Has `{request}` in the body replaced by the request's id.
+pub fn with_request_id(mut response: HttpResponse) -> HttpResponse {
+    response.extensions_mut().insert(NeedsRequestId);
+    response
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \

@@ -7,7 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::engine::EngineError;
-use crate::web::{PageError, with_request_id};
+use crate::http::observe::with_request_id;
+use crate::web::PageError;
 
 /// Why a request was not carried out.
 #[derive(Debug, Serialize, ToSchema)]

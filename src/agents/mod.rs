@@ -1,6 +1,6 @@
 //! The agents' channel `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
 
-mod greeting;
+mod handshake;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,11 +25,11 @@ use crate::cards::pairings::PairingError;
 use crate::cards::sealing::Purpose;
 use crate::engine::contract::FailureClass;
 use crate::engine::{EngineError, verbs};
+use crate::http::observe::origin;
 use crate::portal::Portal;
 use crate::store::jobs::{JobRow, Queued};
 use crate::store::pairings::PairingRow;
 use crate::store::{StoreError, cards, instances, jobs};
-use crate::web::observe::origin;
 
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);

@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::problem::Problem;
 use crate::engine::verbs::Caller;
+use crate::http::observe::origin;
 use crate::portal::Portal;
-use crate::web::observe::origin;
 use crate::web::{Visitor, visitor};
 
 /// Which surface a request came in by.

@@ -1,18 +1,18 @@
-//! Surfaces where nobody signs in: whoever sends a header of the sign-in there is refused, and the audit is told.
+//! Refusal of identity headers on surfaces without sign-on, with an audit event.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
 
+use super::observe::origin;
 use crate::portal::Portal;
-use crate::web::observe::origin;
 
-/// The middleware of the agents' and the public surface.
+/// The middleware of the agents', the public and the operations surface.
 ///
 /// # Errors
 /// What the handler ends with.
-pub async fn nobody_signs_in<B: MessageBody>(
+pub async fn reject_identity_headers<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
