@@ -1,4 +1,4 @@
-//! How an agent and the portal come to know each other: by a code and a number that a person compares, or by the key of an earlier pairing.
+//! Handshake of an agent and the portal: by a code and a number that a person compares, or by the key of an earlier pairing.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, VERSION}
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Channel, End, TICK, receive, receive_text, refused};
+use super::{Channel, Close, TICK, receive, receive_text, refused};
 use crate::audit::{self, Event};
 use crate::cards::pairing::{self, PairingState};
 use crate::cards::pairings::AgentFacts;
@@ -18,13 +18,13 @@ use crate::store::pairings::PairingRow;
 
 impl Channel {
     /// Pairs a new agent, or lets a known one go on.
-    pub(super) async fn greet(&mut self) -> Result<PairingRow, End> {
+    pub(super) async fn handshake(&mut self) -> Result<PairingRow, Close> {
         let hello = receive_text(&mut self.stream, &mut self.session).await?;
         if let Some(say) = spoken_version(&hello).and_then(other_version) {
-            return Err(End::Say(Box::new(refused(&say))));
+            return Err(Close::Message(Box::new(refused(&say))));
         }
         let Ok(FromAgent::Hello { agent, host, key, .. }) = serde_json::from_str(&hello) else {
-            return Err(End::Protocol);
+            return Err(Close::Protocol);
         };
         let host: String = host.chars().filter(|letter| !letter.is_control()).take(64).collect();
         tracing::info!(request = self.origin.request, agent, host, "an agent connected");
@@ -33,7 +33,7 @@ impl Channel {
                 self.pair(&code, &host, &key, &commitment, &readers).await?
             }
             FromAgent::Resume { pairing } => self.resume(&pairing, &host).await?,
-            _ => return Err(End::Protocol),
+            _ => return Err(Close::Protocol),
         };
         self.send(&FromPortal::Paired).await?;
         Ok(row)
@@ -46,15 +46,15 @@ impl Channel {
         key: &Bytes,
         commitment: &Bytes,
         readers: &[sealwright_protocol::Reader],
-    ) -> Result<PairingRow, End> {
+    ) -> Result<PairingRow, Close> {
         let plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
         let readable = readers.iter().all(|reader| plain(&reader.name) && reader.card.as_deref().is_none_or(plain));
         if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 || !readable || code.len() > 64 {
-            return Err(End::Protocol);
+            return Err(Close::Protocol);
         }
         let row = self.portal.pairings.check(code, &key.0, &self.origin).await?;
-        let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
-        let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(End::Protocol)?;
+        let nonce = random::bytes::<32>().map_err(|_| Close::Protocol)?;
+        let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(Close::Protocol)?;
         let purpose =
             self.portal.engine.definitions().of(&root.instance.workflow, root.instance.version)?.title.clone();
         let offer = FromPortal::Offer {
@@ -65,16 +65,16 @@ impl Channel {
             nonce: Bytes(nonce.to_vec()),
         };
         self.send(&offer).await?;
-        let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(End::Protocol) };
+        let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(Close::Protocol) };
         if pairing::commitment(&key.0, &revealed.0) != commitment.0 {
             self.portal.pairings.record_refusal(&self.origin, Some(row.root), "commitment").await?;
-            return Err(End::Protocol);
+            return Err(Close::Protocol);
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
         let agent = AgentFacts { host: host.to_owned(), key: key.0.clone(), readers: readers.to_vec(), number };
         self.portal.pairings.redeem(row.id, agent, &self.origin).await?;
         self.portal.engine.announce(row.root);
-        let FromAgent::Confirm = self.receive().await? else { return Err(End::Protocol) };
+        let FromAgent::Confirm = self.receive().await? else { return Err(Close::Protocol) };
         // Before it is read the last time: the page may confirm at the same moment.
         let listener = self.portal.engine.listen(row.root);
         let row = self.portal.pairings.confirm_by_agent(row.id, &self.origin).await?;
@@ -83,30 +83,30 @@ impl Channel {
     }
 
     /// Waits until the page has confirmed too.
-    async fn confirmed(&mut self, mut row: PairingRow, mut listener: Listener) -> Result<PairingRow, End> {
+    async fn confirmed(&mut self, mut row: PairingRow, mut listener: Listener) -> Result<PairingRow, Close> {
         while row.state != PairingState::Confirmed.as_str() {
             if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
-                return Err(End::Say(Box::new(refused(
+                return Err(Close::Message(Box::new(refused(
                     "The number was not confirmed on the page in time. Nothing was done.",
                 ))));
             }
             tokio::select! {
-                message = receive(&mut self.stream, &mut self.session) => { message?; return Err(End::Protocol) }
+                message = receive(&mut self.stream, &mut self.session) => { message?; return Err(Close::Protocol) }
                 () = listener.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
             self.ping().await?;
-            row = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
+            row = self.portal.pairings.find(row.id).await?.ok_or(Close::Protocol)?;
         }
         Ok(row)
     }
 
-    async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRow, End> {
-        let over = || End::Say(Box::new(refused("This pairing is over. Reload the page and use a new code.")));
-        let id: Uuid = id.parse().map_err(|_| End::Protocol)?;
-        let nonce = random::bytes::<32>().map_err(|_| End::Protocol)?;
+    async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRow, Close> {
+        let over = || Close::Message(Box::new(refused("This pairing is over. Reload the page and use a new code.")));
+        let id: Uuid = id.parse().map_err(|_| Close::Protocol)?;
+        let nonce = random::bytes::<32>().map_err(|_| Close::Protocol)?;
         self.send(&FromPortal::Challenge { nonce: Bytes(nonce.to_vec()) }).await?;
-        let FromAgent::Proof { signature } = self.receive().await? else { return Err(End::Protocol) };
+        let FromAgent::Proof { signature } = self.receive().await? else { return Err(Close::Protocol) };
         // Read once to know whom to listen for, and then for what it is: the page may confirm at the same moment.
         let root = self.portal.pairings.find(id).await?.ok_or_else(over)?.root;
         let listener = self.portal.engine.listen(root);

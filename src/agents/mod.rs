@@ -1,4 +1,4 @@
-//! The agents' channel `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
+//! The agents' WebSocket `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
 
 mod handshake;
 
@@ -34,7 +34,7 @@ use crate::store::{StoreError, cards, instances, jobs};
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);
 /// How long it may take until both sides have confirmed: as long as a code is good, and its comparison. Whoever has not paired by then holds no place.
-const GREETING: Duration = Duration::from_secs(15 * 60);
+const HANDSHAKE: Duration = Duration::from_secs(15 * 60);
 /// How often the channel looks for what another node has done, and pings.
 const TICK: Duration = Duration::from_secs(2);
 /// How long a message may wait for an agent that does not read.
@@ -59,13 +59,13 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
     actix_web::rt::spawn(async move {
         let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, origin };
         metrics::gauge!("sealwright_agents_connected").increment(1.0);
-        let end = channel.converse().await;
+        let close = channel.run().await;
         metrics::gauge!("sealwright_agents_connected").decrement(1.0);
-        let say = match end {
-            End::Gone => None,
-            End::Say(message) => Some(*message),
-            End::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
-            End::Engine(error) => {
+        let say = match close {
+            Close::Gone => None,
+            Close::Message(message) => Some(*message),
+            Close::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
+            Close::Engine(error) => {
                 tracing::error!(request = channel.origin.request, %error, "an agent's conversation failed");
                 Some(refused("The portal cannot go on now. Start the same command again in a minute: nothing is lost."))
             }
@@ -79,31 +79,31 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
     Ok(response)
 }
 
-/// How a conversation ends.
-enum End {
+/// The end of a conversation, and the message that tells the agent of it.
+enum Close {
     Gone,
-    Say(Box<FromPortal>),
+    Message(Box<FromPortal>),
     Protocol,
     Engine(EngineError),
 }
 
-impl From<EngineError> for End {
+impl From<EngineError> for Close {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
     }
 }
 
-impl From<StoreError> for End {
+impl From<StoreError> for Close {
     fn from(error: StoreError) -> Self {
         Self::Engine(EngineError::Store(error))
     }
 }
 
-impl From<PairingError> for End {
+impl From<PairingError> for Close {
     fn from(error: PairingError) -> Self {
         match error {
             PairingError::Store(error) => Self::from(error),
-            other => Self::Say(Box::new(refused(other.say()))),
+            other => Self::Message(Box::new(refused(other.say()))),
         }
     }
 }
@@ -112,9 +112,9 @@ fn refused(say: &str) -> FromPortal {
     FromPortal::Refused { say: say.to_owned() }
 }
 
-/// What an agent was told, and waits to be told otherwise.
+/// Jobs and progress that an agent was sent, until it is sent something else.
 #[derive(Default)]
-struct Told {
+struct Dispatched {
     jobs: BTreeMap<Uuid, JobRow>,
     label: String,
 }
@@ -131,30 +131,31 @@ struct Channel {
 }
 
 impl Channel {
-    async fn converse(&mut self) -> End {
-        let paired = match tokio::time::timeout(GREETING, self.greet()).await {
+    /// Conducts the whole conversation.
+    async fn run(&mut self) -> Close {
+        let paired = match tokio::time::timeout(HANDSHAKE, self.handshake()).await {
             Ok(Ok(paired)) => paired,
-            Ok(Err(end)) => return end,
-            Err(_) => return End::Gone,
+            Ok(Err(close)) => return close,
+            Err(_) => return Close::Gone,
         };
         match self.serve(paired).await {
-            Ok(()) => End::Gone,
-            Err(end) => end,
+            Ok(()) => Close::Gone,
+            Err(close) => close,
         }
     }
 
     /// Hands out jobs and takes reports until the root has ended.
-    async fn serve(&mut self, row: PairingRow) -> Result<(), End> {
+    async fn serve(&mut self, row: PairingRow) -> Result<(), Close> {
         let mut listener = self.portal.engine.listen(row.root);
-        let mut told = Told::default();
-        self.look(&row, &mut told).await?;
+        let mut dispatched = Dispatched::default();
+        self.sync(&row, &mut dispatched).await?;
         // Not begun anew by what others do: it is the net below everything that is told.
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         loop {
             tokio::select! {
                 message = receive(&mut self.stream, &mut self.session) => {
                     // What a report changes is announced as every change is.
-                    self.take(&row, &mut told, message?).await?;
+                    self.handle_message(&row, &mut dispatched, message?).await?;
                     continue;
                 }
                 () = listener.changed() => {}
@@ -163,61 +164,63 @@ impl Channel {
                     self.ping().await?;
                 }
             }
-            self.look(&row, &mut told).await?;
+            self.sync(&row, &mut dispatched).await?;
         }
     }
 
     /// Ends the conversation with an agent that was replaced; until then it gets no job, and its reports are refused.
-    async fn check_hold(&self, row: &PairingRow) -> Result<(), End> {
-        let holder = self.portal.pairings.find(row.id).await?.ok_or(End::Protocol)?;
+    async fn check_hold(&self, row: &PairingRow) -> Result<(), Close> {
+        let holder = self.portal.pairings.find(row.id).await?.ok_or(Close::Protocol)?;
         if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
-            return Err(End::Say(Box::new(refused("Another agent has taken over, or a new code was asked for."))));
+            return Err(Close::Message(Box::new(refused(
+                "Another agent has taken over, or a new code was asked for.",
+            ))));
         }
         Ok(())
     }
 
-    /// Tells the agent what is new: the progress, jobs, withdrawn jobs, the end.
-    async fn look(&mut self, row: &PairingRow, told: &mut Told) -> Result<(), End> {
+    /// Sends what is new: the progress, jobs, withdrawn jobs, the end.
+    async fn sync(&mut self, row: &PairingRow, dispatched: &mut Dispatched) -> Result<(), Close> {
         let (tree, queued) = jobs::outlook(self.portal.store.read(), holder(row)).await?;
-        let root = tree.iter().find(|part| part.id == row.root).ok_or(End::Protocol)?;
+        let root = tree.iter().find(|part| part.id == row.root).ok_or(Close::Protocol)?;
         if !root.is_open() {
             return Err(self.finished(row.root).await?);
         }
         if let Some(label) = self.label(&tree)?
-            && label != told.label
+            && label != dispatched.label
         {
             self.send(&FromPortal::Progress { label: label.clone() }).await?;
-            told.label = label;
+            dispatched.label = label;
         }
-        let (there, over): (Vec<Uuid>, Vec<Uuid>) =
-            told.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.row.id == *id));
+        let (kept, withdrawn): (Vec<Uuid>, Vec<Uuid>) =
+            dispatched.jobs.keys().copied().partition(|id| queued.iter().any(|job| job.row.id == *id));
         for Queued { row: job, serial } in queued {
-            if !there.contains(&job.id) {
-                self.hand_out(&job, serial).await?;
-                told.jobs.insert(job.id, job);
+            if !kept.contains(&job.id) {
+                self.dispatch_job(&job, serial).await?;
+                dispatched.jobs.insert(job.id, job);
             }
         }
-        for id in over {
-            told.jobs.remove(&id);
+        for id in withdrawn {
+            dispatched.jobs.remove(&id);
             self.send(&FromPortal::Withdraw { job: id.to_string() }).await?;
         }
         Ok(())
     }
 
     /// How it has ended, for the person at the card.
-    async fn finished(&self, root: Uuid) -> Result<End, End> {
+    async fn finished(&self, root: Uuid) -> Result<Close, Close> {
         let (tree, _) = instances::tree(self.portal.store.read(), root).await?;
-        let root = tree.iter().find(|part| part.instance.id == root).ok_or(End::Protocol)?;
+        let root = tree.iter().find(|part| part.instance.id == root).ok_or(Close::Protocol)?;
         let success = root.instance.status == Status::Success;
         let mut say = root.instance.say.clone().unwrap_or_default();
         if !success {
             say = [say].into_iter().chain(verbs::reasons(&tree)).collect::<Vec<_>>().join("\n");
         }
-        Ok(End::Say(Box::new(FromPortal::Finished { success, say })))
+        Ok(Close::Message(Box::new(FromPortal::Finished { success, say })))
     }
 
     /// The label of the deepest open state.
-    fn label(&self, tree: &[instances::Listed]) -> Result<Option<String>, End> {
+    fn label(&self, tree: &[instances::Listed]) -> Result<Option<String>, Close> {
         let Some(deepest) = tree.iter().rev().find(|part| part.is_open()) else { return Ok(None) };
         let definition = self.portal.engine.definitions().of(&deepest.workflow, deepest.version())?;
         Ok(definition.state(&deepest.state).map(|state| match &state.kind {
@@ -233,7 +236,8 @@ impl Channel {
         }))
     }
 
-    async fn hand_out(&mut self, job: &JobRow, card: Option<String>) -> Result<(), End> {
+    /// Sends a job with its instruction.
+    async fn dispatch_job(&mut self, job: &JobRow, card: Option<String>) -> Result<(), Close> {
         let instruction = match self.portal.engine.instruction(job).await {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {
@@ -245,36 +249,44 @@ impl Channel {
                     FailureClass::Secret => "The portal cannot open the secrets of this card. Ask the help desk.",
                     _ => "The portal cannot say what the card is to do. Ask the help desk.",
                 };
-                return Err(End::Say(Box::new(refused(say))));
+                return Err(Close::Message(Box::new(refused(say))));
             }
             Err(error) => return Err(error.into()),
         };
         self.send(&FromPortal::Job { job: job.id.to_string(), card, instruction }).await
     }
 
-    async fn take(&mut self, row: &PairingRow, told: &mut Told, message: FromAgent) -> Result<(), End> {
+    /// Takes a report or a card's witness; any other message ends the conversation.
+    async fn handle_message(
+        &mut self,
+        row: &PairingRow,
+        dispatched: &mut Dispatched,
+        message: FromAgent,
+    ) -> Result<(), Close> {
         match message {
             FromAgent::Report { job, report } => {
-                let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
+                let id: Uuid = job.parse().map_err(|_| Close::Protocol)?;
                 // A report of a job that is over: it was reported before, or withdrawn.
-                let Some(queued) = told.jobs.remove(&id) else { return self.send(&FromPortal::Withdraw { job }).await };
+                let Some(queued) = dispatched.jobs.remove(&id) else {
+                    return self.send(&FromPortal::Withdraw { job }).await;
+                };
                 let origin = Origin { login: Some(row.login.clone()), ..self.origin.clone() };
                 match self.portal.engine.report(holder(row), origin, &queued, report).await {
                     // The agent need not keep the report any more.
                     Ok(()) | Err(EngineError::Fenced) => self.send(&FromPortal::Withdraw { job }).await,
-                    Err(EngineError::Unfit) => Err(End::Protocol),
+                    Err(EngineError::Unfit) => Err(Close::Protocol),
                     Err(error) => Err(error.into()),
                 }
             }
             FromAgent::Relay { job, serial, key, algorithm, witness } => {
-                let id: Uuid = job.parse().map_err(|_| End::Protocol)?;
-                let answer = match told.jobs.get(&id) {
+                let id: Uuid = job.parse().map_err(|_| Close::Protocol)?;
+                let answer = match dispatched.jobs.get(&id) {
                     Some(job) => self.relay(row, job, &serial, key, algorithm, &witness.0).await?,
                     None => Err(RelayRefusal::NotExpected),
                 };
                 self.send(&FromPortal::RelayAnswer { job, witness, answer }).await
             }
-            _ => Err(End::Protocol),
+            _ => Err(Close::Protocol),
         }
     }
 
@@ -287,10 +299,10 @@ impl Channel {
         key: ManagementKey,
         algorithm: ManagementKeyAlgorithm,
         witness: &[u8],
-    ) -> Result<Result<RelayAnswer, RelayRefusal>, End> {
+    ) -> Result<Result<RelayAnswer, RelayRefusal>, Close> {
         let reader = self.portal.store.read();
-        let nonce: Bytes =
-            serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null)).map_err(|_| End::Protocol)?;
+        let nonce: Bytes = serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null))
+            .map_err(|_| Close::Protocol)?;
         let answered = |key: &[u8]| {
             management_key::answer(algorithm, key, witness, &nonce.0).map_err(|_| RelayRefusal::NotExpected)
         };
@@ -322,43 +334,43 @@ impl Channel {
     }
 
     /// Shows the agent that the portal is there; one that does not read is gone.
-    async fn ping(&mut self) -> Result<(), End> {
+    async fn ping(&mut self) -> Result<(), Close> {
         match tokio::time::timeout(SEND_LIMIT, self.session.ping(b"")).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
+            _ => Err(Close::Gone),
         }
     }
 
-    async fn send(&mut self, message: &FromPortal) -> Result<(), End> {
-        let text = serde_json::to_string(message).map_err(|_| End::Protocol)?;
+    async fn send(&mut self, message: &FromPortal) -> Result<(), Close> {
+        let text = serde_json::to_string(message).map_err(|_| Close::Protocol)?;
         match tokio::time::timeout(SEND_LIMIT, self.session.text(text)).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
+            _ => Err(Close::Gone),
         }
     }
 
-    async fn receive(&mut self) -> Result<FromAgent, End> {
+    async fn receive(&mut self) -> Result<FromAgent, Close> {
         receive(&mut self.stream, &mut self.session).await
     }
 }
 
-async fn receive(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<FromAgent, End> {
+async fn receive(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<FromAgent, Close> {
     let text = receive_text(stream, session).await?;
-    serde_json::from_str(&text).map_err(|_| End::Protocol)
+    serde_json::from_str(&text).map_err(|_| Close::Protocol)
 }
 
-async fn receive_text(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<String, End> {
+async fn receive_text(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<String, Close> {
     loop {
         match tokio::time::timeout(SILENCE, stream.recv()).await {
             Ok(Some(Ok(AggregatedMessage::Text(text)))) => {
                 return Ok(text.to_string());
             }
             Ok(Some(Ok(AggregatedMessage::Ping(bytes)))) => {
-                session.pong(&bytes).await.map_err(|_| End::Gone)?;
+                session.pong(&bytes).await.map_err(|_| Close::Gone)?;
             }
             Ok(Some(Ok(AggregatedMessage::Pong(_)))) => {}
-            Ok(Some(Ok(AggregatedMessage::Binary(_)))) => return Err(End::Protocol),
-            Ok(Some(Ok(AggregatedMessage::Close(_))) | None | Some(Err(_))) | Err(_) => return Err(End::Gone),
+            Ok(Some(Ok(AggregatedMessage::Binary(_)))) => return Err(Close::Protocol),
+            Ok(Some(Ok(AggregatedMessage::Close(_))) | None | Some(Err(_))) | Err(_) => return Err(Close::Gone),
         }
     }
 }
