@@ -4,8 +4,9 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::problem::Problem;
+use super::problem::{not_found, refused};
 use crate::engine::verbs::Caller;
+use crate::http::Failure;
 use crate::http::observe::origin;
 use crate::portal::Portal;
 use crate::web::{Visitor, visitor};
@@ -27,40 +28,40 @@ pub struct Client {
 
 impl Client {
     /// # Errors
-    /// A [`Problem`] that does not tell which part of what was sent is wrong.
-    pub async fn of(portal: &Portal, request: &HttpRequest) -> Result<Self, Problem> {
+    /// A [`Failure`] that does not tell which part of what was sent is wrong.
+    pub async fn of(portal: &Portal, request: &HttpRequest) -> Result<Self, Failure> {
         match request.app_data::<Door>() {
             Some(Door::Session) => Self::of_session(portal, request).await,
             Some(Door::ServiceAccount) => Self::of_service_account(portal, request).await,
-            None => Err(Problem::not_found()),
+            None => Err(not_found()),
         }
     }
 
-    async fn of_session(portal: &Portal, request: &HttpRequest) -> Result<Self, Problem> {
+    async fn of_session(portal: &Portal, request: &HttpRequest) -> Result<Self, Failure> {
         let visitor = visitor(portal, request).await?;
         if request.method() != Method::GET {
             let token = request.headers().get("x-csrf-token").and_then(|token| token.to_str().ok());
             visitor.check_csrf(portal, token.unwrap_or_default()).await?;
         }
         let caller = visitor.caller();
-        let caller = caller.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "Pick a role first, at /role."))?;
+        let caller = caller.ok_or_else(|| refused(StatusCode::FORBIDDEN, "Pick a role first, at /role."))?;
         Ok(Self { caller, visitor: Some(visitor) })
     }
 
-    async fn of_service_account(portal: &Portal, request: &HttpRequest) -> Result<Self, Problem> {
+    async fn of_service_account(portal: &Portal, request: &HttpRequest) -> Result<Self, Failure> {
         let mut tokens = request.headers().get_all(AUTHORIZATION);
         let token = tokens.next().and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let account = match (token, tokens.next()) {
             (Some(token), None) => portal.service_accounts.find(token).await,
             _ => Ok(None),
         };
-        let account = account.map_err(|error| crate::web::PageError::internal(&error))?;
+        let account = account.map_err(|error| Failure::internal(&error))?;
         let origin = origin(request);
         let Some(account) = account else {
             let recorded = portal.sessions.record_refusal(&origin, "token", None).await;
-            recorded.map_err(|error| crate::web::PageError::internal(&error))?;
+            recorded.map_err(|error| Failure::internal(&error))?;
             let detail = "This address needs a valid service account token: `Authorization: Bearer …`.";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+            return Err(refused(StatusCode::UNAUTHORIZED, detail));
         };
         Ok(Self { caller: Caller::new(&account.login(), &account.role, &origin), visitor: None })
     }

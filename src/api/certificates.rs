@@ -9,6 +9,7 @@ use super::caller::Client;
 use super::problem::Problem;
 use super::views::time;
 use crate::engine::EngineError;
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::store::certificates::{self, CertificateRow};
 use crate::web::certificates::REVOKE;
@@ -77,7 +78,7 @@ pub async fn list(
     portal: web::Data<Portal>,
     request: HttpRequest,
     query: web::Query<CertificateQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Failure> {
     let client = Client::of(&portal, &request).await?;
     let wanted = query.into_inner().wanted;
     let owner = match portal.engine.sees_others_of(&client.caller, REVOKE) {

@@ -8,11 +8,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::caller::Client;
-use super::problem::Problem;
+use super::problem::{Problem, refused};
 use super::views::{InstanceView, List, Summary};
 use crate::engine::EngineError;
 use crate::engine::idempotency::Key;
 use crate::engine::verbs::Act;
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::random;
 use crate::store::instances::Filter;
@@ -80,7 +81,7 @@ pub async fn list(
     portal: web::Data<Portal>,
     request: HttpRequest,
     query: web::Query<ListQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Failure> {
     let client = Client::of(&portal, &request).await?;
     let ListQuery { workflow, open, stuck, tasks } = query.into_inner();
     let filter = if tasks { portal.engine.tasks_of(&client.caller) } else { Filter::default() };
@@ -104,7 +105,7 @@ pub async fn start(
     portal: web::Data<Portal>,
     request: HttpRequest,
     body: web::Json<StartBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Failure> {
     let client = Client::of(&portal, &request).await?;
     let key = key(&request, &*body)?;
     let body = body.into_inner();
@@ -126,7 +127,7 @@ pub async fn view(
     portal: web::Data<Portal>,
     request: HttpRequest,
     id: web::Path<Uuid>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Failure> {
     let client = Client::of(&portal, &request).await?;
     Ok(client.finish(HttpResponse::Ok().json(view_of(&portal, &client, *id).await?)))
 }
@@ -149,7 +150,7 @@ pub async fn act(
     request: HttpRequest,
     path: web::Path<(Uuid, String)>,
     body: web::Json<ActBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Failure> {
     let client = Client::of(&portal, &request).await?;
     let key = key(&request, &*body)?;
     let (id, action) = path.into_inner();
@@ -158,19 +159,19 @@ pub async fn act(
     Ok(client.finish(HttpResponse::Ok().json(view_of(&portal, &client, id).await?)))
 }
 
-async fn view_of(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Problem> {
+async fn view_of(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Failure> {
     let view = portal.engine.view(&client.caller, id).await?;
     let jobs = jobs::times(portal.store.read(), view.stored.root).await.map_err(EngineError::from)?;
     Ok(InstanceView::of(&view, portal.engine.definitions(), &jobs))
 }
 
 /// The idempotency key of a request and the digest of what it asks for.
-fn key(request: &HttpRequest, body: &impl Serialize) -> Result<Option<Key>, Problem> {
+fn key(request: &HttpRequest, body: &impl Serialize) -> Result<Option<Key>, Failure> {
     let mut given = request.headers().get_all("idempotency-key");
     let Some(value) = given.next() else { return Ok(None) };
     let value = value.to_str().ok().filter(|value| (1..=128).contains(&value.len()) && given.next().is_none());
     let detail = "An idempotency key is one header of 1 to 128 characters of ASCII.";
-    let value = value.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, detail))?;
+    let value = value.ok_or_else(|| refused(StatusCode::BAD_REQUEST, detail))?;
     let body = serde_json::to_string(body).unwrap_or_default();
     let digest = random::digest(format!("{} {}\n{body}", request.method(), request.path()).as_bytes());
     Ok(Some(Key { key: value.to_owned(), digest }))

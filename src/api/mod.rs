@@ -13,11 +13,12 @@ use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use crate::http::{Face, Failure};
 use crate::portal::Portal;
 use crate::web::visitor;
 
 pub use caller::Door;
-use problem::Problem;
+use problem::{Problem, problem, refused};
 
 /// The largest body in bytes.
 const MAXIMUM_BODY: usize = 64 * 1024;
@@ -27,12 +28,13 @@ pub fn routes(door: Door) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let mut scope = web::scope("/api/v1")
             .app_data(door)
+            .app_data(Face(problem))
             .app_data(web::JsonConfig::default().limit(MAXIMUM_BODY).error_handler(|_, _| {
-                Problem::new(StatusCode::BAD_REQUEST, "The body is not valid JSON of the expected form.").into()
+                refused(StatusCode::BAD_REQUEST, "The body is not valid JSON of the expected form.").into()
             }))
-            .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
+            .app_data(web::PathConfig::default().error_handler(|_, _| problem::not_found().into()))
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
-                Problem::new(StatusCode::BAD_REQUEST, "A query parameter has an unknown value.").into()
+                refused(StatusCode::BAD_REQUEST, "A query parameter has an unknown value.").into()
             }))
             .route("/openapi.json", web::get().to(document))
             .route("/certificates", web::get().to(certificates::list))
@@ -93,13 +95,13 @@ struct Session {
     get, path = "/api/v1/session", security(("session" = [])),
     responses((status = 200, body = Session), (status = 403, body = Problem, content_type = "application/problem+json"))
 )]
-async fn session(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn session(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     let row = &visitor.session;
     let session = Session { login: row.login.clone(), role: row.role.clone(), csrf: row.csrf.clone() };
     Ok(visitor.finish(HttpResponse::Ok().json(session)))
 }
 
-async fn not_found() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found())
+async fn not_found() -> Result<HttpResponse, Failure> {
+    Err(problem::not_found())
 }

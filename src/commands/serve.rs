@@ -88,8 +88,9 @@ fn pages(portal: &Portal) -> anyhow::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .app_data(http::Face(web::error_page))
             .app_data(actix::FormConfig::default().limit(MAXIMUM_FORM).error_handler(|_, _| {
-                web::PageError::new(
+                http::Failure::new(
                     actix_web::http::StatusCode::BAD_REQUEST,
                     "The form cannot be read",
                     "The form was not complete. Go back, reload the page and try again.",
@@ -97,8 +98,8 @@ fn pages(portal: &Portal) -> anyhow::Result<Server> {
                 .into()
             }))
             // No page is asked for like that.
-            .app_data(actix::QueryConfig::default().error_handler(|_, _| web::PageError::not_found().into()))
-            .app_data(actix::PathConfig::default().error_handler(|_, _| web::PageError::not_found().into()))
+            .app_data(actix::QueryConfig::default().error_handler(|_, _| http::Failure::not_found().into()))
+            .app_data(actix::PathConfig::default().error_handler(|_, _| http::Failure::not_found().into()))
             .wrap(from_fn(http::observe::observe))
             .configure(api::routes(api::Door::Session))
             .configure(web::routes)

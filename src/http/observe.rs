@@ -1,14 +1,15 @@
-//! Around every request: its id, one log line, the headers that keep a page safe.
+//! Middleware around every request: its id, one log line, the face of a failure, the headers that keep a page safe.
 
 use std::net::IpAddr;
 
-use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest};
 
+use super::failure::{Face, Failure};
 use crate::audit::Origin;
 use crate::portal::Portal;
 use crate::random;
@@ -46,15 +47,6 @@ fn origin_at(request: &HttpRequest, address: Option<IpAddr>) -> Origin {
     Origin { request: request_id(request), address, ..Origin::default() }
 }
 
-/// Marks a body in which `{request}` is to be replaced.
-struct NeedsRequestId;
-
-/// Has `{request}` in the body replaced by the request's id.
-pub fn with_request_id(mut response: HttpResponse) -> HttpResponse {
-    response.extensions_mut().insert(NeedsRequestId);
-    response
-}
-
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -71,14 +63,12 @@ pub async fn observe(
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let started = tokio::time::Instant::now();
     let mut response = next.call(request).await?.map_into_boxed_body();
-    let needs_id = response.response().extensions().get::<NeedsRequestId>().is_some();
-    if needs_id {
-        let (request, answer) = response.into_parts();
-        let (answer, body) = answer.into_parts();
-        let bytes = to_bytes(body).await.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes).replace("{request}", &id);
-        response = ServiceResponse::new(request, answer.set_body(BoxBody::new(text)));
+    let failure = response.response_mut().extensions_mut().remove::<Failure>();
+    let face = response.request().app_data::<Face>().copied();
+    if let (Some(failure), Some(face)) = (failure, face) {
+        response = ServiceResponse::new(response.request().clone(), (face.0)(&failure, &id));
     }
+
     let headers = response.headers_mut();
     let mut put = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value)

@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::error::PageError;
 use super::instance::time_text;
 use super::{Frame, render, see_other, visitor};
 use crate::engine::EngineError;
 use crate::engine::rights::may_start_for;
 use crate::engine::verbs::Caller;
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::store::certificates::{self, CertificateRow};
 
@@ -71,7 +71,7 @@ pub async fn get(
     portal: web::Data<Portal>,
     request: HttpRequest,
     query: web::Query<Query>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/certificates"))) };
     if !portal.engine.sees_others_of(&caller, REVOKE) {
@@ -80,7 +80,7 @@ pub async fn get(
     let wanted = query.into_inner().wanted;
     let text = Some(wanted.trim()).filter(|text| !text.is_empty());
     let rows = certificates::search(portal.store.read(), None, text, MOST).await;
-    let rows = rows.map_err(|error| PageError::internal(&error))?;
+    let rows = rows.map_err(|error| Failure::internal(&error))?;
     let page = CertificatesPage {
         frame: visitor.frame(&portal, "Certificates"),
         is_cut: u64::try_from(rows.len()).is_ok_and(|shown| shown >= MOST),

@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::certificates::CertificateView;
-use super::error::PageError;
 use super::{Frame, render, see_other, visitor};
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::store::{cards, certificates};
 
@@ -24,11 +24,11 @@ struct CardView {
     keys: Vec<(String, String)>,
 }
 
-pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/credentials"))) };
     let reader = portal.store.read();
-    let internal = |error| PageError::internal(&error as &dyn std::error::Error);
+    let internal = |error| Failure::internal(&error as &dyn std::error::Error);
     let mut shown = Vec::new();
     for card in cards::of_owner(reader, &visitor.session.login).await.map_err(internal)? {
         let keys = cards::keys(reader, card.id).await.map_err(internal)?;

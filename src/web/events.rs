@@ -7,10 +7,10 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
-use super::error::PageError;
 use super::visitor;
 use crate::engine::Listener;
 use crate::engine::verbs::Caller;
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::store::instances;
 
@@ -25,10 +25,10 @@ pub async fn of_instance(
     portal: web::Data<Portal>,
     request: HttpRequest,
     id: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
-    let caller = visitor.caller().ok_or_else(PageError::not_found)?;
-    let id: Uuid = id.parse().map_err(|_| PageError::not_found())?;
+    let caller = visitor.caller().ok_or_else(Failure::not_found)?;
+    let id: Uuid = id.parse().map_err(|_| Failure::not_found())?;
     let root = portal.engine.find(&caller, id).await?.root;
     let portal = portal.get_ref().clone();
     let listener = portal.engine.listen(root);
@@ -39,9 +39,9 @@ pub async fn of_instance(
 }
 
 /// The events of the start page: whenever the questions that wait for the visitor change.
-pub async fn of_tasks(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn of_tasks(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
-    let caller = visitor.caller().ok_or_else(PageError::not_found)?;
+    let caller = visitor.caller().ok_or_else(Failure::not_found)?;
     let portal = portal.get_ref().clone();
     Ok(stream(None, move || {
         let (portal, caller) = (portal.clone(), caller.clone());

@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::error::PageError;
 use super::instance::{Row, row};
 use super::{Frame, Visitor, render, see_other, visitor};
 use crate::engine::rights::may_start;
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::store::instances::Filter;
 
@@ -40,7 +40,7 @@ struct StartPage {
     start: Start,
 }
 
-pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role"))) };
     let mut starts = Vec::new();
@@ -51,7 +51,7 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
     }
     let rows_of = async |filter| {
         let found = portal.engine.list(&caller, filter, MOST).await?;
-        Ok::<Vec<Row>, PageError>(found.iter().filter_map(|listed| row(&portal, listed)).collect())
+        Ok::<Vec<Row>, Failure>(found.iter().filter_map(|listed| row(&portal, listed)).collect())
     };
     let own = rows_of(portal.engine.questions_of(&caller)).await?;
     // Only those who may have some are looked for.
@@ -85,7 +85,7 @@ pub async fn link(
     portal: web::Data<Portal>,
     request: HttpRequest,
     link: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let path = format!("/{link}");
     let visitor = visitor(&portal, &request).await?;
     let definition = portal
@@ -93,7 +93,7 @@ pub async fn link(
         .definitions()
         .all()
         .find(|definition| definition.start.link.as_ref().is_some_and(|known| known.text == path))
-        .ok_or_else(PageError::not_found)?
+        .ok_or_else(Failure::not_found)?
         .clone();
     let Some(caller) = visitor.caller() else {
         return Ok(visitor.finish(see_other(&format!("/role?to={path}"))));
@@ -110,7 +110,7 @@ pub async fn link(
     Ok(visitor.finish(render(&StartPage { frame, start })?))
 }
 
-async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, PageError> {
+async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, Failure> {
     let open = match visitor.caller() {
         Some(caller) => portal.engine.held(&caller, workflow).await?,
         None => None,

@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::error::PageError;
 use super::{Visitor, render as render_page, see_other, visitor};
 use crate::cards::pairings::{PairingError, offer_in};
 use crate::engine::verbs::{Act, Caller};
+use crate::http::Failure;
 use crate::portal::Portal;
 use crate::store::Tx;
 use crate::store::instances::Listed;
@@ -74,7 +74,7 @@ pub async fn get(
     request: HttpRequest,
     id: web::Path<String>,
     query: web::Query<Query>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     let id = parse(&id)?;
     let Some(caller) = visitor.caller() else {
@@ -97,7 +97,7 @@ pub async fn start(
     request: HttpRequest,
     workflow: web::Path<String>,
     form: web::Form<Form>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let (visitor, caller) = match submitted(&portal, &request, &form).await? {
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
@@ -125,7 +125,7 @@ pub async fn act(
     request: HttpRequest,
     id: web::Path<String>,
     form: web::Form<Form>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let (visitor, caller) = match submitted(&portal, &request, &form).await? {
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
@@ -150,14 +150,14 @@ pub async fn code(
     request: HttpRequest,
     id: web::Path<String>,
     form: web::Form<Form>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let (visitor, caller) = match submitted(&portal, &request, &form).await? {
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
     };
     let root = own_root(&portal, &caller, &id).await?;
     let code = portal.pairings.code_for(root, &visitor.session.id, &visitor.cookie, &visitor.session.login);
-    portal.pairings.offer(code, &visitor.origin()).await.map_err(|error| PageError::internal(&error))?;
+    portal.pairings.offer(code, &visitor.origin()).await.map_err(|error| Failure::internal(&error))?;
     portal.engine.announce(root);
     Ok(visitor.finish(back(&id, &form)))
 }
@@ -168,19 +168,19 @@ pub async fn confirm(
     request: HttpRequest,
     id: web::Path<String>,
     form: web::Form<Form>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let (visitor, caller) = match submitted(&portal, &request, &form).await? {
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
     };
     let root = own_root(&portal, &caller, &id).await?;
     let pairing = form.fields.get("pairing").map(String::as_str).unwrap_or_default();
-    let pairing = pairing.parse().map_err(|_| PageError::not_found())?;
+    let pairing = pairing.parse().map_err(|_| Failure::not_found())?;
     match portal.pairings.confirm_by_person(pairing, root, &visitor.session.id, &visitor.origin()).await {
         Ok(()) => portal.engine.announce(root),
-        Err(PairingError::Store(error)) => return Err(PageError::internal(&error)),
+        Err(PairingError::Store(error)) => return Err(Failure::internal(&error)),
         Err(_) => {
-            return Err(PageError::new(
+            return Err(Failure::new(
                 StatusCode::CONFLICT,
                 "The code is over",
                 "This pairing is over, or belongs to another browser. Go back, reload the page and use a new code.",
@@ -195,7 +195,7 @@ async fn submitted(
     portal: &Portal,
     request: &HttpRequest,
     form: &Form,
-) -> Result<Result<(Visitor, Caller), HttpResponse>, PageError> {
+) -> Result<Result<(Visitor, Caller), HttpResponse>, Failure> {
     let visitor = visitor(portal, request).await?;
     visitor.check_csrf(portal, &form.csrf).await?;
     Ok(match visitor.caller() {
@@ -205,7 +205,7 @@ async fn submitted(
 }
 
 /// The root of an instance, for its owner alone: nobody else pairs an agent with it.
-async fn own_root(portal: &Portal, caller: &Caller, id: &str) -> Result<Uuid, PageError> {
+async fn own_root(portal: &Portal, caller: &Caller, id: &str) -> Result<Uuid, Failure> {
     let stored = portal.engine.find(caller, parse(id)?).await?;
     if stored.instance.owner == caller.actor.person {
         Ok(stored.root)
@@ -220,6 +220,6 @@ fn back(id: &str, form: &Form) -> HttpResponse {
     see_other(&format!("/instances/{id}{plain}"))
 }
 
-fn parse(id: &str) -> Result<Uuid, PageError> {
-    id.parse().map_err(|_| PageError::not_found())
+fn parse(id: &str) -> Result<Uuid, Failure> {
+    id.parse().map_err(|_| Failure::not_found())
 }

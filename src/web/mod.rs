@@ -13,10 +13,11 @@ pub mod instance;
 mod role;
 mod visitor;
 
+use crate::http::Failure;
 use actix_web::web;
 use askama::Template;
 
-pub use error::PageError;
+pub use error::page as error_page;
 pub use visitor::{COOKIE, Visitor, visitor};
 
 /// The routes of the pages.
@@ -59,9 +60,9 @@ pub struct Frame {
 /// Renders a page.
 ///
 /// # Errors
-/// [`PageError::internal`] when the template fails.
-fn render(page: &impl Template) -> Result<actix_web::HttpResponse, PageError> {
-    let body = page.render().map_err(|error| PageError::internal(&error))?;
+/// [`Failure::internal`] when the template fails.
+fn render(page: &impl Template) -> Result<actix_web::HttpResponse, Failure> {
+    let body = page.render().map_err(|error| Failure::internal(&error))?;
     Ok(actix_web::HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body))
 }
 

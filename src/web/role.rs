@@ -5,10 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::error::PageError;
 use super::{Frame, render, see_other, visitor};
 use crate::audit::Event;
 use crate::auth::Grant;
+use crate::http::Failure;
 use crate::portal::Portal;
 
 #[derive(Template)]
@@ -36,7 +36,7 @@ pub async fn get(
     portal: web::Data<Portal>,
     request: HttpRequest,
     query: web::Query<Query>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     let roles = portal.roles.offered().into_iter().map(|(name, title)| (name, title, about(name))).collect();
     let to = local(query.into_inner().to.as_deref().unwrap_or("/"));
@@ -48,11 +48,11 @@ pub async fn post(
     portal: web::Data<Portal>,
     request: HttpRequest,
     form: web::Form<Form>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, Failure> {
     let visitor = visitor(&portal, &request).await?;
     visitor.check_csrf(&portal, &form.csrf).await?;
     let grant = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
-        PageError::new(
+        Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Your roles cannot be looked up now",
             "The portal cannot find out whether you have this role. Try again in a minute.",
@@ -62,7 +62,7 @@ pub async fn post(
     let Grant::Granted { person } = grant else {
         let named = form.role.chars().filter(|letter| !letter.is_control());
         let event = Event::RoleRefused { role: named.take(64).collect() };
-        portal.sessions.record(&origin, event).await.map_err(|error| PageError::internal(&error))?;
+        portal.sessions.record(&origin, event).await.map_err(|error| Failure::internal(&error))?;
         let (title, say) = match grant {
             Grant::NotKnown => (
                 "The directory does not know you",
@@ -73,10 +73,10 @@ pub async fn post(
                 "You do not have this role. If you should have it, ask the portal's administrators. You can continue as a user.",
             ),
         };
-        return Err(PageError::new(StatusCode::FORBIDDEN, title, say));
+        return Err(Failure::new(StatusCode::FORBIDDEN, title, say));
     };
     let granted = portal.sessions.grant(&visitor.session, visitor.is_stored, &form.role, &person, &origin).await;
-    granted.map_err(|error| PageError::internal(&error))?;
+    granted.map_err(|error| Failure::internal(&error))?;
     Ok(visitor.finish(see_other(&local(&form.to))))
 }
 

@@ -9,12 +9,12 @@ use sealwright_workflow::instance::Actor;
 
 use super::Frame;
 use super::certificates::REVOKE;
-use super::error::PageError;
 use crate::audit::{Event, Origin};
 use crate::auth::header::Refusal;
 use crate::auth::{Recheck, Roles};
 use crate::engine::rights::may_start;
 use crate::engine::verbs::Caller;
+use crate::http::Failure;
 use crate::http::observe::{origin, peer, unproved_origin};
 use crate::portal::Portal;
 use crate::store::sessions::SessionRow;
@@ -37,8 +37,8 @@ pub struct Visitor {
 /// Finds out who asks.
 ///
 /// # Errors
-/// [`PageError::sign_in`] for a refused header; the refusal is audited.
-pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, PageError> {
+/// [`Failure::sign_in`] for a refused header; the refusal is audited.
+pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, Failure> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let mut origin = origin(request);
     let login = match portal.sign_in.login(peer(request), headers, portal.clock.now_ms() / 1000) {
@@ -51,9 +51,9 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
                 origin = unproved_origin(request);
             }
             let recorded = portal.sessions.record_refusal(&origin, refusal.as_str(), claimed).await;
-            recorded.map_err(|error| PageError::internal(&error))?;
+            recorded.map_err(|error| Failure::internal(&error))?;
             tracing::warn!(request = origin.request, why = refusal.as_str(), "a sign-in was refused");
-            return Err(PageError::sign_in());
+            return Err(Failure::sign_in());
         }
     };
     origin.login = Some(login.clone());
@@ -61,7 +61,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     // What a page asks by itself while nobody looks at it is no use of the session.
     let is_used = !request.query_string().contains("renewal=1") && !request.path().ends_with("/events");
     let session = portal.sessions.open(cookie.as_deref(), &login, is_used, &origin).await;
-    let session = session.map_err(|error| PageError::internal(&error))?;
+    let session = session.map_err(|error| Failure::internal(&error))?;
     let is_new = session.cookie.is_some();
     let cookie = session.cookie.or(cookie).unwrap_or_default();
     let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, origin };
@@ -71,7 +71,7 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
 
 impl Visitor {
     /// A role is asked for again after some minutes: losing the group ends it.
-    async fn check_role(&mut self, portal: &Portal) -> Result<(), PageError> {
+    async fn check_role(&mut self, portal: &Portal) -> Result<(), Failure> {
         let (Some(role), Some(checked)) = (self.session.role.clone(), self.session.role_checked_at) else {
             return Ok(());
         };
@@ -87,7 +87,7 @@ impl Visitor {
             return Ok(());
         }
         let stored = portal.sessions.rechecked(&self.session, rechecked, &self.origin()).await;
-        stored.map_err(|error| PageError::internal(&error))?;
+        stored.map_err(|error| Failure::internal(&error))?;
         self.session.role = (rechecked != Recheck::Lost).then_some(role);
         Ok(())
     }
@@ -109,15 +109,15 @@ impl Visitor {
     /// Takes what has the session's own token; anything else is recorded.
     ///
     /// # Errors
-    /// [`PageError::csrf`].
-    pub async fn check_csrf(&self, portal: &Portal, token: &str) -> Result<(), PageError> {
+    /// [`Failure::csrf`].
+    pub async fn check_csrf(&self, portal: &Portal, token: &str) -> Result<(), Failure> {
         let own = self.session.csrf.as_bytes();
         if aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), own).is_ok() {
             return Ok(());
         }
         let recorded = portal.sessions.record(&self.origin(), Event::CsrfRefused).await;
-        recorded.map_err(|error| PageError::internal(&error))?;
-        Err(PageError::csrf())
+        recorded.map_err(|error| Failure::internal(&error))?;
+        Err(Failure::csrf())
     }
 
     pub fn frame(&self, portal: &Portal, title: &str) -> Frame {

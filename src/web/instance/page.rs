@@ -11,8 +11,9 @@ use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
 use crate::engine::rights::{self, Operation, may_start};
 use crate::engine::verbs::{View, reasons};
+use crate::http::Failure;
 use crate::portal::Portal;
-use crate::web::{Frame, PageError, Visitor};
+use crate::web::{Frame, Visitor};
 
 #[derive(Template)]
 #[template(path = "instance.html")]
@@ -98,9 +99,9 @@ enum Pairing {
     },
 }
 
-pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<InstancePage, PageError> {
+pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<InstancePage, Failure> {
     let instance = &view.stored.instance;
-    let state = view.definition.state(&instance.state).ok_or_else(PageError::not_found)?;
+    let state = view.definition.state(&instance.state).ok_or_else(Failure::not_found)?;
     let way: Vec<String> = past::history(view, instance.id).iter().map(|row| row.state.clone()).collect();
     let headline = match (&instance.say, &instance.waiting) {
         (Some(say), _) => say.clone(),
@@ -161,13 +162,13 @@ fn again(visitor: &Visitor, view: &View) -> Option<String> {
     (over && may).then(|| instance.workflow.clone())
 }
 
-async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pairing, PageError> {
+async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pairing, Failure> {
     let waiting = view.tree.iter().filter(|part| part.instance.is_open() && part.instance.waiting == Waiting::Job);
     let since = waiting.map(|part| part.changed_at).max();
     let Some(since) = since.filter(|_| view.stored.instance.owner.login == visitor.session.login) else {
         return Ok(Pairing::NotNeeded);
     };
-    let latest = portal.pairings.latest(view.stored.root).await.map_err(|error| PageError::internal(&error))?;
+    let latest = portal.pairings.latest(view.stored.root).await.map_err(|error| Failure::internal(&error))?;
     let Some(row) = latest else { return Ok(Pairing::Ask) };
     let host = row.host.clone().unwrap_or_default();
     if row.state == PairingState::Confirmed.as_str() {
