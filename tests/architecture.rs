@@ -17,7 +17,7 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("engine", &["store", "audit"]),
         ("activities", &["engine", "store", "audit", "directory", "cards", "issuance"]),
         ("config", &["audit", "auth", "directory", "issuance"]),
-        ("http", &["portal", "engine", "audit"]),
+        ("http", &["portal", "engine", "auth", "audit"]),
         ("web", &["portal", "http", "engine", "store", "audit", "auth", "cards"]),
         ("api", &["portal", "http", "web", "engine", "store"]),
         ("agents", &["portal", "http", "engine", "store", "audit", "cards"]),

@@ -1,6 +1,6 @@
 //! Certificates: one's own, or everybody's for those who look after them.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -76,10 +76,9 @@ impl CertificateSummary {
 )]
 pub async fn list(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     query: web::Query<CertificateQuery>,
+    client: Client,
 ) -> Result<HttpResponse, Failure> {
-    let client = Client::of(&portal, &request).await?;
     let wanted = query.into_inner().wanted;
     let owner = match portal.engine.sees_others_of(&client.caller, REVOKE) {
         true => None,
@@ -88,5 +87,5 @@ pub async fn list(
     let rows = certificates::search(portal.store.read(), owner, wanted.as_deref(), MOST).await;
     let rows = rows.map_err(EngineError::from)?;
     let list = CertificateList { certificates: rows.into_iter().map(CertificateSummary::of).collect() };
-    Ok(client.finish(HttpResponse::Ok().json(list)))
+    Ok(HttpResponse::Ok().json(list))
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::caller::Client;
+use super::caller::{Call, Client};
 use super::problem::{Problem, refused};
 use super::views::{InstanceView, List, Summary};
 use crate::engine::EngineError;
@@ -79,16 +79,15 @@ pub struct ListQuery {
 )]
 pub async fn list(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     query: web::Query<ListQuery>,
+    client: Client,
 ) -> Result<HttpResponse, Failure> {
-    let client = Client::of(&portal, &request).await?;
     let ListQuery { workflow, open, stuck, tasks } = query.into_inner();
     let filter = if tasks { portal.engine.tasks_of(&client.caller) } else { Filter::default() };
     let filter = Filter { workflow, only_open: open, only_stuck: stuck, ..filter };
     let found = portal.engine.list(&client.caller, filter, MOST).await?;
     let list = List { instances: found.iter().map(Summary::of).collect() };
-    Ok(client.finish(HttpResponse::Ok().json(list)))
+    Ok(HttpResponse::Ok().json(list))
 }
 
 /// Starts a workflow. A second start of what is held gives the first.
@@ -104,15 +103,14 @@ pub async fn list(
 pub async fn start(
     portal: web::Data<Portal>,
     request: HttpRequest,
-    body: web::Json<StartBody>,
+    call: Call<StartBody>,
 ) -> Result<HttpResponse, Failure> {
-    let client = Client::of(&portal, &request).await?;
-    let key = key(&request, &*body)?;
-    let body = body.into_inner();
+    let Call { client, body } = call;
+    let key = key(&request, &body)?;
     let id = portal.engine.start(&client.caller, &body.workflow, body.data, key).await?;
     let response =
         HttpResponse::Created().insert_header(("Location", format!("/api/v1/instances/{id}"))).json(Started { id });
-    Ok(client.finish(response))
+    Ok(response)
 }
 
 /// One instance with its history.
@@ -123,13 +121,8 @@ pub async fn start(
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn view(
-    portal: web::Data<Portal>,
-    request: HttpRequest,
-    id: web::Path<Uuid>,
-) -> Result<HttpResponse, Failure> {
-    let client = Client::of(&portal, &request).await?;
-    Ok(client.finish(HttpResponse::Ok().json(view_of(&portal, &client, *id).await?)))
+pub async fn view(portal: web::Data<Portal>, id: web::Path<Uuid>, client: Client) -> Result<HttpResponse, Failure> {
+    Ok(HttpResponse::Ok().json(view_of(&portal, &client, *id).await?))
 }
 
 /// Takes an action of the present state, or `resume`, `cancel`, `claim`, `release`.
@@ -149,14 +142,14 @@ pub async fn act(
     portal: web::Data<Portal>,
     request: HttpRequest,
     path: web::Path<(Uuid, String)>,
-    body: web::Json<ActBody>,
+    call: Call<ActBody>,
 ) -> Result<HttpResponse, Failure> {
-    let client = Client::of(&portal, &request).await?;
-    let key = key(&request, &*body)?;
+    let Call { client, body } = call;
+    let key = key(&request, &body)?;
     let (id, action) = path.into_inner();
-    let ActBody { step, fields, shown } = body.into_inner();
+    let ActBody { step, fields, shown } = body;
     portal.engine.act(&client.caller, id, Act { step, action, fields, shown }, key).await?;
-    Ok(client.finish(HttpResponse::Ok().json(view_of(&portal, &client, id).await?)))
+    Ok(HttpResponse::Ok().json(view_of(&portal, &client, id).await?))
 }
 
 async fn view_of(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Failure> {

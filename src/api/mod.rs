@@ -8,14 +8,12 @@ mod problem;
 mod views;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::http::{Face, Failure};
-use crate::portal::Portal;
-use crate::web::visitor;
+use crate::http::{COOKIE, Face, Failure, Visitor};
 
 pub use caller::Door;
 use problem::{Problem, problem, refused};
@@ -64,8 +62,7 @@ struct Security;
 impl Modify for Security {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
-        let cookie =
-            ApiKey::Cookie(ApiKeyValue::with_description(crate::web::COOKIE, "The session, behind the sign-on."));
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(COOKIE, "The session, behind the sign-on."));
         let token = ApiKey::Header(ApiKeyValue::with_description(
             "X-CSRF-Token",
             "The session's token, for what changes something.",
@@ -95,11 +92,10 @@ struct Session {
     get, path = "/api/v1/session", security(("session" = [])),
     responses((status = 200, body = Session), (status = 403, body = Problem, content_type = "application/problem+json"))
 )]
-async fn session(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
+async fn session(visitor: Visitor) -> Result<HttpResponse, Failure> {
     let row = &visitor.session;
     let session = Session { login: row.login.clone(), role: row.role.clone(), csrf: row.csrf.clone() };
-    Ok(visitor.finish(HttpResponse::Ok().json(session)))
+    Ok(HttpResponse::Ok().json(session))
 }
 
 async fn not_found() -> Result<HttpResponse, Failure> {

@@ -10,8 +10,9 @@ use super::roles::Recheck;
 use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
-use crate::store::sessions::SessionRow;
 use crate::store::{Access, Recent, Store, StoreError, Tx, logins, sessions};
+
+pub use crate::store::sessions::SessionRow;
 
 /// A session and the cookie that leads to it.
 #[derive(Clone, Debug)]

@@ -1,9 +1,13 @@
-//! What every HTTP surface needs: failures and their faces, the request's id, origin and log line, the refusal of
-//! identity headers.
+//! What every HTTP surface needs: failures and their faces, sign-in and forms as extractors, the request's id, origin and
+//! log line, the refusal of identity headers.
 
 mod failure;
 mod identity_headers;
 pub mod observe;
+mod submitted;
+mod visitor;
 
 pub use failure::{Face, Failure};
 pub use identity_headers::reject_identity_headers;
+pub use submitted::{SessionForm, Submitted};
+pub use visitor::{COOKIE, Visitor};

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody};
+use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -20,6 +21,18 @@ struct RequestId(String);
 /// The id of a request, as pages, audit and log carry it.
 pub fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+}
+
+/// The cookie of a session that began with this request.
+pub(super) struct NewCookie(pub Cookie<'static>);
+
+/// The portal that a request came to.
+///
+/// # Errors
+/// [`Failure::internal`] on a surface that was set up without one: a mistake of this program.
+pub fn portal_of(request: &HttpRequest) -> Result<Data<Portal>, Failure> {
+    let portal = request.app_data::<Data<Portal>>().cloned();
+    portal.ok_or_else(|| Failure::internal(&std::io::Error::other("the surface has no portal")))
 }
 
 /// Where a request comes from, before it is known whose it is; as the proxy says, where it says that.
@@ -64,9 +77,15 @@ pub async fn observe(
     let started = tokio::time::Instant::now();
     let mut response = next.call(request).await?.map_into_boxed_body();
     let failure = response.response_mut().extensions_mut().remove::<Failure>();
+    let new_cookie = response.request().extensions_mut().remove::<NewCookie>();
     let face = response.request().app_data::<Face>().copied();
     if let (Some(failure), Some(face)) = (failure, face) {
         response = ServiceResponse::new(response.request().clone(), (face.0)(&failure, &id));
+    } else if let Some(NewCookie(cookie)) = new_cookie
+        && let Err(error) = response.response_mut().add_cookie(&cookie)
+    {
+        // Only a value that is no cookie text is refused, and this one is base64.
+        tracing::error!(%error, "the session's cookie cannot be set");
     }
 
     let headers = response.headers_mut();

@@ -1,15 +1,15 @@
 //! Everybody's certificates, for those who look after them.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
 use super::instance::time_text;
-use super::{Frame, render, see_other, visitor};
+use super::{Frame, render, see_other};
 use crate::engine::EngineError;
 use crate::engine::rights::may_start_for;
 use crate::engine::verbs::Caller;
-use crate::http::Failure;
+use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 use crate::store::certificates::{self, CertificateRow};
 
@@ -69,11 +69,10 @@ pub struct Query {
 
 pub async fn get(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     query: web::Query<Query>,
+    visitor: Visitor,
 ) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
-    let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/certificates"))) };
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role?to=/certificates")) };
     if !portal.engine.sees_others_of(&caller, REVOKE) {
         return Err(EngineError::Forbidden.into());
     }
@@ -82,10 +81,10 @@ pub async fn get(
     let rows = certificates::search(portal.store.read(), None, text, MOST).await;
     let rows = rows.map_err(|error| Failure::internal(&error))?;
     let page = CertificatesPage {
-        frame: visitor.frame(&portal, "Certificates"),
+        frame: Frame::new(&portal, &visitor, "Certificates"),
         is_cut: u64::try_from(rows.len()).is_ok_and(|shown| shown >= MOST),
         certificates: rows.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect(),
         wanted,
     };
-    Ok(visitor.finish(render(&page)?))
+    Ok(render(&page)?)
 }

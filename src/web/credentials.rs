@@ -1,11 +1,11 @@
 //! My cards and certificates.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::certificates::CertificateView;
-use super::{Frame, render, see_other, visitor};
-use crate::http::Failure;
+use super::{Frame, render, see_other};
+use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 use crate::store::{cards, certificates};
 
@@ -24,9 +24,8 @@ struct CardView {
     keys: Vec<(String, String)>,
 }
 
-pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
-    let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role?to=/credentials"))) };
+pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, Failure> {
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role?to=/credentials")) };
     let reader = portal.store.read();
     let internal = |error| Failure::internal(&error as &dyn std::error::Error);
     let mut shown = Vec::new();
@@ -41,7 +40,10 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
     }
     let certificates = certificates::of_owner(reader, &visitor.session.login).await.map_err(internal)?;
     let certificates = certificates.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect();
-    let page =
-        CredentialsPage { frame: visitor.frame(&portal, "My cards and certificates"), cards: shown, certificates };
-    Ok(visitor.finish(render(&page)?))
+    let page = CredentialsPage {
+        frame: Frame::new(&portal, &visitor, "My cards and certificates"),
+        cards: shown,
+        certificates,
+    };
+    Ok(render(&page)?)
 }

@@ -4,13 +4,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use uuid::Uuid;
 
-use super::visitor;
 use crate::engine::Listener;
 use crate::engine::verbs::Caller;
-use crate::http::Failure;
+use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 use crate::store::instances;
 
@@ -23,10 +22,9 @@ const LOOKS: u32 = 300;
 /// The events of one instance: whenever its tree changes.
 pub async fn of_instance(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     id: web::Path<String>,
+    visitor: Visitor,
 ) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
     let caller = visitor.caller().ok_or_else(Failure::not_found)?;
     let id: Uuid = id.parse().map_err(|_| Failure::not_found())?;
     let root = portal.engine.find(&caller, id).await?.root;
@@ -39,8 +37,7 @@ pub async fn of_instance(
 }
 
 /// The events of the start page: whenever the questions that wait for the visitor change.
-pub async fn of_tasks(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
+pub async fn of_tasks(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, Failure> {
     let caller = visitor.caller().ok_or_else(Failure::not_found)?;
     let portal = portal.get_ref().clone();
     Ok(stream(None, move || {

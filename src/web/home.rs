@@ -1,12 +1,12 @@
 //! The start page: what can be started in this role, and what was started before. Deep links show one of them without the menu.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::instance::{Row, row};
-use super::{Frame, Visitor, render, see_other, visitor};
+use super::{Frame, render, see_other};
 use crate::engine::rights::may_start;
-use crate::http::Failure;
+use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 use crate::store::instances::Filter;
 
@@ -40,9 +40,8 @@ struct StartPage {
     start: Start,
 }
 
-pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
-    let Some(caller) = visitor.caller() else { return Ok(visitor.finish(see_other("/role"))) };
+pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, Failure> {
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let mut starts = Vec::new();
     for definition in portal.engine.definitions().all() {
         if may_start(definition, &caller.actor) {
@@ -71,23 +70,22 @@ pub async fn get(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
     let recent = portal.engine.list(&caller, Filter::default(), RECENT).await?;
     let ended = recent.iter().filter(|listed| !listed.is_open()).filter_map(|listed| row(&portal, listed)).collect();
     let page = HomePage {
-        frame: visitor.frame(&portal, "Start"),
+        frame: Frame::new(&portal, &visitor, "Start"),
         tasks,
         starts,
         lists: vec![("Stuck", stuck), ("In progress", open), ("Finished", ended)],
         most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
-    Ok(visitor.finish(render(&page)?))
+    Ok(render(&page)?)
 }
 
 /// A deep link such as `/token`: a GET changes nothing, so it shows the open instance or one button.
 pub async fn link(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     link: web::Path<String>,
+    visitor: Visitor,
 ) -> Result<HttpResponse, Failure> {
     let path = format!("/{link}");
-    let visitor = visitor(&portal, &request).await?;
     let definition = portal
         .engine
         .definitions()
@@ -96,18 +94,18 @@ pub async fn link(
         .ok_or_else(Failure::not_found)?
         .clone();
     let Some(caller) = visitor.caller() else {
-        return Ok(visitor.finish(see_other(&format!("/role?to={path}"))));
+        return Ok(see_other(&format!("/role?to={path}")));
     };
     if !may_start(&definition, &caller.actor) {
         return Err(crate::engine::EngineError::Forbidden.into());
     }
     let start = start(&portal, &visitor, &definition.name.text, &definition.title).await?;
     if let Some(open) = &start.open {
-        return Ok(visitor.finish(see_other(&format!("/instances/{open}?plain=1"))));
+        return Ok(see_other(&format!("/instances/{open}?plain=1")));
     }
-    let mut frame = visitor.frame(&portal, &definition.title);
+    let mut frame = Frame::new(&portal, &visitor, &definition.title);
     frame.menu = false;
-    Ok(visitor.finish(render(&StartPage { frame, start })?))
+    Ok(render(&StartPage { frame, start })?)
 }
 
 async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, Failure> {

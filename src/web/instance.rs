@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use sealwright_workflow::definition::{Definition, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Visitor, render as render_page, see_other, visitor};
+use super::{render as render_page, see_other};
 use crate::cards::pairings::{PairingError, offer_in};
 use crate::engine::verbs::{Act, Caller};
-use crate::http::Failure;
+use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
 use crate::store::Tx;
 use crate::store::instances::Listed;
@@ -54,6 +54,12 @@ pub struct Form {
     fields: BTreeMap<String, String>,
 }
 
+impl SessionForm for Form {
+    fn csrf(&self) -> &str {
+        &self.csrf
+    }
+}
+
 /// A row for lists; `None` for a version that this node does not have.
 pub fn row(portal: &Portal, listed: &Listed) -> Option<Row> {
     let definition = portal.engine.definitions().of(&listed.workflow, listed.version()).ok()?;
@@ -71,14 +77,13 @@ pub fn row(portal: &Portal, listed: &Listed) -> Option<Row> {
 
 pub async fn get(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     id: web::Path<String>,
     query: web::Query<Query>,
+    visitor: Visitor,
 ) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
     let id = parse(&id)?;
     let Some(caller) = visitor.caller() else {
-        return Ok(visitor.finish(see_other(&format!("/role?to=/instances/{id}"))));
+        return Ok(see_other(&format!("/role?to=/instances/{id}")));
     };
     let view = portal.engine.view(&caller, id).await?;
     let mut page = page::make(&portal, &visitor, &view).await?;
@@ -89,19 +94,16 @@ pub async fn get(
     if query.plain.is_some() {
         page.frame.refresh = page.frame.refresh.map(|path| path + "&plain=1");
     }
-    Ok(visitor.finish(render_page(&page)?))
+    Ok(render_page(&page)?)
 }
 
 pub async fn start(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     workflow: web::Path<String>,
-    form: web::Form<Form>,
+    submitted: Submitted<Form>,
 ) -> Result<HttpResponse, Failure> {
-    let (visitor, caller) = match submitted(&portal, &request, &form).await? {
-        Ok(both) => both,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let Submitted { visitor, form } = submitted;
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let (pairings, origin) = (portal.pairings.clone(), visitor.origin());
     let (session, cookie) = (visitor.session.clone(), visitor.cookie.clone());
     let also = move |tx: Tx, root: Uuid, definition: Arc<Definition>| {
@@ -117,19 +119,16 @@ pub async fn start(
     let subject = definition.and_then(|definition| definition.start.subject.clone()).zip(form.fields.get("about"));
     let arguments = subject.map(|(field, id)| (field.text, Value::from(id.clone()))).into_iter().collect();
     let id = portal.engine.start_with(&caller, &workflow, arguments, also).await?;
-    Ok(visitor.finish(back(&id.to_string(), &form)))
+    Ok(back(&id.to_string(), &form))
 }
 
 pub async fn act(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     id: web::Path<String>,
-    form: web::Form<Form>,
+    submitted: Submitted<Form>,
 ) -> Result<HttpResponse, Failure> {
-    let (visitor, caller) = match submitted(&portal, &request, &form).await? {
-        Ok(both) => both,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let Submitted { visitor, form } = submitted;
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     // A browser counts the end of a line as one letter, and sends two.
     let text = |value: &String| Value::from(value.replace("\r\n", "\n"));
     let fields: Map<String, Value> = form
@@ -141,38 +140,32 @@ pub async fn act(
     portal.engine.act(&caller, parse(&id)?, act, None).await?;
     // A question of a part is answered on the page of the whole.
     let page = form.fields.get("page").map_or(Ok(id.clone()), |page| parse(page).map(|page| page.to_string()))?;
-    Ok(visitor.finish(back(&page, &form)))
+    Ok(back(&page, &form))
 }
 
 /// Offers a new code for the agent. Pairing is bookkeeping: no workflow is changed by it.
 pub async fn code(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     id: web::Path<String>,
-    form: web::Form<Form>,
+    submitted: Submitted<Form>,
 ) -> Result<HttpResponse, Failure> {
-    let (visitor, caller) = match submitted(&portal, &request, &form).await? {
-        Ok(both) => both,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let Submitted { visitor, form } = submitted;
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let root = own_root(&portal, &caller, &id).await?;
     let code = portal.pairings.code_for(root, &visitor.session.id, &visitor.cookie, &visitor.session.login);
     portal.pairings.offer(code, &visitor.origin()).await.map_err(|error| Failure::internal(&error))?;
     portal.engine.announce(root);
-    Ok(visitor.finish(back(&id, &form)))
+    Ok(back(&id, &form))
 }
 
 /// The person at the page has compared the numbers.
 pub async fn confirm(
     portal: web::Data<Portal>,
-    request: HttpRequest,
     id: web::Path<String>,
-    form: web::Form<Form>,
+    submitted: Submitted<Form>,
 ) -> Result<HttpResponse, Failure> {
-    let (visitor, caller) = match submitted(&portal, &request, &form).await? {
-        Ok(both) => both,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let Submitted { visitor, form } = submitted;
+    let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let root = own_root(&portal, &caller, &id).await?;
     let pairing = form.fields.get("pairing").map(String::as_str).unwrap_or_default();
     let pairing = pairing.parse().map_err(|_| Failure::not_found())?;
@@ -187,21 +180,7 @@ pub async fn confirm(
             ));
         }
     }
-    Ok(visitor.finish(back(&id, &form)))
-}
-
-/// Who has sent a form of this session; or the way to the role page, for somebody without a role.
-async fn submitted(
-    portal: &Portal,
-    request: &HttpRequest,
-    form: &Form,
-) -> Result<Result<(Visitor, Caller), HttpResponse>, Failure> {
-    let visitor = visitor(portal, request).await?;
-    visitor.check_csrf(portal, &form.csrf).await?;
-    Ok(match visitor.caller() {
-        Some(caller) => Ok((visitor, caller)),
-        None => Err(visitor.finish(see_other("/role"))),
-    })
+    Ok(back(&id, &form))
 }
 
 /// The root of an instance, for its owner alone: nobody else pairs an agent with it.

@@ -8,17 +8,17 @@ mod credentials;
 mod error;
 mod events;
 mod files;
+mod frame;
 mod home;
-pub mod instance;
+mod instance;
 mod role;
-mod visitor;
 
 use crate::http::Failure;
 use actix_web::web;
 use askama::Template;
 
 pub use error::page as error_page;
-pub use visitor::{COOKIE, Visitor, visitor};
+use frame::Frame;
 
 /// The routes of the pages.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -38,23 +38,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/static/{file}", web::get().to(files::get))
         .route("/{link}", web::get().to(home::link))
         .default_service(web::to(error::not_found));
-}
-
-/// What every page shows around its own content.
-pub struct Frame {
-    pub title: String,
-    pub portal: String,
-    pub login: String,
-    pub role: String,
-    pub csrf: String,
-    /// What can be started in this role by a link of its own: path and title.
-    pub links: Vec<(String, String)>,
-    /// The role looks after others' certificates.
-    pub sees_certificates: bool,
-    /// Deep links hide the menu.
-    pub menu: bool,
-    /// Where a page that changes by itself asks the server again, where there are no scripts.
-    pub refresh: Option<String>,
 }
 
 /// Renders a page.

@@ -1,14 +1,14 @@
 //! Picking a role: its handler is asked, and it holds for the session.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Frame, render, see_other, visitor};
+use super::{Frame, render, see_other};
 use crate::audit::Event;
 use crate::auth::Grant;
-use crate::http::Failure;
+use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
 
 #[derive(Template)]
@@ -32,25 +32,25 @@ pub struct Form {
     to: String,
 }
 
-pub async fn get(
-    portal: web::Data<Portal>,
-    request: HttpRequest,
-    query: web::Query<Query>,
-) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
-    let roles = portal.roles.offered().into_iter().map(|(name, title)| (name, title, about(name))).collect();
-    let to = local(query.into_inner().to.as_deref().unwrap_or("/"));
-    let page = RolePage { frame: visitor.frame(&portal, "Choose your role"), roles, to };
-    Ok(visitor.finish(render(&page)?))
+impl SessionForm for Form {
+    fn csrf(&self) -> &str {
+        &self.csrf
+    }
 }
 
-pub async fn post(
+pub async fn get(
     portal: web::Data<Portal>,
-    request: HttpRequest,
-    form: web::Form<Form>,
+    query: web::Query<Query>,
+    visitor: Visitor,
 ) -> Result<HttpResponse, Failure> {
-    let visitor = visitor(&portal, &request).await?;
-    visitor.check_csrf(&portal, &form.csrf).await?;
+    let roles = portal.roles.offered().into_iter().map(|(name, title)| (name, title, about(name))).collect();
+    let to = local(query.into_inner().to.as_deref().unwrap_or("/"));
+    let page = RolePage { frame: Frame::new(&portal, &visitor, "Choose your role"), roles, to };
+    Ok(render(&page)?)
+}
+
+pub async fn post(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Result<HttpResponse, Failure> {
+    let Submitted { visitor, form } = submitted;
     let grant = portal.roles.grants(&form.role, &visitor.session.login).await.map_err(|_| {
         Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -77,7 +77,7 @@ pub async fn post(
     };
     let granted = portal.sessions.grant(&visitor.session, visitor.is_stored, &form.role, &person, &origin).await;
     granted.map_err(|error| Failure::internal(&error))?;
-    Ok(visitor.finish(see_other(&local(&form.to))))
+    Ok(see_other(&local(&form.to)))
 }
 
 /// Only paths of this portal are gone to.

@@ -11,9 +11,9 @@ use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
 use crate::engine::rights::{self, Operation, may_start};
 use crate::engine::verbs::{View, reasons};
-use crate::http::Failure;
+use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
-use crate::web::{Frame, Visitor};
+use crate::web::Frame;
 
 #[derive(Template)]
 #[template(path = "instance.html")]
@@ -113,7 +113,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         }
         (None, _) => deepest_label(portal, view).unwrap_or_else(|| state.label.clone()),
     };
-    let mut frame = visitor.frame(portal, &view.definition.title);
+    let mut frame = Frame::new(portal, visitor, &view.definition.title);
     // Without scripts the page stands still while the visitor writes an answer; with them it follows what others do, and leaves what is typed.
     let asks_visitor = view.questions.iter().any(|question| !question.actions.is_empty());
     frame.refresh = (instance.is_open() && !asks_visitor).then(|| format!("/instances/{}?renewal=1", instance.id));

@@ -1,23 +1,19 @@
-//! Who asks: the login of the proxy's header, the session of the cookie, the role that holds for it.
+//! Sign-in as an extractor: the login of the proxy's header, the session of the cookie, the role that holds for it.
 
-use std::sync::Arc;
-
-use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
-use sealwright_workflow::definition::Definition;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::future::LocalBoxFuture;
 use sealwright_workflow::instance::Actor;
 
-use super::Frame;
-use super::certificates::REVOKE;
+use super::failure::Failure;
+use super::observe::{NewCookie, origin, peer, portal_of, unproved_origin};
 use crate::audit::{Event, Origin};
+use crate::auth::Recheck;
 use crate::auth::header::Refusal;
-use crate::auth::{Recheck, Roles};
-use crate::engine::rights::may_start;
+use crate::auth::sessions::SessionRow;
 use crate::engine::verbs::Caller;
-use crate::http::Failure;
-use crate::http::observe::{origin, peer, unproved_origin};
 use crate::portal::Portal;
-use crate::store::sessions::SessionRow;
 
 /// The session's cookie.
 pub const COOKIE: &str = "__Host-sealwright";
@@ -30,15 +26,24 @@ pub struct Visitor {
     pub is_stored: bool,
     /// The cookie's value: codes are derived from it.
     pub cookie: String,
-    is_new: bool,
     origin: Origin,
 }
 
-/// Finds out who asks.
-///
-/// # Errors
-/// [`Failure::sign_in`] for a refused header; the refusal is audited.
-pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, Failure> {
+impl FromRequest for Visitor {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    /// Signs in. The middleware sets the cookie of a new session, unless the request fails.
+    ///
+    /// # Errors
+    /// [`Failure::sign_in`] for a refused header; the refusal is audited.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { visitor(&*portal_of(&request)?, &request).await })
+    }
+}
+
+async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, Failure> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let mut origin = origin(request);
     let login = match portal.sign_in.login(peer(request), headers, portal.clock.now_ms() / 1000) {
@@ -62,11 +67,17 @@ pub async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, 
     let is_used = !request.query_string().contains("renewal=1") && !request.path().ends_with("/events");
     let session = portal.sessions.open(cookie.as_deref(), &login, is_used, &origin).await;
     let session = session.map_err(|error| Failure::internal(&error))?;
-    let is_new = session.cookie.is_some();
+    if let Some(value) = &session.cookie {
+        request.extensions_mut().insert(NewCookie(cookie_of(value)));
+    }
     let cookie = session.cookie.or(cookie).unwrap_or_default();
-    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, is_new, origin };
+    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, origin };
     visitor.check_role(portal).await?;
     Ok(visitor)
+}
+
+fn cookie_of(value: &str) -> Cookie<'static> {
+    Cookie::build(COOKIE, value.to_owned()).path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
 impl Visitor {
@@ -118,42 +129,5 @@ impl Visitor {
         let recorded = portal.sessions.record(&self.origin(), Event::CsrfRefused).await;
         recorded.map_err(|error| Failure::internal(&error))?;
         Err(Failure::csrf())
-    }
-
-    pub fn frame(&self, portal: &Portal, title: &str) -> Frame {
-        let actor = self.actor();
-        let linked = |definition: &Arc<Definition>| {
-            let link = definition.start.link.as_ref()?;
-            let may = actor.as_ref().is_some_and(|actor| may_start(definition, actor));
-            may.then(|| (link.text.clone(), definition.title.clone()))
-        };
-        Frame {
-            title: title.to_owned(),
-            portal: portal.configuration.name.clone(),
-            login: self.session.login.clone(),
-            role: self.session.role.as_deref().map(Roles::title).unwrap_or_default().to_owned(),
-            csrf: self.session.csrf.clone(),
-            links: portal.engine.definitions().all().filter_map(linked).collect(),
-            sees_certificates: self.caller().is_some_and(|caller| portal.engine.sees_others_of(&caller, REVOKE)),
-            menu: true,
-            refresh: None,
-        }
-    }
-
-    /// Adds the cookie of a new session to an answer.
-    pub fn finish(&self, mut response: actix_web::HttpResponse) -> actix_web::HttpResponse {
-        if self.is_new {
-            let cookie = Cookie::build(COOKIE, self.cookie.as_str())
-                .path("/")
-                .secure(true)
-                .http_only(true)
-                .same_site(SameSite::Lax)
-                .finish();
-            // Only a value that is no cookie text is refused, and this one is base64.
-            if let Err(error) = response.add_cookie(&cookie) {
-                tracing::error!(%error, "the session's cookie cannot be set");
-            }
-        }
-        response
     }
 }
