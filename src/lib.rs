@@ -9,6 +9,7 @@ pub mod cards;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod desk;
 pub mod directory;
 pub mod engine;
 pub mod fail_point;

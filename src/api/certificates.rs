@@ -8,11 +8,9 @@ use uuid::Uuid;
 use super::caller::Client;
 use super::problem::Problem;
 use super::views::time;
-use crate::engine::EngineError;
+use crate::desk::certificates::{self, CertificateRow};
 use crate::http::Failure;
 use crate::portal::Portal;
-use crate::store::certificates::{self, CertificateRow};
-use crate::web::certificates::REVOKE;
 
 /// Certificates in one answer, at most.
 const MOST: u64 = 200;
@@ -80,12 +78,7 @@ pub async fn list(
     client: Client,
 ) -> Result<HttpResponse, Failure> {
     let wanted = query.into_inner().wanted;
-    let owner = match portal.engine.sees_others_of(&client.caller, REVOKE) {
-        true => None,
-        false => Some(client.caller.actor.person.login.as_str()),
-    };
-    let rows = certificates::search(portal.store.read(), owner, wanted.as_deref(), MOST).await;
-    let rows = rows.map_err(EngineError::from)?;
+    let rows = certificates::visible(&portal.store, &client.caller, wanted.as_deref(), MOST).await?;
     let list = CertificateList { certificates: rows.into_iter().map(CertificateSummary::of).collect() };
     Ok(HttpResponse::Ok().json(list))
 }

@@ -10,14 +10,13 @@ use uuid::Uuid;
 use super::caller::{Call, Client};
 use super::problem::{Problem, refused};
 use super::views::{InstanceView, List, Summary};
+use crate::desk::instances::{self as desk, Wanted};
 use crate::engine::EngineError;
 use crate::engine::idempotency::Key;
 use crate::engine::verbs::Act;
 use crate::http::Failure;
 use crate::portal::Portal;
 use crate::random;
-use crate::store::instances::Filter;
-use crate::store::jobs;
 
 /// Instances in one answer, at most.
 const MOST: u64 = 200;
@@ -83,9 +82,8 @@ pub async fn list(
     client: Client,
 ) -> Result<HttpResponse, Failure> {
     let ListQuery { workflow, open, stuck, tasks } = query.into_inner();
-    let filter = if tasks { portal.engine.tasks_of(&client.caller) } else { Filter::default() };
-    let filter = Filter { workflow, only_open: open, only_stuck: stuck, ..filter };
-    let found = portal.engine.list(&client.caller, filter, MOST).await?;
+    let wanted = Wanted { workflow, open, stuck, tasks };
+    let found = desk::visible(&portal.engine, &client.caller, wanted, MOST).await?;
     let list = List { instances: found.iter().map(Summary::of).collect() };
     Ok(HttpResponse::Ok().json(list))
 }
@@ -154,7 +152,7 @@ pub async fn act(
 
 async fn view_of(portal: &Portal, client: &Client, id: Uuid) -> Result<InstanceView, Failure> {
     let view = portal.engine.view(&client.caller, id).await?;
-    let jobs = jobs::times(portal.store.read(), view.stored.root).await.map_err(EngineError::from)?;
+    let jobs = desk::job_times(&portal.engine, view.stored.root).await.map_err(EngineError::from)?;
     Ok(InstanceView::of(&view, portal.engine.definitions(), &jobs))
 }
 

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::moment;
+use crate::desk::instances::{HistoryRow, Listed, Stored};
 use crate::engine::Definitions;
 use crate::engine::rights;
 use crate::engine::verbs::View;
-use crate::store::instances::{Listed, Stored};
 
 /// Where an instance stands.
 #[derive(Serialize, ToSchema)]
@@ -196,7 +196,7 @@ impl Question {
 impl Part {
     fn of(view: &View, part: &Stored) -> Self {
         let history = view.histories.get(&part.instance.id).map(Vec::as_slice).unwrap_or_default();
-        let entry = |row: &crate::store::instances::HistoryRow| Entry {
+        let entry = |row: &HistoryRow| Entry {
             at: time(row.at),
             event: row.event.clone(),
             detail: row.detail.clone(),

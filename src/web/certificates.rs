@@ -6,17 +6,13 @@ use serde::Deserialize;
 
 use super::instance::time_text;
 use super::{Frame, render, see_other};
-use crate::engine::EngineError;
-use crate::engine::rights::may_start_for;
+use crate::desk::certificates::{self, CertificateRow};
 use crate::engine::verbs::Caller;
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
-use crate::store::certificates::{self, CertificateRow};
 
 /// How many are shown.
 const MOST: u64 = 50;
-/// The workflow that a button beside a certificate starts.
-pub const REVOKE: &str = "revoke-certificate";
 
 #[derive(Template)]
 #[template(path = "certificates.html")]
@@ -44,12 +40,10 @@ pub struct CertificateView {
 
 impl CertificateView {
     pub fn new(portal: &Portal, caller: &Caller, row: CertificateRow) -> Self {
-        let revoke = portal.engine.definitions().current(REVOKE);
-        let may = revoke.is_some_and(|definition| may_start_for(definition, &row.owner_login, &caller.actor));
         let profile = portal.issuance.profile(&row.profile).map_or(row.profile.as_str(), |known| known.title());
         Self {
             id: row.id.to_string(),
-            can_be_revoked: may && row.is_in_use(portal.clock.now_ms()),
+            can_be_revoked: certificates::may_revoke(&portal.engine, caller, &row, portal.clock.now_ms()),
             profile: profile.to_owned(),
             slot: row.slot.map(|slot| slot.to_uppercase()).unwrap_or_default(),
             until: time_text(row.not_after),
@@ -73,13 +67,9 @@ pub async fn get(
     visitor: Visitor,
 ) -> Result<HttpResponse, Failure> {
     let Some(caller) = visitor.caller() else { return Ok(see_other("/role?to=/certificates")) };
-    if !portal.engine.sees_others_of(&caller, REVOKE) {
-        return Err(EngineError::Forbidden.into());
-    }
     let wanted = query.into_inner().wanted;
     let text = Some(wanted.trim()).filter(|text| !text.is_empty());
-    let rows = certificates::search(portal.store.read(), None, text, MOST).await;
-    let rows = rows.map_err(|error| Failure::internal(&error))?;
+    let rows = certificates::of_everybody(&portal.store, &caller, text, MOST).await?;
     let page = CertificatesPage {
         frame: Frame::new(&portal, &visitor, "Certificates"),
         is_cut: u64::try_from(rows.len()).is_ok_and(|shown| shown >= MOST),

@@ -7,14 +7,16 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use uuid::Uuid;
 
+use crate::desk::instances;
 use crate::engine::Listener;
 use crate::engine::verbs::Caller;
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
-use crate::store::instances;
 
 /// How often the database is asked for what another node has done; a list, which everything concerns, is not looked at more often.
 const POLL: Duration = Duration::from_secs(2);
+/// How many questions of a list are watched.
+const MOST_TASKS: u64 = 100;
 const BURST: Duration = Duration::from_millis(100);
 /// A stream ends after so many looks; the browser opens a new one, which checks the session again.
 const LOOKS: u32 = 300;
@@ -78,8 +80,7 @@ where
 }
 
 async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
-    let tree = instances::outline(portal.store.read(), root).await.unwrap_or_default();
-    let revisions: i64 = tree.iter().map(|part| part.revision).sum();
+    let revisions = instances::revisions(&portal.engine, root).await.unwrap_or_default();
     let pairing = portal.pairings.latest(root).await.ok().flatten();
     // A code runs out without anybody's doing: the page offers another one then.
     let is_good = |until: i64| until > portal.clock.now_ms();
@@ -90,8 +91,10 @@ async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
 
 async fn version_of_tasks(portal: &Portal, caller: &Caller) -> String {
     let mut tasks: Vec<String> = Vec::new();
-    for filter in [portal.engine.questions_of(caller), portal.engine.tasks_of(caller)] {
-        let found = portal.engine.list(caller, filter, 100).await.unwrap_or_default();
+    let own = instances::questions(&portal.engine, caller, MOST_TASKS).await;
+    let of_role = instances::tasks(&portal.engine, caller, MOST_TASKS).await;
+    for found in [own, of_role] {
+        let found = found.unwrap_or_default();
         tasks.extend(found.iter().map(|task| format!("{}-{}", task.id, task.revision)));
     }
     tasks.join(" ")

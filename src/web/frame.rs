@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sealwright_workflow::definition::Definition;
 
-use super::certificates::REVOKE;
 use crate::auth::Roles;
+use crate::desk::rights::{Read, sees_all};
 use crate::engine::rights::may_start;
 use crate::http::Visitor;
 use crate::portal::Portal;
@@ -42,7 +42,7 @@ impl Frame {
             role: visitor.session.role.as_deref().map(Roles::title).unwrap_or_default().to_owned(),
             csrf: visitor.session.csrf.clone(),
             links: portal.engine.definitions().all().filter_map(linked).collect(),
-            sees_certificates: visitor.caller().is_some_and(|caller| portal.engine.sees_others_of(&caller, REVOKE)),
+            sees_certificates: visitor.caller().is_some_and(|caller| sees_all(&caller, Read::Certificates)),
             menu: true,
             refresh: None,
         }

@@ -1,14 +1,16 @@
 //! The start page: what can be started in this role, and what was started before. Deep links show one of them without the menu.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::instance::{Row, row};
 use super::{Frame, render, see_other};
+use crate::desk::instances::{self, Listed, Wanted};
 use crate::engine::rights::may_start;
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
-use crate::store::instances::Filter;
 
 /// How many are listed of what waits, is open or is stuck; a list of so many says that there may be more.
 const MOST: u64 = 100;
@@ -48,27 +50,21 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
             starts.push(start(&portal, &visitor, &definition.name.text, &definition.title).await?);
         }
     }
-    let rows_of = async |filter| {
-        let found = portal.engine.list(&caller, filter, MOST).await?;
-        Ok::<Vec<Row>, Failure>(found.iter().filter_map(|listed| row(&portal, listed)).collect())
-    };
-    let own = rows_of(portal.engine.questions_of(&caller)).await?;
-    // Only those who may have some are looked for.
-    let mut of_role = match portal.engine.has_tasks(&caller) {
-        true => rows_of(portal.engine.tasks_of(&caller)).await?,
-        false => Vec::new(),
-    };
+    let engine = &portal.engine;
+    let rows = |found: Arc<[Listed]>| -> Vec<Row> { found.iter().filter_map(|listed| row(&portal, listed)).collect() };
+
+    let own = rows(instances::questions(engine, &caller, MOST).await?);
+    let mut of_role = rows(instances::tasks(engine, &caller, MOST).await?);
     // What asks both the owner and the role is one question.
     of_role.retain(|task| own.iter().all(|known| known.id != task.id));
     let tasks = [own, of_role].concat();
-    let stuck = match portal.engine.sees_others(&caller) {
-        true => rows_of(Filter { only_stuck: true, ..Filter::default() }).await?,
-        false => Vec::new(),
-    };
+
+    let stuck = rows(instances::stuck(engine, &caller, MOST).await?);
     // Whatever has come and gone since.
-    let open = rows_of(Filter { only_open: true, ..Filter::default() }).await?;
-    let recent = portal.engine.list(&caller, Filter::default(), RECENT).await?;
+    let open = rows(instances::visible(engine, &caller, Wanted { open: true, ..Wanted::default() }, MOST).await?);
+    let recent = instances::visible(engine, &caller, Wanted::default(), RECENT).await?;
     let ended = recent.iter().filter(|listed| !listed.is_open()).filter_map(|listed| row(&portal, listed)).collect();
+
     let page = HomePage {
         frame: Frame::new(&portal, &visitor, "Start"),
         tasks,

@@ -15,11 +15,10 @@ use uuid::Uuid;
 
 use super::{render as render_page, see_other};
 use crate::cards::pairings::{PairingError, offer_in};
+use crate::desk::instances::Listed;
 use crate::engine::verbs::{Act, Caller};
 use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
-use crate::store::Tx;
-use crate::store::instances::Listed;
 
 pub use past::time_text;
 
@@ -106,19 +105,21 @@ pub async fn start(
     let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let (pairings, origin) = (portal.pairings.clone(), visitor.origin());
     let (session, cookie) = (visitor.session.clone(), visitor.cookie.clone());
-    let also = move |tx: Tx, root: Uuid, definition: Arc<Definition>| {
-        let code = pairings.code_for(root, &session.id, &cookie, &session.login);
-        let origin = origin.clone();
-        async move {
-            // A card will be needed: its code is there at once.
-            let needs_card = definition.states.iter().any(|state| matches!(state.kind, Kind::Card(_)));
-            if needs_card { offer_in(&tx, code, &origin).await } else { Ok(()) }
-        }
-    };
     let definition = portal.engine.definitions().current(&workflow);
     let subject = definition.and_then(|definition| definition.start.subject.clone()).zip(form.fields.get("about"));
     let arguments = subject.map(|(field, id)| (field.text, Value::from(id.clone()))).into_iter().collect();
-    let id = portal.engine.start_with(&caller, &workflow, arguments, also).await?;
+    let id = portal
+        .engine
+        .start_with(&caller, &workflow, arguments, move |tx, root, definition: Arc<Definition>| {
+            let code = pairings.code_for(root, &session.id, &cookie, &session.login);
+            let origin = origin.clone();
+            async move {
+                // A card will be needed: its code is there at once.
+                let needs_card = definition.states.iter().any(|state| matches!(state.kind, Kind::Card(_)));
+                if needs_card { offer_in(&tx, code, &origin).await } else { Ok(()) }
+            }
+        })
+        .await?;
     Ok(back(&id.to_string(), &form))
 }
 

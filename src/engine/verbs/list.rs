@@ -15,16 +15,6 @@ impl Engine {
         self.definitions().all().any(|definition| asks(definition, &caller.actor))
     }
 
-    /// Whether the caller sees what is others'.
-    pub fn sees_others(&self, caller: &Caller) -> bool {
-        self.definitions().all().any(|definition| sees_others(definition, &caller.actor))
-    }
-
-    /// Whether the caller sees what others' instances of one workflow are about.
-    pub fn sees_others_of(&self, caller: &Caller, workflow: &str) -> bool {
-        self.definitions().current(workflow).is_some_and(|definition| sees_others(definition, &caller.actor))
-    }
-
     /// The questions that wait for the caller's role.
     pub fn tasks_of(&self, caller: &Caller) -> Filter {
         Filter { task_of: Some(caller.actor.role.clone()), ..Filter::default() }

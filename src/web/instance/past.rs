@@ -6,9 +6,9 @@ use time::macros::format_description;
 use uuid::Uuid;
 
 use crate::clock::moment;
+use crate::desk::instances::HistoryRow;
 use crate::engine::verbs::View;
 use crate::portal::Portal;
-use crate::store::instances::HistoryRow;
 
 /// A line of the progress list.
 pub struct Line {

@@ -1,0 +1,89 @@
+//! Lists of instances and questions, and what is shown beside one instance.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::rights::{Read, sees_all};
+use crate::engine::verbs::Caller;
+use crate::engine::{Engine, EngineError};
+use crate::store::instances::{self, Filter};
+use crate::store::{StoreError, jobs};
+
+pub use crate::store::instances::{HistoryRow, Listed, Stored};
+
+/// What of the instances that the caller may see is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only instances of this workflow.
+    pub workflow: Option<String>,
+    /// Only what has not ended.
+    pub open: bool,
+    /// Only what cannot go on by itself, children too.
+    pub stuck: bool,
+    /// Only questions that wait for the caller's role, children too.
+    pub tasks: bool,
+}
+
+/// Instances that the caller may see, the newest first, at most `limit`; tasks the oldest first.
+///
+/// # Errors
+/// [`EngineError::Store`].
+pub async fn visible(
+    engine: &Engine,
+    caller: &Caller,
+    wanted: Wanted,
+    limit: u64,
+) -> Result<Arc<[Listed]>, EngineError> {
+    let Wanted { workflow, open, stuck, tasks } = wanted;
+    let filter = if tasks { engine.tasks_of(caller) } else { Filter::default() };
+    let filter = Filter { workflow, only_open: open, only_stuck: stuck, ..filter };
+    engine.list(caller, filter, limit).await
+}
+
+/// Questions about what is the caller's own.
+///
+/// # Errors
+/// [`EngineError::Store`].
+pub async fn questions(engine: &Engine, caller: &Caller, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
+    engine.list(caller, engine.questions_of(caller), limit).await
+}
+
+/// Questions that wait for the caller's role; for a role that no workflow asks, none are looked for.
+///
+/// # Errors
+/// [`EngineError::Store`].
+pub async fn tasks(engine: &Engine, caller: &Caller, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
+    if !engine.has_tasks(caller) {
+        return Ok(Arc::default());
+    }
+    visible(engine, caller, Wanted { tasks: true, ..Wanted::default() }, limit).await
+}
+
+/// Instances that cannot go on by themselves, for roles that see those of others.
+///
+/// # Errors
+/// [`EngineError::Store`].
+pub async fn stuck(engine: &Engine, caller: &Caller, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
+    if !sees_all(caller, Read::Instances) {
+        return Ok(Arc::default());
+    }
+    visible(engine, caller, Wanted { stuck: true, ..Wanted::default() }, limit).await
+}
+
+/// The sum of the revisions of a tree that the caller was found to see: another one whenever the tree changes.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn revisions(engine: &Engine, root: Uuid) -> Result<i64, StoreError> {
+    let tree = instances::outline(engine.store().read(), root).await?;
+    Ok(tree.iter().map(|part| part.revision).sum())
+}
+
+/// When the card jobs of a tree that the caller was found to see were queued, and when they ended, in milliseconds.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn job_times(engine: &Engine, root: Uuid) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
+    jobs::times(engine.store().read(), root).await
+}
