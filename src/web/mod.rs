@@ -1,9 +1,10 @@
 //! The pages: server-rendered, working without JavaScript. One page a file, its template has the same name.
 //!
-//! To add a page: `web/<page>.rs` with a handler, `templates/<page>.html`, one line in [`routes`]. A handler reads, calls one verb of
-//! the engine, and answers with a page or a redirect; it never changes state itself.
+//! To add a page: `web/<page>.rs` with a handler, `templates/<page>.html`, one line in [`routes`], and one in `menu.rs` if
+//! the menu shows it. A handler reads through `desk`, calls one verb of the engine, and answers with a page or a redirect;
+//! it never changes state itself.
 
-pub mod certificates;
+mod certificates;
 mod credentials;
 mod error;
 mod events;
@@ -11,14 +12,16 @@ mod files;
 mod frame;
 mod home;
 mod instance;
+mod menu;
 mod role;
 
-use crate::http::Failure;
 use actix_web::web;
 use askama::Template;
 
-pub use error::page as error_page;
+use crate::http::Failure;
 use frame::Frame;
+
+pub use error::page as error_page;
 
 /// The routes of the pages.
 pub fn routes(config: &mut web::ServiceConfig) {
