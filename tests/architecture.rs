@@ -21,9 +21,9 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("desk", &["store", "engine"]),
         ("web", &["portal", "http", "desk", "engine", "audit", "auth", "cards"]),
         ("api", &["portal", "http", "desk", "engine"]),
-        ("agents", &["portal", "http", "engine", "store", "audit", "cards"]),
-        ("public", &["portal", "store"]),
-        ("operations", &["portal", "store"]),
+        ("agents", &["portal", "http", "desk", "engine", "audit", "cards"]),
+        ("public", &["portal", "desk"]),
+        ("operations", &["portal", "desk"]),
         ("portal", &["activities", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),
         (
             "commands",

@@ -10,11 +10,10 @@ use uuid::Uuid;
 use super::{Channel, Close, TICK, receive, receive_text, refused};
 use crate::audit::{self, Event};
 use crate::cards::pairing::{self, PairingState};
-use crate::cards::pairings::AgentFacts;
-use crate::engine::Listener;
+use crate::cards::pairings::{AgentFacts, PairingRow};
+use crate::desk::instances;
+use crate::engine::{EngineError, Listener};
 use crate::random;
-use crate::store::instances;
-use crate::store::pairings::PairingRow;
 
 impl Channel {
     /// Pairs a new agent, or lets a known one go on.
@@ -54,9 +53,7 @@ impl Channel {
         }
         let row = self.portal.pairings.check(code, &key.0, &self.origin).await?;
         let nonce = random::bytes::<32>().map_err(|_| Close::Protocol)?;
-        let root = instances::find(self.portal.store.read(), row.root).await?.ok_or(Close::Protocol)?;
-        let purpose =
-            self.portal.engine.definitions().of(&root.instance.workflow, root.instance.version)?.title.clone();
+        let purpose = instances::title(&self.portal.engine, row.root).await?.ok_or(Close::Protocol)?;
         let offer = FromPortal::Offer {
             pairing: row.id.to_string(),
             portal: self.portal.configuration.name.clone(),
@@ -67,7 +64,11 @@ impl Channel {
         self.send(&offer).await?;
         let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(Close::Protocol) };
         if pairing::commitment(&key.0, &revealed.0) != commitment.0 {
-            self.portal.pairings.record_refusal(&self.origin, Some(row.root), "commitment").await?;
+            self.portal
+                .pairings
+                .record_refusal(&self.origin, Some(row.root), "commitment")
+                .await
+                .map_err(EngineError::from)?;
             return Err(Close::Protocol);
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
@@ -117,7 +118,11 @@ impl Channel {
         let key = row.agent_key.clone().ok_or_else(over)?;
         let message = [RESUME_CONTEXT.as_bytes(), id.to_string().as_bytes(), &nonce].concat();
         if UnparsedPublicKey::new(&ED25519, key).verify(&message, &signature.0).is_err() {
-            self.portal.pairings.record_refusal(&self.origin, Some(root), "signature").await?;
+            self.portal
+                .pairings
+                .record_refusal(&self.origin, Some(root), "signature")
+                .await
+                .map_err(EngineError::from)?;
             return Err(over());
         }
         // The confirmation may have been lost with the connection; who signs has confirmed.
@@ -128,7 +133,9 @@ impl Channel {
         let row = self.portal.pairings.hold(row.id, &self.origin).await?;
         let now = self.portal.clock.now_ms();
         let event = Event::AgentResumed { host: host.to_owned() };
-        audit::record_alone(&self.portal.store, self.origin.clone(), Some(row.root), now, event).await?;
+        audit::record_alone(&self.portal.store, self.origin.clone(), Some(row.root), now, event)
+            .await
+            .map_err(EngineError::from)?;
         Ok(row)
     }
 }

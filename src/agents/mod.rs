@@ -8,28 +8,23 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
-use sealwright_protocol::{
-    Bytes, FromAgent, FromPortal, MAXIMUM_MESSAGE, ManagementKey, ManagementKeyAlgorithm, RelayAnswer, RelayRefusal,
-};
+use sealwright_protocol::{FromAgent, FromPortal, MAXIMUM_MESSAGE, RelayRefusal};
 use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
 use sealwright_workflow::step::places;
-use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::audit::Origin;
-use crate::cards::management_key;
 use crate::cards::pairing::PairingState;
-use crate::cards::pairings::PairingError;
-use crate::cards::sealing::Purpose;
+use crate::cards::pairings::{PairingError, PairingRow, holder};
+use crate::cards::relay::{self, Challenge, RelayError};
+use crate::desk::instances;
+use crate::desk::jobs::{self, JobRow, Queued};
 use crate::engine::contract::FailureClass;
 use crate::engine::{EngineError, verbs};
 use crate::http::observe::origin;
 use crate::portal::Portal;
-use crate::store::jobs::{JobRow, Queued};
-use crate::store::pairings::PairingRow;
-use crate::store::{StoreError, cards, instances, jobs};
 
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);
@@ -93,16 +88,19 @@ impl From<EngineError> for Close {
     }
 }
 
-impl From<StoreError> for Close {
-    fn from(error: StoreError) -> Self {
-        Self::Engine(EngineError::Store(error))
+impl From<RelayError> for Close {
+    fn from(error: RelayError) -> Self {
+        match error {
+            RelayError::Plan => Self::Protocol,
+            RelayError::Store(error) => Self::Engine(error.into()),
+        }
     }
 }
 
 impl From<PairingError> for Close {
     fn from(error: PairingError) -> Self {
         match error {
-            PairingError::Store(error) => Self::from(error),
+            PairingError::Store(error) => Self::Engine(error.into()),
             other => Self::Message(Box::new(refused(other.say()))),
         }
     }
@@ -117,10 +115,6 @@ fn refused(say: &str) -> FromPortal {
 struct Dispatched {
     jobs: BTreeMap<Uuid, JobRow>,
     label: String,
-}
-
-fn holder(row: &PairingRow) -> jobs::Holder {
-    jobs::Holder { pairing: row.id, epoch: row.epoch, root: row.root }
 }
 
 struct Channel {
@@ -181,7 +175,7 @@ impl Channel {
 
     /// Sends what is new: the progress, jobs, withdrawn jobs, the end.
     async fn sync(&mut self, row: &PairingRow, dispatched: &mut Dispatched) -> Result<(), Close> {
-        let (tree, queued) = jobs::outlook(self.portal.store.read(), holder(row)).await?;
+        let (tree, queued) = jobs::outlook(&self.portal.engine, holder(row)).await?;
         let root = tree.iter().find(|part| part.id == row.root).ok_or(Close::Protocol)?;
         if !root.is_open() {
             return Err(self.finished(row.root).await?);
@@ -209,7 +203,7 @@ impl Channel {
 
     /// How it has ended, for the person at the card.
     async fn finished(&self, root: Uuid) -> Result<Close, Close> {
-        let (tree, _) = instances::tree(self.portal.store.read(), root).await?;
+        let tree = instances::tree(&self.portal.engine, root).await?;
         let root = tree.iter().find(|part| part.instance.id == root).ok_or(Close::Protocol)?;
         let success = root.instance.status == Status::Success;
         let mut say = root.instance.say.clone().unwrap_or_default();
@@ -281,55 +275,16 @@ impl Channel {
             FromAgent::Relay { job, serial, key, algorithm, witness } => {
                 let id: Uuid = job.parse().map_err(|_| Close::Protocol)?;
                 let answer = match dispatched.jobs.get(&id) {
-                    Some(job) => self.relay(row, job, &serial, key, algorithm, &witness.0).await?,
+                    Some(job) => {
+                        let challenge = Challenge { serial: &serial, key, algorithm, witness: &witness.0 };
+                        let Portal { store, sealing, .. } = &self.portal;
+                        relay::answer(store, sealing, holder(row), &row.login, job, &challenge).await?
+                    }
                     None => Err(RelayRefusal::NotExpected),
                 };
                 self.send(&FromPortal::RelayAnswer { job, witness, answer }).await
             }
             _ => Err(Close::Protocol),
-        }
-    }
-
-    /// Answers a card's witness for a job under way, with a key that this person's card may have.
-    async fn relay(
-        &self,
-        row: &PairingRow,
-        job: &JobRow,
-        serial: &str,
-        key: ManagementKey,
-        algorithm: ManagementKeyAlgorithm,
-        witness: &[u8],
-    ) -> Result<Result<RelayAnswer, RelayRefusal>, Close> {
-        let reader = self.portal.store.read();
-        let nonce: Bytes = serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null))
-            .map_err(|_| Close::Protocol)?;
-        let answered = |key: &[u8]| {
-            management_key::answer(algorithm, key, witness, &nonce.0).map_err(|_| RelayRefusal::NotExpected)
-        };
-        if key == ManagementKey::Factory {
-            if !jobs::is_queued(reader, job.id, holder(row)).await? {
-                return Ok(Err(RelayRefusal::NotExpected));
-            }
-            return Ok(management_key::factory(algorithm).ok_or(RelayRefusal::NoKey).and_then(answered));
-        }
-        // A key that is not confirmed yet may be the one on the card: the newest is tried.
-        let purpose = Purpose::ManagementKey.as_str();
-        let Some((card, secret)) = cards::for_job(reader, job.id, holder(row), serial, purpose).await? else {
-            let is_queued = jobs::is_queued(reader, job.id, holder(row)).await?;
-            return Ok(Err(if is_queued { RelayRefusal::NoKey } else { RelayRefusal::NotExpected }));
-        };
-        // Nobody's yet, or theirs; one whose owner has no login now is somebody else's.
-        let theirs = card.owner.is_none() || card.owner_login.as_deref() == Some(row.login.as_str());
-        if !theirs || job.card.is_some_and(|expected| expected != card.id) {
-            return Ok(Err(RelayRefusal::NotExpected));
-        }
-        let Some(secret) = secret else { return Ok(Err(RelayRefusal::NoKey)) };
-        match self.portal.sealing.open(card.id, Purpose::ManagementKey, &secret.into()) {
-            Ok(key) => Ok(answered(&key)),
-            Err(error) => {
-                tracing::error!(card = %card.id, %error, "a management key cannot be opened");
-                Ok(Err(RelayRefusal::NoKey))
-            }
         }
     }
 

@@ -11,8 +11,10 @@ use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::fail_point;
 use crate::random;
-use crate::store::pairings::PairingRow;
+use crate::store::jobs::Holder;
 use crate::store::{Access, Store, StoreError, Tx, WriteError, pairings};
+
+pub use crate::store::pairings::PairingRow;
 
 /// Wrong codes within ten minutes: of one agent, and of all together.
 const TRIES: usize = 5;
@@ -81,6 +83,11 @@ pub struct AgentFacts {
     pub readers: Vec<Reader>,
     /// The six digits that it shows.
     pub number: String,
+}
+
+/// The agent of a pairing, as the jobs that it may do are looked for.
+pub fn holder(row: &PairingRow) -> Holder {
+    Holder { pairing: row.id, epoch: row.epoch, root: row.root }
 }
 
 /// Writes an offer in the transaction of something else, such as the start that will need a card.

@@ -87,3 +87,22 @@ pub async fn revisions(engine: &Engine, root: Uuid) -> Result<i64, StoreError> {
 pub async fn job_times(engine: &Engine, root: Uuid) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
     jobs::times(engine.store().read(), root).await
 }
+
+/// A root that the caller holds a pairing with, and everything below it, oldest first.
+///
+/// # Errors
+/// [`EngineError::Store`].
+pub async fn tree(engine: &Engine, root: Uuid) -> Result<Vec<Stored>, EngineError> {
+    let (tree, _) = instances::tree(engine.store().read(), root).await?;
+    Ok(tree)
+}
+
+/// The title of the workflow of an instance that the caller holds a pairing with; `None` if there is no such instance.
+///
+/// # Errors
+/// [`EngineError::Store`], [`EngineError::Definition`].
+pub async fn title(engine: &Engine, id: Uuid) -> Result<Option<String>, EngineError> {
+    let Some(stored) = instances::find(engine.store().read(), id).await? else { return Ok(None) };
+    let definition = engine.definitions().of(&stored.instance.workflow, stored.instance.version)?;
+    Ok(Some(definition.title.clone()))
+}

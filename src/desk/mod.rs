@@ -4,5 +4,8 @@
 
 pub mod cards;
 pub mod certificates;
+pub mod figures;
 pub mod instances;
+pub mod jobs;
+pub mod revocation_lists;
 pub mod rights;

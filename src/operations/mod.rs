@@ -8,8 +8,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use serde::Serialize;
 
 use crate::clock::milliseconds;
+use crate::desk::{figures, revocation_lists};
 use crate::portal::Portal;
-use crate::store::{StoreError, audits, certificates, instances, work};
 
 /// Upper bounds of durations, in seconds.
 const DURATIONS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -55,7 +55,7 @@ async fn ready(portal: web::Data<Portal>) -> HttpResponse {
     let key = keys_online(&portal).await.into_iter().all(|online| online);
     let mut ready = Ready { database: true, key, revocation_list: true };
     for issuer in portal.issuance.issuers() {
-        let list = certificates::latest_list(portal.store.read(), issuer.authority.name()).await;
+        let list = revocation_lists::latest(&portal.store, issuer.authority.name()).await;
         ready.database &= list.is_ok();
         ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.is_good(portal.clock.now_ms()));
     }
@@ -77,13 +77,13 @@ async fn metrics(portal: web::Data<Portal>, handle: web::Data<PrometheusHandle>)
 }
 
 /// What is asked of the database when somebody looks.
-async fn gauge(portal: &Portal) -> Result<(), StoreError> {
-    let reader = portal.store.read();
-    for (status, count) in instances::count_open(reader).await? {
+async fn gauge(portal: &Portal) -> anyhow::Result<()> {
+    let store = &portal.store;
+    for (status, count) in figures::open_instances(store).await? {
         metrics::gauge!("sealwright_instances_open", "status" => status).set(figure(count));
     }
-    metrics::gauge!("sealwright_activities_planned").set(figure(work::count(reader).await?));
-    metrics::gauge!("sealwright_audit_unsealed").set(figure(audits::count_unsealed(reader).await?));
+    metrics::gauge!("sealwright_activities_planned").set(figure(figures::planned_activities(store).await?));
+    metrics::gauge!("sealwright_audit_unsealed").set(figure(figures::unsealed_events(store).await?));
     let now = portal.clock.now_ms();
     let valid = |authority: &str, until: i64| {
         let left = (until - now).max(0) / 1000;
@@ -99,7 +99,7 @@ async fn gauge(portal: &Portal) -> Result<(), StoreError> {
     }
     for (issuer, online) in portal.issuance.issuers().zip(keys_online(portal).await) {
         let name = issuer.authority.name();
-        let list = certificates::latest_list(reader, name).await?.filter(|list| list.is_good(portal.clock.now_ms()));
+        let list = revocation_lists::latest(store, name).await?.filter(|list| list.is_good(portal.clock.now_ms()));
         valid(name, list.map_or(0, |list| list.next_update));
         let online = figure(i64::from(online));
         metrics::gauge!("sealwright_authority_key_online", "authority" => name.to_owned()).set(online);

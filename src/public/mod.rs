@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, web};
 use sealwright_pki::certificate;
 
 use crate::clock::moment;
+use crate::desk::revocation_lists;
 use crate::portal::Portal;
-use crate::store::certificates;
 
 /// The routes of this surface.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -26,7 +26,7 @@ async fn crl(portal: web::Data<Portal>, name: web::Path<String>) -> HttpResponse
             }
         };
     }
-    match certificates::latest_list(portal.store.read(), &name).await {
+    match revocation_lists::latest(&portal.store, &name).await {
         // One that a restore has put aside: another one was published since, and a new one is made now.
         Ok(Some(list)) if list.next_update <= list.this_update => HttpResponse::ServiceUnavailable().finish(),
         Ok(Some(list)) => {

@@ -1,0 +1,16 @@
+//! Card jobs, as the agent that holds a pairing sees them.
+
+use super::instances::Listed;
+use crate::engine::{Engine, EngineError};
+use crate::store::jobs::{self, Holder};
+
+pub use crate::store::jobs::{JobRow, Queued};
+
+/// The root that an agent works for with what is open below it, and the jobs that are queued for the agent, each oldest
+/// first.
+///
+/// # Errors
+/// [`EngineError::Store`].
+pub async fn outlook(engine: &Engine, agent: Holder) -> Result<(Vec<Listed>, Vec<Queued>), EngineError> {
+    Ok(jobs::outlook(engine.store().read(), agent).await?)
+}
