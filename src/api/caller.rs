@@ -13,7 +13,7 @@ use crate::http::observe::{origin, portal_of};
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 
-/// Which surface a request came in by.
+/// The surface that a request came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// Behind the sign-on: the session's cookie, and its token for what changes something.

@@ -1,4 +1,4 @@
-//! Answers to a card's witness, for an agent that is to do a job with it: the management key never leaves the portal.
+//! Answers to a card's witness for an agent: the management key never leaves the portal.
 
 use sealwright_protocol::{Bytes, ManagementKey, ManagementKeyAlgorithm, RelayAnswer, RelayRefusal};
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub enum RelayError {
     Store(#[from] StoreError),
 }
 
-/// Answers a witness while the agent is to do the job, with a key that the card of this person may have.
+/// Answers a witness while the agent is to do the job, with a key that the person's card may have.
 ///
 /// # Errors
 /// [`RelayError`].

@@ -12,7 +12,7 @@ use crate::store::{StoreError, jobs};
 
 pub use crate::store::instances::{HistoryRow, Listed, Stored};
 
-/// What of the instances that the caller may see is looked for.
+/// Selection among the instances that the caller may see.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Only instances of this workflow.
@@ -49,7 +49,9 @@ pub async fn questions(engine: &Engine, caller: &Caller, limit: u64) -> Result<A
     engine.list(caller, engine.questions_of(caller), limit).await
 }
 
-/// Questions that wait for the caller's role; for a role that no workflow asks, none are looked for.
+/// Questions that wait for the caller's role.
+///
+/// For a role that no workflow asks, none are looked for.
 ///
 /// # Errors
 /// [`EngineError::Store`].
@@ -71,7 +73,9 @@ pub async fn stuck(engine: &Engine, caller: &Caller, limit: u64) -> Result<Arc<[
     visible(engine, caller, Wanted { stuck: true, ..Wanted::default() }, limit).await
 }
 
-/// The sum of the revisions of a tree that the caller was found to see: another one whenever the tree changes.
+/// The sum of the revisions of a tree: another one whenever the tree changes.
+///
+/// The caller was found to see the tree.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -80,7 +84,9 @@ pub async fn revisions(engine: &Engine, root: Uuid) -> Result<i64, StoreError> {
     Ok(tree.iter().map(|part| part.revision).sum())
 }
 
-/// When the card jobs of a tree that the caller was found to see were queued, and when they ended, in milliseconds.
+/// Times at which the card jobs of a tree were queued and ended, in milliseconds.
+///
+/// The caller was found to see the tree.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -97,7 +103,9 @@ pub async fn tree(engine: &Engine, root: Uuid) -> Result<Vec<Stored>, EngineErro
     Ok(tree)
 }
 
-/// The title of the workflow of an instance that the caller holds a pairing with; `None` if there is no such instance.
+/// The title of an instance's workflow; `None` if there is no such instance.
+///
+/// The caller holds a pairing with it.
 ///
 /// # Errors
 /// [`EngineError::Store`], [`EngineError::Definition`].

@@ -6,8 +6,9 @@ use crate::store::jobs::{self, Holder};
 
 pub use crate::store::jobs::{JobRow, Queued};
 
-/// The root that an agent works for with what is open below it, and the jobs that are queued for the agent, each oldest
-/// first.
+/// The root that an agent works for, what is open below it, and the jobs queued for the agent.
+///
+/// Both lists are oldest first.
 ///
 /// # Errors
 /// [`EngineError::Store`].

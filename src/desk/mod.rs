@@ -1,6 +1,7 @@
-//! Read models with rights of their own: what pages and API show, as the caller may see it.
+//! Read models of all surfaces, each with its right.
 //!
-//! [`rights`] declares which role sees what is others'. The instances of a role are those that the workflows' `see` names.
+//! [`rights`] declares the roles that see what is others'. Of instances, a role sees those of the workflows that name it in
+//! their `see`; the engine's verb `list` enforces that.
 
 pub mod cards;
 pub mod certificates;

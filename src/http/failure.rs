@@ -18,7 +18,9 @@ pub struct Failure {
     pub advice: String,
 }
 
-/// Renders a failure, with the id of its request; application data of a surface or of a scope of it.
+/// Renderer of failures, given the id of the request.
+///
+/// A surface, or a scope of it, has one as application data.
 #[derive(Clone, Copy)]
 pub struct Face(pub fn(&Failure, request: &str) -> HttpResponse);
 
@@ -125,7 +127,7 @@ impl ResponseError for Failure {
         self.status
     }
 
-    /// Without a face: the middleware puts one on.
+    /// An empty answer that carries the failure; the middleware renders it.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status);
         response.extensions_mut().insert(self.clone());

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 use super::observe::origin;
 use crate::portal::Portal;
 
-/// The middleware of the agents', the public and the operations surface.
+/// Middleware of the agents', the public and the operations surface.
 ///
 /// # Errors
 /// What the handler ends with.

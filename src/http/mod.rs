@@ -1,5 +1,7 @@
-//! What every HTTP surface needs: failures and their faces, sign-in and forms as extractors, the request's id, origin and
-//! log line, the refusal of identity headers.
+//! Shared parts of the HTTP surfaces.
+//!
+//! Failures and their faces, sign-in and forms as extractors, the request's id, origin and log line, the refusal of identity
+//! headers.
 
 mod failure;
 mod identity_headers;

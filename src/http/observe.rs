@@ -1,4 +1,4 @@
-//! Middleware around every request: its id, one log line, the face of a failure, the headers that keep a page safe.
+//! Middleware around every request: id, log line, face of a failure, cookie, security headers.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Sign-in as an extractor: the login of the proxy's header, the session of the cookie, the role that holds for it.
+//! Sign-in as an extractor: the login of the header, the session of the cookie, its role.
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;

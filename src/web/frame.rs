@@ -1,4 +1,4 @@
-//! What every page shows around its own content: title, menu, and the person with their role.
+//! Frame of every page around its own content: title, menu, and the person with their role.
 
 use super::menu::{self, Entry};
 use crate::auth::Roles;
