@@ -76,5 +76,5 @@ pub async fn get(
         certificates: rows.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect(),
         wanted,
     };
-    Ok(render(&page)?)
+    render(&page)
 }

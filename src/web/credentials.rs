@@ -43,5 +43,5 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
     let certificates = certificates.into_iter().map(|row| CertificateView::new(&portal, &caller, row)).collect();
     let page =
         CredentialsPage { frame: Frame::new(&portal, &visitor, "My cards and certificates"), cards, certificates };
-    Ok(render(&page)?)
+    render(&page)
 }

@@ -72,7 +72,7 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
         lists: vec![("Stuck", stuck), ("In progress", open), ("Finished", ended)],
         most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
-    Ok(render(&page)?)
+    render(&page)
 }
 
 /// A deep link such as `/token`: a GET changes nothing, so it shows the open instance or one button.
@@ -101,7 +101,7 @@ pub async fn link(
     }
     let mut frame = Frame::new(&portal, &visitor, &definition.title);
     frame.menu = false;
-    Ok(render(&StartPage { frame, start })?)
+    render(&StartPage { frame, start })
 }
 
 async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, Failure> {

@@ -93,7 +93,7 @@ pub async fn get(
     if query.plain.is_some() {
         page.frame.refresh = page.frame.refresh.map(|path| path + "&plain=1");
     }
-    Ok(render_page(&page)?)
+    render_page(&page)
 }
 
 pub async fn start(

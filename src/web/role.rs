@@ -46,7 +46,7 @@ pub async fn get(
     let roles = portal.roles.offered().into_iter().map(|(name, title)| (name, title, about(name))).collect();
     let to = local(query.into_inner().to.as_deref().unwrap_or("/"));
     let page = RolePage { frame: Frame::new(&portal, &visitor, "Choose your role"), roles, to };
-    Ok(render(&page)?)
+    render(&page)
 }
 
 pub async fn post(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Result<HttpResponse, Failure> {
