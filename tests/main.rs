@@ -22,4 +22,5 @@ mod roles;
 mod scenarios;
 mod sign_in;
 mod support;
+mod upgrade;
 mod versions;

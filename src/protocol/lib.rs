@@ -439,3 +439,34 @@ pub fn key_test(portal: &str, serial: &str, slot: Slot, nonce: &Bytes) -> String
         nonce.to_base64()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    /// Every message of a conversation of the first release, byte for byte (`tests/fixtures`).
+    const CONVERSATION: &str = include_str!("../../tests/fixtures/f6cf88a/sqlite/agent-conversation.jsonl");
+
+    fn again<T: Serialize + DeserializeOwned>(text: &str) -> String {
+        let message: T = serde_json::from_str(text).expect("a message of the protocol");
+        serde_json::to_string(&message).expect("JSON")
+    }
+
+    #[test]
+    fn the_messages_of_the_first_release_are_read_and_written_as_they_were() {
+        let lines: Vec<serde_json::Value> =
+            CONVERSATION.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+        assert!(lines.len() > 40);
+        for line in lines {
+            let text = line["text"].as_str().expect("a text");
+            let again = match line["from"].as_str() {
+                Some("agent") => again::<FromAgent>(text),
+                _ => again::<FromPortal>(text),
+            };
+            assert_eq!(again, text);
+        }
+    }
+}
