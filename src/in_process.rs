@@ -44,6 +44,13 @@ impl FailPoints {
         *state = State { armed: place, is_recording: true, ..State::default() };
     }
 
+    /// Takes the armed place away; tells whether the node has ended there.
+    pub fn disarm(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.armed = None;
+        state.is_dead
+    }
+
     /// The places that were passed since [`FailPoints::arm`], in order.
     pub fn passed(&self) -> Vec<&'static str> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).passed.clone()

@@ -180,6 +180,11 @@ impl World {
         self.node().points.arm(place);
     }
 
+    /// Takes the armed fail point away; tells whether the node was killed at it.
+    pub fn disarm(&self) -> bool {
+        self.node().points.disarm()
+    }
+
     pub fn passed(&self) -> Vec<&'static str> {
         self.node().points.passed()
     }
