@@ -12,13 +12,13 @@ use sealwright_world::ports::free_address;
 use serde_json::{Value, json};
 
 use crate::journey::assert_personalized;
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::operations::{certificates_of, issue_by_another, revoke};
 use crate::support::client::Client;
 use crate::support::softhsm::{PIN, SoftHsm};
 use crate::support::{Database, TestWorld, ended, run, shows, stop};
 
-on_both_databases! {
+on_either_database! {
     a_token_signs_and_a_module_that_dies_is_started_again,
     a_key_that_is_away_is_waited_for,
     a_token_that_was_initialized_anew_is_waited_for,

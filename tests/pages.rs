@@ -9,11 +9,11 @@ use fantoccini::key::Key;
 use sealwright_world::journey::Agent;
 use serde_json::Value;
 
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::support::webdriver::Chromium;
 use crate::support::{Database, TestWorld};
 
-on_both_databases! {
+on_either_database! {
     a_person_personalizes_a_card_in_the_browser,
     what_goes_wrong_is_said_in_plain_words,
     two_people_decide_in_their_browsers,

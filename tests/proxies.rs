@@ -10,11 +10,11 @@ use sealwright_world::browser::Browser;
 use sealwright_world::journey;
 
 use crate::api_programs::account;
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::support::proxy::{Authority, Kind, Proof, Proxy};
 use crate::support::{Database, TestWorld, ended};
 
-on_both_databases! {
+on_either_database! {
     a_card_is_personalized_behind_apache,
     a_card_is_personalized_behind_nginx,
 }

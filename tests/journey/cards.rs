@@ -5,11 +5,11 @@ use std::path::Path;
 use sealwright_world::journey::{self, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::support::client::Client;
 use crate::support::{Database, PIN, TestWorld, ended, later, new_code, self_signed, shows, sqlite, start_again, view};
 
-on_both_databases! {
+on_either_database! {
     without_a_card_the_agent_asks_for_one_and_goes_on,
     a_card_that_never_comes_is_waited_for_half_an_hour,
     of_several_cards_the_person_picks_one,

@@ -4,12 +4,12 @@ use sealwright_world::journey::{self, Agent};
 use serde_json::{Value, json};
 
 use super::directory::{self, set};
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::support::Database;
 use crate::support::client::Client;
 use crate::support::slapd::BASE;
 
-on_both_databases! {
+on_either_database! {
     names_of_any_kind_are_kept_and_shown_as_they_are,
     an_address_that_is_none_is_certified_nowhere,
     a_certificate_has_a_name_as_it_is_or_is_not_made,

@@ -3,10 +3,10 @@
 use sealwright_world::journey::{self, Agent, Begun};
 
 use super::{assert_nothing_issued, assert_personalized};
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::support::{Database, PIN, TestWorld, go_on, start_again, stop, view};
 
-on_both_databases! {
+on_either_database! {
     a_card_that_another_program_keeps_is_waited_for,
     another_program_in_the_middle_of_something_is_waited_for,
     a_card_that_another_program_resets_goes_on,

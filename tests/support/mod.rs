@@ -45,6 +45,26 @@ macro_rules! on_both_databases {
     };
 }
 
+/// Runs tests of a seam that no database is a part of: on SQLite, and in `make chaos` on PostgreSQL too.
+#[macro_export]
+macro_rules! on_either_database {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$name($crate::support::Database::Sqlite).await;
+            }
+
+            mod chaos {
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    super::super::$name($crate::support::Database::Postgres).await;
+                }
+            }
+        })*
+    };
+}
+
 /// The databases that every test of the whole portal runs on.
 #[derive(Clone, Copy, Debug)]
 pub enum Database {
