@@ -13,7 +13,7 @@ use sealwright::store::instances::{Filter, Stored};
 use sealwright::store::jobs::JobRow;
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Capabilities, WorkRow};
-use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, waits, work};
+use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, timers, work};
 use sealwright_migrations::Migrator;
 use sealwright_workflow::instance::Waiting;
 use serde_json::json;
@@ -381,8 +381,8 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
             let [kept, given_up] = [1, 2].map(|_| sealwright::random::id());
             for instance in [kept, given_up] {
                 work::insert_leased(&tx, planned(tx.tenant(), instance), 60_000);
-                waits::arm(&tx, instance, "retry", 1, 5);
-                waits::arm(&tx, instance, "retry", 2, 9);
+                timers::arm(&tx, instance, "retry", 1, 5);
+                timers::arm(&tx, instance, "retry", 2, 9);
                 let job = JobRow {
                     tenant: tx.tenant().to_owned(),
                     id: sealwright::random::id(),
@@ -401,7 +401,7 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
             }
             work::remove(&tx, given_up).await?;
             jobs::withdraw(&tx, given_up, 7).await?;
-            waits::disarm(&tx, given_up);
+            timers::disarm(&tx, given_up);
             Ok(())
         })
         .await
@@ -410,11 +410,11 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
     times.sort_unstable();
     assert_eq!(times, [(1, None), (1, Some(7))]);
     assert_eq!(work::count(store.read()).await.expect("counted"), 1);
-    let due = waits::due(store.read(), 100, 0, 10).await.expect("timers");
+    let due = timers::due(store.read(), 100, 0, 10).await.expect("timers");
     assert_eq!(due.iter().map(|timer| (timer.step, timer.due_at)).collect::<Vec<_>>(), [(2, 9)]);
     // One that was due at the last look and is there still is not waited for.
-    assert_eq!(waits::next_due(store.read(), 8).await.expect("asked"), Some(9));
-    assert_eq!(waits::next_due(store.read(), 9).await.expect("asked"), None);
+    assert_eq!(timers::next_due(store.read(), 8).await.expect("asked"), Some(9));
+    assert_eq!(timers::next_due(store.read(), 9).await.expect("asked"), None);
 }
 
 /// Planned work is claimed by one node at a time, and only by one that can go on with it.

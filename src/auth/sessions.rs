@@ -10,7 +10,7 @@ use super::roles::Recheck;
 use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
-use crate::store::{Access, Recent, Store, StoreError, Tx, logins, sessions};
+use crate::store::{Access, ReadCache, Store, StoreError, Tx, logins, sessions};
 
 pub use crate::store::sessions::SessionRow;
 
@@ -39,7 +39,7 @@ pub struct Sessions {
     store: Store,
     clock: Arc<dyn Clock>,
     idle: i64,
-    recent: Recent<String, Option<SessionRow>>,
+    recent: ReadCache<String, Option<SessionRow>>,
     /// What cookies are signed with.
     key: hmac::Key,
     refused: Arc<Refusals>,
@@ -53,7 +53,7 @@ const TOUCH: i64 = 60_000;
 
 impl Sessions {
     pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
-        let (idle, recent) = (i64::from(idle_minutes) * 60_000, Recent::until_forgotten(KEPT));
+        let (idle, recent) = (i64::from(idle_minutes) * 60_000, ReadCache::until_forgotten(KEPT));
         Self { store, clock, idle, recent, key, refused: Arc::default() }
     }
 
@@ -144,7 +144,7 @@ impl Sessions {
             here.recent.forget(&id);
             written
         };
-        self.store.home().run(changing).await?
+        self.store.runtime().run(changing).await?
     }
 
     /// Forgets sessions that nobody has used for as long as they may rest.

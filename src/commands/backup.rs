@@ -23,8 +23,9 @@ use crate::config::Configuration;
 use crate::issuance::AuthorityOptions;
 use crate::portal::open_store;
 use crate::random;
-use crate::store::certificates::{CertificateRow, RevocationListRow, Status};
-use crate::store::{Access, Store, StoreError, Tx, audits, backup, certificates};
+use crate::store::certificates::{CertificateRow, Status};
+use crate::store::revocation_lists::RevocationListRow;
+use crate::store::{Access, Store, StoreError, Tx, audits, backup, certificates, revocation_lists};
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
@@ -242,9 +243,9 @@ impl LastList {
             };
             count += u64::from(changed);
         }
-        let latest = certificates::latest_list(tx, &self.authority).await?;
+        let latest = revocation_lists::latest(tx, &self.authority).await?;
         if latest.is_none_or(|latest| latest.number < self.number) {
-            certificates::insert_list(
+            revocation_lists::insert(
                 tx,
                 RevocationListRow {
                     tenant: tx.tenant().to_owned(),

@@ -9,9 +9,9 @@ use crate::audit::Origin;
 use crate::auth::header::SYSTEM;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
-use crate::store::certificates::RevocationListRow;
 use crate::store::instances::Filter;
-use crate::store::{certificates, instances};
+use crate::store::revocation_lists::RevocationListRow;
+use crate::store::{instances, revocation_lists};
 
 /// How often it is looked at whether something is due.
 const TICK: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ async fn refresh_lists(portal: &Portal) -> anyhow::Result<()> {
     };
     for issuer in portal.issuance.issuers() {
         let authority = issuer.authority.name();
-        let list = certificates::latest_list(portal.store.read(), authority).await?;
+        let list = revocation_lists::latest(portal.store.read(), authority).await?;
         let now = portal.clock.now_ms();
         // One that is under way, or is stuck, is enough.
         if list.is_none_or(|list| is_over_soon(&list, now)) && !is_under_way(portal, authority).await? {

@@ -1,13 +1,13 @@
 //! Revocation lists, which everybody may read.
 
-use crate::store::{Store, StoreError, certificates};
+use crate::store::{Store, StoreError, revocation_lists};
 
-pub use crate::store::certificates::RevocationListRow;
+pub use crate::store::revocation_lists::RevocationListRow;
 
 /// The newest list of an authority.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn latest(store: &Store, authority: &str) -> Result<Option<RevocationListRow>, StoreError> {
-    certificates::latest_list(store.read(), authority).await
+    revocation_lists::latest(store.read(), authority).await
 }

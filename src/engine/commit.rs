@@ -20,11 +20,11 @@ use crate::audit::{self, Origin};
 use crate::clock::milliseconds;
 use crate::fail_point;
 use crate::random;
+use crate::store::inbox::InboxRow;
 use crate::store::instances::{HistoryRow, Stored};
 use crate::store::jobs::JobRow;
-use crate::store::waits::InboxRow;
 use crate::store::work::WorkRow;
-use crate::store::{Access, Tx, instances, jobs, tasks, waits, work};
+use crate::store::{Access, Tx, inbox, instances, jobs, tasks, timers, watches, work};
 
 /// How long a lease lasts, in milliseconds of the database's clock.
 pub(super) const LEASE: i64 = 10_000;
@@ -143,13 +143,13 @@ impl<'a> Commit<'a> {
             if is_asked_now && matches!(of.waiting, Waiting::Activity { .. }) {
                 // Where nothing is under way but the wait for the next try, that one is made at once: it is the last.
                 let (retry, step) = (Timer::Retry.as_str(), i64::try_from(of.step).unwrap_or(i64::MAX));
-                self.after.look |= waits::hasten(self.tx, of.id, retry, step, stored.changed_at).await?;
+                self.after.look |= timers::expedite(self.tx, of.id, retry, step, stored.changed_at).await?;
             }
             return Ok(());
         }
         match &before.waiting {
             Waiting::Activity { .. } => work::remove(self.tx, of.id).await?,
-            Waiting::Condition => waits::unwatch(self.tx, of.id).await?,
+            Waiting::Condition => watches::remove(self.tx, of.id).await?,
             _ => {}
         }
         Ok(())
@@ -241,12 +241,12 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::Arm { timer, at } => {
-                waits::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at));
+                timers::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at));
                 // What is due later is found at a turn of the loop.
                 self.after.look |= at - self.engine.clock().now() <= POLL;
             }
             Effect::Watch { condition, subject } => {
-                waits::watch(self.tx, instance.id, step, &condition, subject.as_deref()).await?;
+                watches::insert(self.tx, instance.id, step, &condition, subject.as_deref()).await?;
                 self.after.look = true;
             }
             Effect::Hold { what, key } => {
@@ -255,7 +255,7 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::End { outcome } => {
-                waits::disarm(self.tx, instance.id);
+                timers::disarm(self.tx, instance.id);
                 if instance.id == stored.root {
                     instances::release_holds(self.tx, stored.root);
                     let event = audit::Event::WorkflowEnded {
@@ -375,8 +375,8 @@ impl<'a> Commit<'a> {
         if self.lock(id).await?.is_none() {
             return Ok(());
         }
-        let arrivals = waits::arrivals(self.tx, id).await?;
-        waits::remove(self.tx, arrivals.iter().map(|row| row.id).collect()).await?;
+        let arrivals = inbox::arrivals(self.tx, id).await?;
+        inbox::remove(self.tx, arrivals.iter().map(|row| row.id).collect()).await?;
         for row in arrivals {
             let arrival =
                 serde_json::from_value::<Arrival>(row.event).map_err(|_| EngineError::Inconsistent("inbox"))?;
@@ -426,7 +426,7 @@ impl<'a> Commit<'a> {
     async fn post(&mut self, instance: Uuid, arrival: &Arrival) -> Result<(), EngineError> {
         let event = serde_json::to_value(arrival).map_err(|_| EngineError::Inconsistent("inbox"))?;
         let (tenant, arrived_at) = (self.tx.tenant().to_owned(), self.engine.clock().now_ms());
-        waits::post(self.tx, InboxRow { tenant, id: random::id(), instance, event, arrived_at }).await?;
+        inbox::post(self.tx, InboxRow { tenant, id: random::id(), instance, event, arrived_at }).await?;
         self.after.inboxes.push(instance);
         Ok(())
     }

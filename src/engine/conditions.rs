@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::store::waits::WatchRow;
+use crate::store::watches::WatchRow;
 
 /// An answer is good for so long.
 const GOOD: Duration = Duration::from_secs(1);

@@ -16,9 +16,10 @@ use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::clock::milliseconds;
 use crate::fail_point;
-use crate::store::waits::{TimerRow, WatchRow};
+use crate::store::timers::TimerRow;
+use crate::store::watches::WatchRow;
 use crate::store::work::{Capabilities, WorkRow};
-use crate::store::{Tx, instances, waits, work};
+use crate::store::{Tx, inbox, instances, timers, watches, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ pub(super) async fn run(engine: &Engine) {
 
 /// Until the next timer is due. One that was due at the last look and is there still cannot go on here now.
 async fn wait(engine: &Engine, looked_at: i64) -> Duration {
-    let next = waits::next_due(engine.store().read(), looked_at).await.ok().flatten();
+    let next = timers::next_due(engine.store().read(), looked_at).await.ok().flatten();
     let until = next.map(|due| due - engine.clock().now_ms());
     match until {
         Some(until) => Duration::from_millis(u64::try_from(until).unwrap_or(0)).clamp(REST, POLL),
@@ -69,7 +70,7 @@ async fn look(engine: &Engine) -> Result<(), EngineError> {
 async fn read_inboxes(engine: &Engine) -> Result<(), EngineError> {
     let mut stayed = 0;
     loop {
-        let instances = waits::with_arrivals(engine.store().read(), stayed, BATCH).await?;
+        let instances = inbox::with_arrivals(engine.store().read(), stayed, BATCH).await?;
         if instances.is_empty() {
             return Ok(());
         }
@@ -82,7 +83,7 @@ async fn read_inboxes(engine: &Engine) -> Result<(), EngineError> {
 async fn fire_timers(engine: &Engine) -> Result<(), EngineError> {
     let mut stayed = 0;
     loop {
-        let rows = waits::due(engine.store().read(), engine.clock().now_ms(), stayed, BATCH).await?;
+        let rows = timers::due(engine.store().read(), engine.clock().now_ms(), stayed, BATCH).await?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -96,7 +97,7 @@ async fn fire_timers(engine: &Engine) -> Result<(), EngineError> {
 /// Makes the attempts that wait longer than any may: they were put off by a clock that was ahead, and has been set back since.
 pub(super) async fn make_up_attempts(engine: &Engine) -> Result<(), EngineError> {
     let longest = milliseconds(engine.clock().now() + definition::LONGEST_RETRY);
-    for row in waits::later_than(engine.store().read(), Timer::Retry.as_str(), longest, BATCH).await? {
+    for row in timers::scheduled_after(engine.store().read(), Timer::Retry.as_str(), longest, BATCH).await? {
         let instance = row.instance;
         let _is_made = has_gone(fire(engine, row).await, instance);
     }
@@ -106,7 +107,7 @@ pub(super) async fn make_up_attempts(engine: &Engine) -> Result<(), EngineError>
 async fn ask_conditions(engine: &Engine) -> Result<(), EngineError> {
     let mut stayed = 0;
     loop {
-        let rows = waits::watched(engine.store().read(), stayed, BATCH).await?;
+        let rows = watches::list(engine.store().read(), stayed, BATCH).await?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -181,7 +182,7 @@ async fn condition_held(engine: &Engine, row: &WatchRow) -> Result<(), EngineErr
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
             let Some(stored) = commit.lock(id).await? else { return Ok(((), After::default())) };
-            waits::unwatch(&tx, id).await?;
+            watches::remove(&tx, id).await?;
             // Another node may have told it, and it may wait for something else by now.
             if stored.instance.waiting == Waiting::Condition {
                 commit.apply(stored, Event::ConditionHeld { step }).await?;
@@ -213,7 +214,7 @@ async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
             let mut commit = Commit::new(&engine, &tx, &origin);
             let stored = commit.lock(row.instance).await?;
             // Looked up before the lock: it may have been fired elsewhere or armed anew since, and the new one must stay.
-            let is_the_same = waits::take(&tx, &row).await?;
+            let is_the_same = timers::take(&tx, &row).await?;
             let Some(stored) = stored.filter(|_| is_the_same) else { return Ok(((), After::default())) };
             let step = u64::try_from(row.step).unwrap_or_default();
             match commit.apply(stored, Event::TimerFired { step, timer: name }).await {
@@ -251,7 +252,7 @@ where
             }
         }
     };
-    engine.store().home().run(writing).await?
+    engine.store().runtime().run(writing).await?
 }
 
 fn follow(engine: &Engine, after: After) {

@@ -42,7 +42,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::engine::contract::{Failure, FailureClass};
 use crate::store::instances::{Filter, Listed};
-use crate::store::{Recent, Store, StoreError, WriteError};
+use crate::store::{ReadCache, Store, StoreError, WriteError};
 
 use changes::Changes;
 pub use changes::Listener;
@@ -133,8 +133,8 @@ struct Inner {
     changes: Changes,
     look: Notify,
     /// What pages show again and again: lists, and who has something open.
-    lists: Recent<(Actor, Filter, u64), Arc<[Listed]>>,
-    holders: Recent<String, Option<Uuid>>,
+    lists: ReadCache<(Actor, Filter, u64), Arc<[Listed]>>,
+    holders: ReadCache<String, Option<Uuid>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -168,8 +168,8 @@ impl Engine {
         let now = parts.clock.now_ms();
         let definitions = Definitions::release(&parts.store, parts.library, parts.sources, &parts.catalog, now).await?;
         let inner = Inner {
-            lists: Recent::new(&parts.store, LISTS),
-            holders: Recent::new(&parts.store, HOLDERS),
+            lists: ReadCache::new(&parts.store, LISTS),
+            holders: ReadCache::new(&parts.store, HOLDERS),
             store: parts.store,
             definitions,
             registry: parts.registry,
@@ -221,7 +221,7 @@ impl Engine {
 
     /// Runs something to its end, whoever begins it: a server's thread may end before. [`Engine::run`] waits for it.
     fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) {
-        self.inner.tasks.spawn_on(task, self.store().home().runtime());
+        self.inner.tasks.spawn_on(task, self.store().runtime().tokio());
     }
 
     /// Looks for work now: the clock of a test has moved.

@@ -8,8 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use super::Engine;
-use crate::store::Access;
-use crate::store::wakes::Listener;
+use crate::store::{Access, Listener};
 
 /// A change is told at once; those within this time after it are told together.
 const COALESCE: Duration = Duration::from_millis(25);

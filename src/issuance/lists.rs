@@ -9,8 +9,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::{CertificationError, Issuance};
 use crate::clock::{milliseconds, moment};
-use crate::store::certificates::{CertificateRow, RevocationListRow, Status};
-use crate::store::{Access, Tx, certificates};
+use crate::store::certificates::{CertificateRow, Status};
+use crate::store::revocation_lists::RevocationListRow;
+use crate::store::{Access, Tx, revocation_lists};
 
 /// How long a list may be used; a new one is made long before.
 pub const VALIDITY: Duration = Duration::days(7);
@@ -46,7 +47,7 @@ pub async fn is_current(
         return Ok(false);
     }
 
-    let last = certificates::latest_list(access, authority).await?;
+    let last = revocation_lists::latest(access, authority).await?;
     let last = last.filter(|list| list.is_good(milliseconds(now)));
     let Some((list, issuer)) = last.zip(issuance.issuer(authority)) else { return Ok(false) };
     let Some(list) = revocation::read(&issuer.authority, &list.der) else { return Ok(false) };
@@ -72,7 +73,7 @@ pub async fn sign(
     now: OffsetDateTime,
 ) -> Result<SignedList, CertificationError> {
     let issuer = issuance.issuer(authority).ok_or(CertificationError::Authority)?.clone();
-    let follows = certificates::latest_list(access, authority).await?.map(|list| list.number);
+    let follows = revocation_lists::latest(access, authority).await?.map(|list| list.number);
     // The time, so that a number rises also after a restore from a backup that does not know the last ones; and
     // one more than the last, so that it rises also when the clock was set back.
     let number = now.unix_timestamp().max(follows.unwrap_or(0) + 1);
@@ -107,7 +108,7 @@ pub async fn sign(
 /// # Errors
 /// [`CertificationError::Store`].
 pub async fn record(tx: &Tx, list: &SignedList) -> Result<bool, CertificationError> {
-    let latest = certificates::latest_list(tx, &list.authority).await?.map(|list| list.number);
+    let latest = revocation_lists::latest(tx, &list.authority).await?.map(|list| list.number);
     if latest != list.follows {
         return Ok(false);
     }
@@ -119,7 +120,7 @@ pub async fn record(tx: &Tx, list: &SignedList) -> Result<bool, CertificationErr
         this_update: list.this_update,
         next_update: list.this_update + milliseconds(OffsetDateTime::UNIX_EPOCH + VALIDITY),
     };
-    certificates::insert_list(tx, row).await?;
+    revocation_lists::insert(tx, row).await?;
     Ok(true)
 }
 
@@ -132,7 +133,7 @@ async fn revoked(
     authority: &str,
     now: OffsetDateTime,
 ) -> Result<Vec<Revoked>, CertificationError> {
-    let rows = certificates::revoked(access, authority, milliseconds(now - VALIDITY)).await?;
+    let rows = revocation_lists::revoked(access, authority, milliseconds(now - VALIDITY)).await?;
     let revoked = rows.iter().map(|row| {
         Ok(Revoked {
             serial: serial_bytes(&row.serial).ok_or(CertificationError::Serial)?,

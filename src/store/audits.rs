@@ -17,7 +17,7 @@ pub use super::entities::audit_seal::Model as SealRow;
 
 /// Adds a row to what the transaction writes at its end; where no other transaction can be under way, with its seal.
 pub fn add(tx: &Tx, row: AuditRow) {
-    tx.journal.add_audit(row);
+    tx.pending.add_audit(row);
 }
 
 /// The hash that covers a row, its place and everything before it.

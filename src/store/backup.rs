@@ -1,4 +1,4 @@
-//! A copy of the whole database, and a database made of a copy.
+//! Backup of the whole database, and restore into an empty one.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -8,8 +8,9 @@ use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, Statement};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
+use super::database::Options;
 use super::entities::{pairing, revocation_list, session, work};
-use super::{Access, Store, StoreError, Tx, postgres, sqlite};
+use super::{Access, Store, StoreError, Tx};
 
 /// Why a copy was not made or taken.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub async fn copy(url: &str, password: Option<Zeroizing<String>>, to: &Path) -> 
         Some(path) => {
             // Opening a file that is not there would make it.
             tokio::fs::metadata(path).await?;
-            let mut connection = sqlite(Path::new(path)).open().await.map_err(StoreError::from)?;
+            let mut connection = Options::sqlite(Path::new(path)).open().await.map_err(StoreError::from)?;
             let to = to.display().to_string();
             let vacuum = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [to.into()]);
             connection.execute(vacuum).await.map_err(StoreError::from)?;
@@ -64,7 +65,7 @@ pub async fn restore(url: &str, password: Option<Zeroizing<String>>, from: &Path
             Ok(copy_anew(from, Path::new(path))?)
         }
         None => {
-            let mut connection = postgres(url, password.clone())?.open().await.map_err(StoreError::from)?;
+            let mut connection = Options::postgres(url, password.clone())?.open().await.map_err(StoreError::from)?;
             let sql = "SELECT 1 AS found FROM information_schema.tables WHERE table_schema = current_schema() LIMIT 1";
             let found = connection.query_one(Statement::from_string(DbBackend::Postgres, sql)).await;
             if found.map_err(StoreError::from)?.is_some() {

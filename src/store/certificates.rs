@@ -1,4 +1,4 @@
-//! Certificates from the intent on, and revocation lists.
+//! Certificates from the intent on.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::entities::{certificate, revocation_list};
+use super::entities::certificate;
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::certificate::Model as CertificateRow;
-pub use super::entities::revocation_list::Model as RevocationListRow;
 
 /// Where a certificate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +44,6 @@ impl CertificateRow {
     /// Whether it is valid, or may be again.
     pub fn is_in_use(&self, now: i64) -> bool {
         (self.is(Status::Issued) || self.is(Status::Suspended)) && self.not_after > now
-    }
-}
-
-impl RevocationListRow {
-    /// Whether relying parties take it: it is not over, and it has begun, which one that a clock ahead of the time has dated has not.
-    pub fn is_good(&self, now: i64) -> bool {
-        self.this_update <= now && now < self.next_update
     }
 }
 
@@ -282,55 +274,4 @@ async fn move_on(tx: &Tx, id: Uuid, from: Status, to: Status, why: Option<(&str,
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected == 1)
-}
-
-/// What a list says of a certificate.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct Listed {
-    pub serial: String,
-    pub revoked_at: Option<i64>,
-    pub reason: Option<String>,
-}
-
-/// Revoked and suspended certificates of an authority that have not expired before `since`.
-pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Result<Vec<Listed>, StoreError> {
-    let rows = certificate::Entity::find()
-        .select_only()
-        .columns([certificate::Column::Serial, certificate::Column::RevokedAt, certificate::Column::Reason])
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
-        .filter(certificate::Column::Authority.eq(authority))
-        .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended].map(Status::as_str)))
-        .filter(certificate::Column::RevokedAt.is_not_null())
-        .filter(certificate::Column::NotAfter.gte(since))
-        .order_by_asc(certificate::Column::RevokedAt)
-        .into_model::<Listed>()
-        .all(access.connection())
-        .await?;
-    Ok(rows)
-}
-
-/// Stores a list; those of the authority that are over go, for every revocation makes one as long as all of them together.
-pub async fn insert_list(tx: &Tx, row: RevocationListRow) -> Result<(), StoreError> {
-    revocation_list::Entity::delete_many()
-        .filter(revocation_list::Column::Tenant.eq(tx.tenant()))
-        .filter(revocation_list::Column::Authority.eq(row.authority.clone()))
-        .filter(revocation_list::Column::NextUpdate.lt(row.this_update))
-        .exec(tx.connection())
-        .await?;
-    revocation_list::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
-    Ok(())
-}
-
-/// The list with the highest number.
-pub async fn latest_list(access: &impl Access, authority: &str) -> Result<Option<RevocationListRow>, StoreError> {
-    if !super::is_storable(authority) {
-        return Ok(None);
-    }
-    let row = revocation_list::Entity::find()
-        .filter(revocation_list::Column::Tenant.eq(access.tenant()))
-        .filter(revocation_list::Column::Authority.eq(authority))
-        .order_by_desc(revocation_list::Column::Number)
-        .one(access.connection())
-        .await?;
-    Ok(row)
 }

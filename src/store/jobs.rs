@@ -7,16 +7,16 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::database::Statement;
 use super::entities::{card, instance, job, pairing};
 use super::instances::{Listed, Stored};
-use super::journal::Statement;
 use super::{Access, StoreError, Tx, instances};
 
 pub use super::entities::job::Model as JobRow;
 
 /// Adds a job to what the transaction writes at its end.
 pub fn insert(tx: &Tx, row: JobRow) {
-    tx.journal.add_job(row);
+    tx.pending.add_job(row);
 }
 
 /// The agent that works for a root.
@@ -157,7 +157,7 @@ pub async fn finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<
             .col_expr(job::Column::EndedAt, Expr::value(at))
             .filter(job::Column::Tenant.eq(tx.tenant()))
             .filter(job::Column::Id.eq(id));
-        tx.journal.add(Statement::Update(done.into_query()));
+        tx.pending.add(Statement::Update(done.into_query()));
     }
     Ok(stored)
 }
@@ -171,7 +171,7 @@ const WITHDRAWN: &str = "withdrawn";
 
 /// Withdraws what an instance has queued.
 pub async fn withdraw(tx: &Tx, instance: Uuid, at: i64) -> Result<(), StoreError> {
-    tx.journal.withdraw_jobs(instance, at);
+    tx.pending.withdraw_jobs(instance, at);
     job::Entity::update_many()
         .col_expr(job::Column::State, Expr::value(WITHDRAWN))
         .col_expr(job::Column::EndedAt, Expr::value(at))

@@ -12,7 +12,7 @@ pub use super::entities::work::Model as WorkRow;
 
 /// Adds a planned activity to what the transaction writes at its end; its lease ends `lease` milliseconds from then, by the database's clock.
 pub fn insert_leased(tx: &Tx, row: WorkRow, lease: i64) {
-    tx.journal.add_work(row, lease);
+    tx.pending.add_work(row, lease);
 }
 
 /// The statement that inserts a planned activity with its lease.
@@ -118,7 +118,7 @@ pub async fn finish(tx: &Tx, row: &WorkRow) -> Result<Option<Stored>, StoreError
     QueryTrait::query(&mut query).inner_join(work::Entity, of_instance);
     let stored = instances::read_one(tx, query).await?;
     if let Some(stored) = &stored {
-        tx.journal.finish_work(row.id, stored.instance.id);
+        tx.pending.finish_work(row.id, stored.instance.id);
     }
     Ok(stored)
 }
@@ -132,7 +132,7 @@ pub(super) fn finished(tx: &Tx, id: Uuid) -> DeleteStatement {
 
 /// Takes away what an instance has planned.
 pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
-    tx.journal.remove_work(instance);
+    tx.pending.remove_work(instance);
     work::Entity::delete_many()
         .filter(work::Column::Tenant.eq(tx.tenant()))
         .filter(work::Column::Instance.eq(instance))

@@ -24,7 +24,7 @@ use crate::in_process::FailPoints;
 use crate::issuance::Certificate;
 use crate::portal::{Portal, workflow_files};
 use crate::store::instances::{self, Filter};
-use crate::store::{StoreError, certificates, facts, waits as timers, work};
+use crate::store::{StoreError, certificates, facts, timers, work};
 
 /// Nothing in this process takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -308,7 +308,8 @@ impl World {
                     continue;
                 }
                 // An attempt that was put off is made once the clock says so.
-                let put_off = timers::later_than(portal.store.read(), Timer::Retry.as_str(), clock.now_ms(), 1).await;
+                let put_off =
+                    timers::scheduled_after(portal.store.read(), Timer::Retry.as_str(), clock.now_ms(), 1).await;
                 if let Some(timer) = put_off.expect("timers").first() {
                     clock.advance(time::Duration::milliseconds(timer.due_at - clock.now_ms()));
                     portal.engine.wake();

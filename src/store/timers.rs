@@ -1,21 +1,19 @@
-//! What wakes an instance: timers, inbox rows, conditions.
+//! Timers of instances.
 
 use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{DeleteStatement, Expr, OnConflict, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::entities::{inbox, timer, watch};
+use super::entities::timer;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::inbox::Model as InboxRow;
 pub use super::entities::timer::Model as TimerRow;
-pub use super::entities::watch::Model as WatchRow;
 
 /// Adds a timer to what the transaction writes at its end, in place of an older one of the same name.
 pub fn arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) {
-    tx.journal.add_timer(TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at });
+    tx.pending.add_timer(TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at });
 }
 
 /// What becomes of a timer that is there: it is the new one.
@@ -39,7 +37,7 @@ pub async fn take(tx: &Tx, row: &TimerRow) -> Result<bool, StoreError> {
 }
 
 /// Has a timer of an instance's step due now; `false` when there is none.
-pub async fn hasten(tx: &Tx, instance: Uuid, name: &str, step: i64, now: i64) -> Result<bool, StoreError> {
+pub async fn expedite(tx: &Tx, instance: Uuid, name: &str, step: i64, now: i64) -> Result<bool, StoreError> {
     let updated = timer::Entity::update_many()
         .col_expr(timer::Column::DueAt, Expr::value(now))
         .filter(timer::Column::Tenant.eq(tx.tenant()))
@@ -66,7 +64,7 @@ pub async fn due(access: &impl Access, now: i64, skip: u64, limit: u64) -> Resul
 }
 
 /// Timers of a name that are due later than a moment, the latest first.
-pub async fn later_than(
+pub async fn scheduled_after(
     access: &impl Access,
     name: &str,
     moment: i64,
@@ -106,87 +104,9 @@ pub(super) fn due_of(tenant: &str, instance: Uuid, timer: &str) -> SelectStateme
     select
 }
 
-/// Leaves an event for an instance.
-pub async fn post(tx: &Tx, row: InboxRow) -> Result<(), StoreError> {
-    inbox::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
-    Ok(())
-}
-
-/// The events of an instance, in the order of their arrival.
-pub async fn arrivals(tx: &Tx, instance: Uuid) -> Result<Vec<InboxRow>, StoreError> {
-    let rows = inbox::Entity::find()
-        .filter(inbox::Column::Tenant.eq(tx.tenant()))
-        .filter(inbox::Column::Instance.eq(instance))
-        .order_by_asc(inbox::Column::Id)
-        .limit(100)
-        .all(tx.connection())
-        .await?;
-    Ok(rows)
-}
-
-pub async fn remove(tx: &Tx, ids: Vec<Uuid>) -> Result<(), StoreError> {
-    inbox::Entity::delete_many()
-        .filter(inbox::Column::Tenant.eq(tx.tenant()))
-        .filter(inbox::Column::Id.is_in(ids))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
-}
-
-/// Instances that have arrivals to read, after the first `skip` of them.
-pub async fn with_arrivals(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<Uuid>, StoreError> {
-    let rows = inbox::Entity::find()
-        .select_only()
-        .column(inbox::Column::Instance)
-        .distinct()
-        .filter(inbox::Column::Tenant.eq(access.tenant()))
-        .order_by_asc(inbox::Column::Instance)
-        .offset(skip)
-        .limit(limit)
-        .into_tuple::<Uuid>()
-        .all(access.connection())
-        .await?;
-    Ok(rows)
-}
-
-pub async fn watch(tx: &Tx, instance: Uuid, step: i64, condition: &str, about: Option<&str>) -> Result<(), StoreError> {
-    let (condition, about) = (condition.to_owned(), about.map(str::to_owned));
-    let row = WatchRow { tenant: tx.tenant().to_owned(), instance, step, condition, about };
-    watch::Entity::insert(row.into_active_model())
-        .on_conflict(
-            OnConflict::column(watch::Column::Instance)
-                .update_columns([watch::Column::Step, watch::Column::Condition, watch::Column::About])
-                .to_owned(),
-        )
-        .exec_without_returning(tx.connection())
-        .await?;
-    Ok(())
-}
-
-pub async fn unwatch(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
-    watch::Entity::delete_many()
-        .filter(watch::Column::Tenant.eq(tx.tenant()))
-        .filter(watch::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
-}
-
-/// Conditions that are waited for, after the first `skip` of them.
-pub async fn watched(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<WatchRow>, StoreError> {
-    let rows = watch::Entity::find()
-        .filter(watch::Column::Tenant.eq(access.tenant()))
-        .order_by_asc(watch::Column::Instance)
-        .offset(skip)
-        .limit(limit)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
-}
-
 /// Has the timers of an ended instance taken away at the end of the transaction.
 pub fn disarm(tx: &Tx, instance: Uuid) {
-    tx.journal.disarm(instance);
+    tx.pending.disarm(instance);
 }
 
 /// The statement that takes away all timers of some instances.

@@ -1,14 +1,15 @@
-//! Words between nodes that share a PostgreSQL database (NOTIFY, LISTEN). One that is lost does no harm: nodes look by themselves too.
+//! Notifications between nodes that share a PostgreSQL database (LISTEN, NOTIFY). A lost one does no harm: nodes poll too.
 
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::connection::{Options, PATIENCE, connection_error};
+use super::connection::connection_error;
+use super::options::{Options, PATIENCE};
 use super::{Store, StoreError, Writer};
 
 const CHANNEL: &str = "sealwright";
 
-/// Hears what other nodes say.
+/// Receives the notifications of all nodes.
 pub struct Listener(PgListener);
 
 impl Store {

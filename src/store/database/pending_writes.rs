@@ -1,5 +1,8 @@
-//! What nothing in a transaction reads again: history and audit, the instances at the end of their steps, what they wait for then and what they hold and
-//! wait for no more. It is gathered while the transaction runs and written at its end, in one statement where the database can.
+//! Buffers the writes that a transaction never reads back and flushes them just before COMMIT: one data-modifying CTE on
+//! PostgreSQL, one multi-statement text on SQLite.
+//!
+//! Deferred are history and audit, the instances at the end of their steps, jobs, planned activities and timers that they wait
+//! for then, and what they hold and wait for no more.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,22 +13,22 @@ use sea_orm::sea_query::{
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryTrait};
 use uuid::Uuid;
 
-use super::audits::AuditRow;
-use super::entities::{audit, audit_seal, history, instance, job, timer};
-use super::instances::{self, HistoryRow};
-use super::jobs::{self, JobRow};
-use super::waits::{self, TimerRow};
-use super::work::{self, WorkRow};
 use super::{StoreError, Tx};
+use crate::store::audits::AuditRow;
+use crate::store::entities::{audit, audit_seal, history, instance, job, timer};
+use crate::store::instances::{self, HistoryRow};
+use crate::store::jobs::{self, JobRow};
+use crate::store::timers::{self, TimerRow};
+use crate::store::work::{self, WorkRow};
 
 /// Rows in one statement: databases bound the values that they take at once.
 const CHUNK: usize = 500;
 /// So many rows of all tables go in one statement: there is a statement for each number of rows of each, which connections keep.
 const FEW: usize = 24;
 
-/// What a transaction has to write at its end.
+/// The deferred writes of a transaction.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Journal {
+pub(in crate::store) struct PendingWrites {
     rows: Arc<Mutex<Rows>>,
 }
 
@@ -48,7 +51,7 @@ struct Rows {
 
 /// A statement that may be written beside others: it reads nothing that they write, and writes no row that they do.
 #[derive(Debug)]
-pub(super) enum Statement {
+pub(in crate::store) enum Statement {
     Insert(InsertStatement),
     Update(UpdateStatement),
     Delete(DeleteStatement),
@@ -74,7 +77,7 @@ impl From<Statement> for SubQueryStatement {
     }
 }
 
-impl Journal {
+impl PendingWrites {
     pub fn add_history(&self, row: HistoryRow) {
         self.rows().histories.push(row);
     }
@@ -131,11 +134,11 @@ impl Journal {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes everything.
+    /// Executes the deferred writes.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when somebody else has moved an instance on.
-    pub async fn write(&self, tx: &Tx) -> Result<(), StoreError> {
+    pub async fn flush(&self, tx: &Tx) -> Result<(), StoreError> {
         let Rows { histories, mut audits, instances, jobs, works, finished, timers, disarmed, others } =
             std::mem::take(&mut *self.rows());
         // Where no other transaction can be under way, sealing costs no commit of its own.
@@ -167,10 +170,10 @@ impl Journal {
         }
         beside.extend(
             inserts::<timer::Entity, _>(timers)
-                .map(|mut insert| Statement::Insert(insert.on_conflict(waits::armed_again()).to_owned())),
+                .map(|mut insert| Statement::Insert(insert.on_conflict(timers::armed_again()).to_owned())),
         );
         if !disarmed.is_empty() {
-            beside.push(Statement::Delete(waits::disarmed(tx, disarmed)));
+            beside.push(Statement::Delete(timers::disarmed(tx, disarmed)));
         }
         let moved: Vec<_> = inserts::<instance::Entity, _>(instances)
             .map(|mut insert| {

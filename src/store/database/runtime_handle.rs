@@ -1,5 +1,5 @@
-//! Where a database is at home: the runtime that opened it. What another thread asks of PostgreSQL's connections is run there and given back, so that it
-//! is woken once, and not for each of their answers: a server has a runtime for each of its threads.
+//! Runs PostgreSQL I/O on the Tokio runtime that opened the pool. actix-web has one single-threaded runtime per worker, so a
+//! query awaited there would wake two runtimes per packet.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
@@ -11,20 +11,20 @@ use super::pool::Pool;
 
 /// The runtime that opened a database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Home {
+pub struct RuntimeHandle {
     runtime: runtime::Handle,
 }
 
-impl Home {
-    /// The runtime of whoever calls.
-    pub(super) fn here() -> Self {
+impl RuntimeHandle {
+    /// The runtime of the caller.
+    pub(super) fn current() -> Self {
         Self { runtime: runtime::Handle::current() }
     }
 
-    /// Runs it at home. A caller from elsewhere that goes meanwhile takes nothing back: it comes to its end.
+    /// Runs `work` on this runtime, to its end even if the caller on another one is dropped.
     ///
     /// # Errors
-    /// [`StoreError::Closed`] when it has panicked, or the runtime has ended.
+    /// [`StoreError::Closed`] when `work` has panicked, or the runtime has ended.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -39,20 +39,21 @@ impl Home {
         runtime::Handle::try_current().is_ok_and(|here| here.id() == self.runtime.id())
     }
 
-    pub fn runtime(&self) -> &runtime::Handle {
+    /// Tokio's handle of the runtime.
+    pub fn tokio(&self) -> &runtime::Handle {
         &self.runtime
     }
 }
 
-/// The connections that are read from.
+/// The pool that is read from, pinned to its runtime.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct PinnedReader {
     pub(super) pool: Pool,
     /// None for SQLite, whose connections have threads of their own.
-    pub(super) home: Option<Home>,
+    pub(super) runtime: Option<RuntimeHandle>,
 }
 
-impl Reading {
+impl PinnedReader {
     async fn run<T, F, Fut>(&self, ask: F) -> Result<T, DbErr>
     where
         T: Send + 'static,
@@ -60,9 +61,9 @@ impl Reading {
         Fut: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
         let asked = ask(self.pool.clone());
-        match &self.home {
-            // Whoever goes does not want to know any more.
-            Some(home) if !home.is_here() => AbortOnDropHandle::new(home.runtime.spawn(asked))
+        match &self.runtime {
+            // A caller that is dropped needs no answer: the query is aborted.
+            Some(runtime) if !runtime.is_here() => AbortOnDropHandle::new(runtime.runtime.spawn(asked))
                 .await
                 .map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?,
             _ => asked.await,
@@ -71,7 +72,7 @@ impl Reading {
 }
 
 #[async_trait]
-impl ConnectionTrait for Reading {
+impl ConnectionTrait for PinnedReader {
     fn get_database_backend(&self) -> DbBackend {
         self.pool.get_database_backend()
     }

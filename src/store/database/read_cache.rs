@@ -1,4 +1,4 @@
-//! What was read a moment ago and is still so: pages that many people look at ask the database once between two changes.
+//! Cache of reads: pages that many people look at query the database once between two commits.
 
 use std::fmt;
 use std::hash::Hash;
@@ -10,12 +10,12 @@ use moka::sync::Cache;
 
 use super::Store;
 
-/// What another node has committed is seen this much later at most.
+/// Time to live: another node's commit is seen this much later at most.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Values by key, good until this process changes something, and for a second at most.
 #[derive(Clone)]
-pub struct Recent<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
+pub struct ReadCache<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
     /// Counted after the commit of each.
     commits: Arc<AtomicU64>,
     places: Cache<K, Arc<Place<V>>>,
@@ -24,13 +24,13 @@ pub struct Recent<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync +
 /// Where the value of a key is kept, and how many commits there were before it was read: what is changed meanwhile makes it old.
 type Place<V> = Mutex<Option<(u64, V)>>;
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Recent<K, V> {
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> ReadCache<K, V> {
     /// Keeps `most` values until anything is committed.
     pub fn new(store: &Store, most: u64) -> Self {
         Self { commits: store.commits.clone(), ..Self::until_forgotten(most) }
     }
 
-    /// Keeps `most` values, each until [`Recent::forget`] says that it is old.
+    /// Keeps `most` values, each until [`ReadCache::forget`] says that it is old.
     pub fn until_forgotten(most: u64) -> Self {
         Self { commits: Arc::default(), places: Cache::builder().max_capacity(most).time_to_live(LONGEST).build() }
     }
@@ -58,8 +58,8 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Rec
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> fmt::Debug for Recent<K, V> {
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> fmt::Debug for ReadCache<K, V> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Recent").field("values", &self.places.entry_count()).finish_non_exhaustive()
+        out.debug_struct("ReadCache").field("values", &self.places.entry_count()).finish_non_exhaustive()
     }
 }

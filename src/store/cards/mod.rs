@@ -1,17 +1,19 @@
 //! Cards, the keys on them, and their sealed secrets.
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+mod keys;
+mod secrets;
+
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait};
 use uuid::Uuid;
 
-use super::entities::{card, card_key, sealed_secret};
+use super::entities::{card, sealed_secret};
 use super::jobs::{self, Holder};
-use super::journal::Statement;
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::card::Model as CardRow;
-pub use super::entities::card_key::Model as CardKeyRow;
-pub use super::entities::sealed_secret::Model as SealedSecretRow;
+pub use keys::{CardKeyRow, keys, put_certificate, put_key, take_certificate};
+pub use secrets::{SealedSecretRow, confirm_secrets, insert_secrets, secrets};
 
 pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRow>, StoreError> {
     let row =
@@ -79,75 +81,6 @@ pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Has it remembered at the end of the transaction which key was made in a slot; it has no certificate yet.
-pub fn put_key(tx: &Tx, row: CardKeyRow) {
-    let made = card_key::Entity::insert(row.into_active_model()).on_conflict(
-        OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
-            .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
-            .to_owned(),
-    );
-    tx.journal.add(Statement::Insert(made.into_query()));
-}
-
-/// Remembers which certificate was written into the slot of a key.
-pub async fn put_certificate(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
-    set_certificate(tx, card, slot, Some(certificate), at).await
-}
-
-/// The slot has none any more.
-pub async fn take_certificate(tx: &Tx, card: Uuid, slot: &str, at: i64) -> Result<(), StoreError> {
-    set_certificate(tx, card, slot, None, at).await
-}
-
-async fn set_certificate(
-    tx: &Tx,
-    card: Uuid,
-    slot: &str,
-    certificate: Option<Uuid>,
-    at: i64,
-) -> Result<(), StoreError> {
-    let updated = card_key::Entity::update_many()
-        .col_expr(card_key::Column::Certificate, Expr::value(certificate))
-        .col_expr(card_key::Column::ChangedAt, Expr::value(at))
-        .filter(card_key::Column::Tenant.eq(tx.tenant()))
-        .filter(card_key::Column::Card.eq(card))
-        .filter(card_key::Column::Slot.eq(slot))
-        .exec(tx.connection())
-        .await?;
-    if updated.rows_affected == 1 {
-        return Ok(());
-    }
-    Err(StoreError::Inconsistent { table: "card_key", why: format!("no key was made in slot {slot}") })
-}
-
-pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRow>, StoreError> {
-    let rows = card_key::Entity::find()
-        .filter(card_key::Column::Tenant.eq(access.tenant()))
-        .filter(card_key::Column::Card.eq(card))
-        .order_by_asc(card_key::Column::Slot)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
-}
-
-pub async fn insert_secrets(tx: &Tx, rows: Vec<SealedSecretRow>) -> Result<(), StoreError> {
-    let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
-    sealed_secret::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
-    Ok(())
-}
-
-/// The secrets of a card, for all purposes, the newest first.
-pub async fn secrets(access: &impl Access, card: Uuid) -> Result<Vec<SealedSecretRow>, StoreError> {
-    let rows = sealed_secret::Entity::find()
-        .filter(sealed_secret::Column::Tenant.eq(access.tenant()))
-        .filter(sealed_secret::Column::Card.eq(card))
-        .order_by_desc(sealed_secret::Column::CreatedAt)
-        .order_by_desc(sealed_secret::Column::Id)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
-}
-
 /// The card with this serial number, and its newest secret for one purpose that no other one has followed; while an agent is to do a job.
 pub async fn for_job(
     access: &impl Access,
@@ -174,17 +107,4 @@ pub async fn for_job(
             .add(sealed_secret::Column::State.ne("superseded")),
     );
     Ok(query.one(access.connection()).await?)
-}
-
-/// What was to be set is on the card now: it is confirmed, and what was before it is superseded.
-pub async fn confirm_secrets(tx: &Tx, card: Uuid) -> Result<(), StoreError> {
-    let next = Expr::case(sealed_secret::Column::State.eq("pending"), "confirmed").finally("superseded");
-    sealed_secret::Entity::update_many()
-        .col_expr(sealed_secret::Column::State, next.into())
-        .filter(sealed_secret::Column::Tenant.eq(tx.tenant()))
-        .filter(sealed_secret::Column::Card.eq(card))
-        .filter(sealed_secret::Column::State.is_in(["pending", "confirmed"]))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
 }

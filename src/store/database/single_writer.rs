@@ -6,11 +6,11 @@ use std::sync::Arc;
 use sea_orm::ConnectionTrait;
 use tokio::sync::{mpsc, oneshot};
 
-use super::audits::ChainEnd;
-use super::connection::Options;
+use super::options::Options;
 use super::pool::{Pool, Transaction};
 use super::{Boxed, StoreError, Tx, WriteError};
 use crate::fail_point;
+use crate::store::audits::ChainEnd;
 
 /// How many calls share one transaction at most.
 const BATCH: usize = 32;
@@ -18,7 +18,7 @@ const BATCH: usize = 32;
 /// A call: runs in the transaction or savepoint it is given; afterwards it is told whether the transaction was committed.
 type Call = Box<dyn FnOnce(Tx) -> Boxed<Finish> + Send>;
 
-/// What is left of a call once it has run: whether what it did is kept, and how to answer.
+/// The end of a call: whether its writes are kept, and how to answer.
 struct Finish {
     keep: bool,
     answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
@@ -159,10 +159,10 @@ async fn finish(transaction: Transaction, kept: bool) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// What a call leaves behind.
+/// A transaction after a call.
 struct Ran {
     transaction: Transaction,
-    /// Whether what it did is kept; only then the chain ends where it says.
+    /// Whether the call's writes are kept; `chain_end` counts only then.
     keep: bool,
     chain_end: ChainEnd,
 }

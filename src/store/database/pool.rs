@@ -1,6 +1,5 @@
-//! Connections that are shared, and transactions on them. They are pooled here: the library's own pool asks each connection after each use whether it
-//! is still there, which is a question more for every one that was to be asked. Here only those are asked that have rested, or whose use was broken
-//! off.
+//! Connection pool, and transactions on its connections. sqlx's own pool pings a connection after each use, one more round trip
+//! per query; this one pings only connections that were idle, or whose use was cancelled.
 
 use std::time::Duration;
 
@@ -10,20 +9,21 @@ use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, Que
 use tokio::runtime;
 use tokio::sync::Mutex;
 
-use super::connection::{Connection, Options, PATIENCE};
+use super::connection::Connection;
+use super::options::{Options, PATIENCE};
 
-/// A server's connection that was not used for so long is asked whether it lives: a database that comes back has been away for longer than this.
+/// Ping connections idle for this long before they are used: a database restart takes longer than this.
 const RESTED: Duration = Duration::from_millis(100);
-/// One that was not used for so long is not asked any more: who is between forgets it silently.
+/// Close connections idle for this long: firewalls and NAT drop idle flows without a reset.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
-/// Its end sets free what the server has gathered for it.
+/// Maximum age of a connection: closing it frees the memory of its server process.
 const OLDEST: Duration = Duration::from_secs(30 * 60);
-/// How long the answer takes at most of one that is asked whether it lives.
+/// Timeout of a ping.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long a use that was broken off is waited out: the server goes on with a statement until its `statement_timeout`, whether anybody is there or not.
+/// Timeout for the end of a cancelled use: the server runs a statement until its `statement_timeout` whether or not anybody waits.
 const UNWINDING: Duration = Duration::from_secs(35);
 
-/// What the pool opens connections with.
+/// Opens the pool's connections.
 #[derive(Debug)]
 struct Opener(Options);
 
@@ -128,7 +128,7 @@ impl Pool {
     }
 }
 
-/// What a burst has opened goes when it is not used any more.
+/// Closes idle connections that a burst has opened.
 async fn close_unused(connections: managed::WeakPool<Opener>) {
     loop {
         tokio::time::sleep(FORGOTTEN / 2).await;
@@ -141,14 +141,14 @@ fn internal(error: impl std::fmt::Display) -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(error.to_string()))
 }
 
-/// What a connection is in the midst of.
+/// How a connection in use is put in order when the use is cancelled.
 #[derive(Clone, Copy, Debug)]
 enum Open {
-    Question,
+    Query,
     Transaction,
 }
 
-/// A connection in use. Whoever has come to an end with it gives it back; otherwise it is put in order first, or closed.
+/// A connection in use. Dropped without [`Lease::give_back`], it is put in order first, or closed.
 #[derive(Debug)]
 struct Lease {
     connection: Option<Object<Opener>>,
@@ -174,7 +174,7 @@ impl Drop for Lease {
             let Some(connection) = unsettled.0.as_mut() else { return };
             let put_in_order = async {
                 match open {
-                    Open::Question => connection.ping().await,
+                    Open::Query => connection.ping().await,
                     Open::Transaction => connection.execute_unprepared("ROLLBACK").await.map(drop),
                 }
             };
@@ -185,7 +185,7 @@ impl Drop for Lease {
     }
 }
 
-/// A connection that is closed unless it was put in order, also when nobody came to that.
+/// Closes its connection when dropped before it was put in order.
 struct Unsettled(Option<Object<Opener>>);
 
 impl Drop for Unsettled {
@@ -197,7 +197,7 @@ impl Drop for Unsettled {
     }
 }
 
-/// For questions outside of any transaction.
+/// Queries outside of any transaction.
 #[async_trait]
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
@@ -205,28 +205,28 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let mut lease = self.lease(Open::Question).await?;
+        let mut lease = self.lease(Open::Query).await?;
         let result = lease.get()?.execute(statement).await?;
         lease.give_back();
         Ok(result)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let mut lease = self.lease(Open::Question).await?;
+        let mut lease = self.lease(Open::Query).await?;
         let result = lease.get()?.execute_unprepared(sql).await?;
         lease.give_back();
         Ok(result)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let mut lease = self.lease(Open::Question).await?;
+        let mut lease = self.lease(Open::Query).await?;
         let row = lease.get()?.query_one(statement).await?;
         lease.give_back();
         Ok(row)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let mut lease = self.lease(Open::Question).await?;
+        let mut lease = self.lease(Open::Query).await?;
         let rows = lease.get()?.query_all(statement).await?;
         lease.give_back();
         Ok(rows)

@@ -1,0 +1,62 @@
+//! Keys that were made on cards, and their certificates.
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait};
+use uuid::Uuid;
+
+use crate::store::database::Statement;
+use crate::store::entities::card_key;
+use crate::store::{Access, StoreError, Tx};
+
+pub use crate::store::entities::card_key::Model as CardKeyRow;
+
+/// Has it remembered at the end of the transaction which key was made in a slot; it has no certificate yet.
+pub fn put_key(tx: &Tx, row: CardKeyRow) {
+    let made = card_key::Entity::insert(row.into_active_model()).on_conflict(
+        OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
+            .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
+            .to_owned(),
+    );
+    tx.pending.add(Statement::Insert(made.into_query()));
+}
+
+/// Remembers which certificate was written into the slot of a key.
+pub async fn put_certificate(tx: &Tx, card: Uuid, slot: &str, certificate: Uuid, at: i64) -> Result<(), StoreError> {
+    set_certificate(tx, card, slot, Some(certificate), at).await
+}
+
+/// The slot has none any more.
+pub async fn take_certificate(tx: &Tx, card: Uuid, slot: &str, at: i64) -> Result<(), StoreError> {
+    set_certificate(tx, card, slot, None, at).await
+}
+
+async fn set_certificate(
+    tx: &Tx,
+    card: Uuid,
+    slot: &str,
+    certificate: Option<Uuid>,
+    at: i64,
+) -> Result<(), StoreError> {
+    let updated = card_key::Entity::update_many()
+        .col_expr(card_key::Column::Certificate, Expr::value(certificate))
+        .col_expr(card_key::Column::ChangedAt, Expr::value(at))
+        .filter(card_key::Column::Tenant.eq(tx.tenant()))
+        .filter(card_key::Column::Card.eq(card))
+        .filter(card_key::Column::Slot.eq(slot))
+        .exec(tx.connection())
+        .await?;
+    if updated.rows_affected == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent { table: "card_key", why: format!("no key was made in slot {slot}") })
+}
+
+pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRow>, StoreError> {
+    let rows = card_key::Entity::find()
+        .filter(card_key::Column::Tenant.eq(access.tenant()))
+        .filter(card_key::Column::Card.eq(card))
+        .order_by_asc(card_key::Column::Slot)
+        .all(access.connection())
+        .await?;
+    Ok(rows)
+}

@@ -1,0 +1,61 @@
+//! Holds: what one open tree has at a time.
+
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait, TryInsertResult};
+use uuid::Uuid;
+
+use crate::store::database::Statement;
+use crate::store::entities::hold;
+use crate::store::{Access, StoreError, Tx};
+
+/// What an instance holds that a person has one of at a time; the key is the login.
+pub const OWNER: &str = "owner";
+
+/// Holds `key` for an instance; gives the instance that holds it already, if another one does.
+pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Option<Uuid>, StoreError> {
+    loop {
+        let row = hold::Model { tenant: tx.tenant().to_owned(), what: what.to_owned(), key: key.to_owned(), instance };
+        let inserted = hold::Entity::insert(row.into_active_model())
+            .on_conflict_do_nothing_on([hold::Column::Tenant, hold::Column::What, hold::Column::Key])
+            .exec_without_returning(tx.connection())
+            .await?;
+        if matches!(inserted, TryInsertResult::Inserted(1)) {
+            return Ok(None);
+        }
+        // Whoever held it may have let go meanwhile: then it is to be taken still.
+        if let Some(holder) = holder(tx, what, key).await? {
+            return Ok((holder != instance).then_some(holder));
+        }
+    }
+}
+
+/// Gives what a login holds to another login of the same person.
+pub(super) async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<(), StoreError> {
+    let held = hold::Entity::find()
+        .filter(hold::Column::Tenant.eq(tx.tenant()))
+        .filter(hold::Column::What.eq(OWNER))
+        .filter(hold::Column::Key.eq(former))
+        .one(tx.connection())
+        .await?;
+    if let Some(held) = held {
+        hold::Entity::delete_by_id((held.tenant, held.what, held.key)).exec(tx.connection()).await?;
+        // What was begun under the new login meanwhile stays what a start leads to.
+        hold(tx, OWNER, login, held.instance).await?;
+    }
+    Ok(())
+}
+
+/// Who holds `key`.
+pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Option<Uuid>, StoreError> {
+    let found = hold::Entity::find_by_id((access.tenant().to_owned(), what.to_owned(), key.to_owned()))
+        .one(access.connection())
+        .await?;
+    Ok(found.map(|row| row.instance))
+}
+
+/// Has what an instance holds released at the end of the transaction.
+pub fn release_holds(tx: &Tx, instance: Uuid) {
+    let released = hold::Entity::delete_many()
+        .filter(hold::Column::Tenant.eq(tx.tenant()))
+        .filter(hold::Column::Instance.eq(instance));
+    tx.pending.add(Statement::Delete(released.into_query()));
+}
