@@ -175,7 +175,7 @@ async fn a_question_is_found_behind_what_asks_nothing(database: Database) {
     let id = question.instance.id;
     let begin = move |tx: Tx| {
         let both = vec![question.clone(), begun()];
-        async move { instances::write(&tx, both) }
+        async move { instances::defer_write(&tx, both) }
     };
     store.write::<_, StoreError, _, _>(begin).await.expect("begun");
     let filter = Filter { only_open: true, only_questions: true, ..Filter::default() };
@@ -350,7 +350,7 @@ async fn a_node_that_stands_still_within_a_transaction_holds_up_no_other_for_lon
     let id = stored.instance.id;
     let begin = move |tx: Tx| {
         let stored = stored.clone();
-        async move { instances::write(&tx, vec![stored]) }
+        async move { instances::defer_write(&tx, vec![stored]) }
     };
     store.write::<_, StoreError, _, _>(begin).await.expect("begun");
     let locked = Arc::new(Notify::new());
@@ -380,9 +380,9 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
         .write::<_, StoreError, _, _>(move |tx| async move {
             let [kept, given_up] = [1, 2].map(|_| sealwright::random::id());
             for instance in [kept, given_up] {
-                work::insert_leased(&tx, planned(tx.tenant(), instance), 60_000);
-                timers::arm(&tx, instance, "retry", 1, 5);
-                timers::arm(&tx, instance, "retry", 2, 9);
+                work::defer_insert(&tx, planned(tx.tenant(), instance), 60_000);
+                timers::defer_arm(&tx, instance, "retry", 1, 5);
+                timers::defer_arm(&tx, instance, "retry", 2, 9);
                 let job = JobRow {
                     tenant: tx.tenant().to_owned(),
                     id: sealwright::random::id(),
@@ -397,11 +397,11 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
                     created_at: 1,
                     ended_at: None,
                 };
-                jobs::insert(&tx, job);
+                jobs::defer_insert(&tx, job);
             }
             work::remove(&tx, given_up).await?;
             jobs::withdraw(&tx, given_up, 7).await?;
-            timers::disarm(&tx, given_up);
+            timers::defer_disarm(&tx, given_up);
             Ok(())
         })
         .await
@@ -424,8 +424,8 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
         .write::<_, StoreError, _, _>(|tx| async move {
             let stored = begun();
             // Its first lease is over already.
-            work::insert_leased(&tx, planned(tx.tenant(), stored.instance.id), -1_000);
-            instances::write(&tx, vec![stored])
+            work::defer_insert(&tx, planned(tx.tenant(), stored.instance.id), -1_000);
+            instances::defer_write(&tx, vec![stored])
         })
         .await
         .expect("planned");
@@ -448,10 +448,10 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     let finish = async |lease_epoch| {
         let finish = move |tx: Tx| async move {
             let row = WorkRow { id, lease_epoch, ..planned(tx.tenant(), id) };
-            let finished = work::finish(&tx, &row).await?;
+            let finished = work::defer_finish(&tx, &row).await?;
             // What it plans next takes its place.
             if let Some(finished) = &finished {
-                work::insert_leased(&tx, planned(tx.tenant(), finished.instance.id), 60_000);
+                work::defer_insert(&tx, planned(tx.tenant(), finished.instance.id), 60_000);
             }
             Ok::<_, StoreError>(finished.is_some())
         };
@@ -465,8 +465,8 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     store
         .write::<_, StoreError, _, _>(|tx| async move {
             let stored = begun();
-            work::insert_leased(&tx, planned(tx.tenant(), stored.instance.id), 3_600_000);
-            instances::write(&tx, vec![stored])
+            work::defer_insert(&tx, planned(tx.tenant(), stored.instance.id), 3_600_000);
+            instances::defer_write(&tx, vec![stored])
         })
         .await
         .expect("planned");

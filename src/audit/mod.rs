@@ -230,7 +230,7 @@ pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: 
         personal,
         sequence: None,
     };
-    audits::add(tx, row);
+    audits::defer_insert(tx, row);
     Ok(())
 }
 

@@ -200,7 +200,7 @@ impl<'a> Commit<'a> {
             role: self.origin.role.clone(),
             detail,
         };
-        instances::add_history(self.tx, row);
+        instances::defer_history(self.tx, row);
     }
 
     /// Carries out effects; what completes at once is the next event of the same transaction.
@@ -241,7 +241,7 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::Arm { timer, at } => {
-                timers::arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at));
+                timers::defer_arm(self.tx, instance.id, timer.as_str(), step, milliseconds(at));
                 // What is due later is found at a turn of the loop.
                 self.after.look |= at - self.engine.clock().now() <= POLL;
             }
@@ -255,9 +255,9 @@ impl<'a> Commit<'a> {
                 }
             }
             Effect::End { outcome } => {
-                timers::disarm(self.tx, instance.id);
+                timers::defer_disarm(self.tx, instance.id);
                 if instance.id == stored.root {
-                    instances::release_holds(self.tx, stored.root);
+                    instances::defer_release_of_holds(self.tx, stored.root);
                     let event = audit::Event::WorkflowEnded {
                         workflow: instance.workflow.clone(),
                         outcome: outcome.as_str(),
@@ -308,7 +308,7 @@ impl<'a> Commit<'a> {
                     lease_until: None,
                     created_at: stored.changed_at,
                 };
-                work::insert_leased(self.tx, row.clone(), LEASE);
+                work::defer_insert(self.tx, row.clone(), LEASE);
                 self.after.work.push((row, call));
                 Ok(None)
             }
@@ -340,7 +340,7 @@ impl<'a> Commit<'a> {
             created_at: stored.changed_at,
             ended_at: None,
         };
-        jobs::insert(self.tx, row);
+        jobs::defer_insert(self.tx, row);
         Ok(())
     }
 

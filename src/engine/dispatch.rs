@@ -336,7 +336,7 @@ async fn record(
         Box::pin(async move {
             let mut commit = Commit::new(&engine, &tx, &origin);
             // The fence: an older holder of the lease records nothing.
-            let stored = commit.take(work::finish(&tx, &row).await?).ok_or(EngineError::Fenced)?;
+            let stored = commit.take(work::defer_finish(&tx, &row).await?).ok_or(EngineError::Fenced)?;
             let instance = stored.instance.id;
             let event = match (engine.failures.of(instance, step), performed.as_ref()) {
                 (Some(failure), _) => failure,

@@ -72,6 +72,6 @@ impl Loaded {
     /// [`StoreError::Inconsistent`].
     pub fn write(self, tx: &Tx) -> Result<(), StoreError> {
         let changed = self.entries.into_values().filter(|entry| entry.written != Some(entry.stored.revision));
-        instances::write(tx, changed.map(|entry| entry.stored).collect())
+        instances::defer_write(tx, changed.map(|entry| entry.stored).collect())
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
             Box::pin(async move {
                 let mut commit = Commit::new(&engine, &tx, &origin);
                 let ended_at = engine.clock().now_ms();
-                let stored = commit.take(jobs::finish(&tx, row.id, agent, ended_at).await?);
+                let stored = commit.take(jobs::defer_finish(&tx, row.id, agent, ended_at).await?);
                 let stored = stored.ok_or(EngineError::Fenced)?;
                 let step = u64::try_from(row.step).unwrap_or_default();
                 let implementation =

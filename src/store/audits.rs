@@ -15,9 +15,9 @@ use crate::random;
 pub use super::entities::audit::Model as AuditRow;
 pub use super::entities::audit_seal::Model as SealRow;
 
-/// Adds a row to what the transaction writes at its end; where no other transaction can be under way, with its seal.
-pub fn add(tx: &Tx, row: AuditRow) {
-    tx.pending.add_audit(row);
+/// Defers the insert of a row to COMMIT; where no other transaction can be under way, with its seal.
+pub fn defer_insert(tx: &Tx, row: AuditRow) {
+    tx.pending.insert_audit(row);
 }
 
 /// The hash that covers a row, its place and everything before it.

@@ -14,9 +14,9 @@ use super::{Access, StoreError, Tx, instances};
 
 pub use super::entities::job::Model as JobRow;
 
-/// Adds a job to what the transaction writes at its end.
-pub fn insert(tx: &Tx, row: JobRow) {
-    tx.pending.add_job(row);
+/// Defers the insert of a job to COMMIT.
+pub fn defer_insert(tx: &Tx, row: JobRow) {
+    tx.pending.insert_job(row);
 }
 
 /// The agent that works for a root.
@@ -140,9 +140,9 @@ pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<
     Ok(rows)
 }
 
-/// Reads and locks the instance of a queued job that an agent has done, and has the job ended at the end of the transaction; none when it is not queued
-/// any more, or another agent has taken over. Until the transaction ends no other one can: it would be handed what is done.
-pub async fn finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<Stored>, StoreError> {
+/// Reads and locks the instance of a queued job that an agent has done, and defers the job's end to COMMIT; none when it is not
+/// queued any more, or another agent has taken over. Until the transaction ends no other one can: it would be handed what is done.
+pub async fn defer_finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<Stored>, StoreError> {
     let mut holds = agent.holds(tx.tenant());
     let mut query = instances::locked(tx)
         .filter(job::Column::Tenant.eq(tx.tenant()))
@@ -157,7 +157,7 @@ pub async fn finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<
             .col_expr(job::Column::EndedAt, Expr::value(at))
             .filter(job::Column::Tenant.eq(tx.tenant()))
             .filter(job::Column::Id.eq(id));
-        tx.pending.add(Statement::Update(done.into_query()));
+        tx.pending.execute(Statement::Update(done.into_query()));
     }
     Ok(stored)
 }
@@ -169,7 +169,7 @@ pub(super) fn end(job: &mut JobRow, at: i64) {
 
 const WITHDRAWN: &str = "withdrawn";
 
-/// Withdraws what an instance has queued.
+/// Withdraws at once what an instance has queued, also where the insert is deferred.
 pub async fn withdraw(tx: &Tx, instance: Uuid, at: i64) -> Result<(), StoreError> {
     tx.pending.withdraw_jobs(instance, at);
     job::Entity::update_many()

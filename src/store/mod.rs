@@ -1,6 +1,9 @@
 //! The database room, the only one that knows sea-orm. Two floors: `database` has connections, transactions and the cache; beside
 //! it each subject has a module with its queries.
 //!
+//! A function writes at once, unless its name begins with `defer_`: then the write is buffered and executed just before COMMIT
+//! (`database/pending_writes.rs`).
+//!
 //! To add a table: a migration, `entities/<table>.rs`, `<tables>.rs` with its queries. Every query names the tenant.
 
 pub mod audits;

@@ -11,9 +11,9 @@ use super::{Access, StoreError, Tx};
 
 pub use super::entities::timer::Model as TimerRow;
 
-/// Adds a timer to what the transaction writes at its end, in place of an older one of the same name.
-pub fn arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) {
-    tx.pending.add_timer(TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at });
+/// Defers the insert of a timer to COMMIT, in place of an older one of the same name.
+pub fn defer_arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) {
+    tx.pending.arm(TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at });
 }
 
 /// What becomes of a timer that is there: it is the new one.
@@ -104,8 +104,8 @@ pub(super) fn due_of(tenant: &str, instance: Uuid, timer: &str) -> SelectStateme
     select
 }
 
-/// Has the timers of an ended instance taken away at the end of the transaction.
-pub fn disarm(tx: &Tx, instance: Uuid) {
+/// Defers to COMMIT the removal of an ended instance's timers.
+pub fn defer_disarm(tx: &Tx, instance: Uuid) {
     tx.pending.disarm(instance);
 }
 

@@ -10,9 +10,9 @@ use super::{Access, StoreError, Tx};
 
 pub use super::entities::work::Model as WorkRow;
 
-/// Adds a planned activity to what the transaction writes at its end; its lease ends `lease` milliseconds from then, by the database's clock.
-pub fn insert_leased(tx: &Tx, row: WorkRow, lease: i64) {
-    tx.pending.add_work(row, lease);
+/// Defers the insert of a planned activity to COMMIT; its lease ends `lease` milliseconds from then, by the database's clock.
+pub fn defer_insert(tx: &Tx, row: WorkRow, lease: i64) {
+    tx.pending.insert_work(row, lease);
 }
 
 /// The statement that inserts a planned activity with its lease.
@@ -106,9 +106,9 @@ pub async fn heartbeat(tx: &Tx, owner: &str, held: &[(Uuid, i64)], lease: i64) -
     Ok(kept)
 }
 
-/// Reads and locks the instance of an activity that is done, and has the activity taken away at the end of the transaction; none when the lease is
+/// Reads and locks the instance of an activity that is done, and defers the activity's removal to COMMIT; none when the lease is
 /// somebody else's by now: until the transaction ends nobody can claim it.
-pub async fn finish(tx: &Tx, row: &WorkRow) -> Result<Option<Stored>, StoreError> {
+pub async fn defer_finish(tx: &Tx, row: &WorkRow) -> Result<Option<Stored>, StoreError> {
     let of_instance =
         Expr::col((work::Entity, work::Column::Instance)).equals((instance::Entity, instance::Column::Id));
     let mut query = instances::locked(tx)
@@ -130,7 +130,7 @@ pub(super) fn finished(tx: &Tx, id: Uuid) -> DeleteStatement {
     delete
 }
 
-/// Takes away what an instance has planned.
+/// Removes at once what an instance has planned, also where the insert is deferred.
 pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
     tx.pending.remove_work(instance);
     work::Entity::delete_many()

@@ -118,7 +118,7 @@ impl CardJob for GenerateKeyAndCsr {
             certificate: None,
             changed_at: at,
         };
-        cards::put_key(tx, row);
+        cards::defer_key(tx, row);
         let event =
             audit::Event::KeyMade { card: plan.card.to_string(), slot, algorithm, attested: checked.is_attested };
         audit::record(tx, &call.origin, Some(call.root), at, &event)?;

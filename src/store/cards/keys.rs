@@ -10,14 +10,14 @@ use crate::store::{Access, StoreError, Tx};
 
 pub use crate::store::entities::card_key::Model as CardKeyRow;
 
-/// Has it remembered at the end of the transaction which key was made in a slot; it has no certificate yet.
-pub fn put_key(tx: &Tx, row: CardKeyRow) {
+/// Defers to COMMIT the record of the key that was made in a slot; it has no certificate yet.
+pub fn defer_key(tx: &Tx, row: CardKeyRow) {
     let made = card_key::Entity::insert(row.into_active_model()).on_conflict(
         OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
             .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
             .to_owned(),
     );
-    tx.pending.add(Statement::Insert(made.into_query()));
+    tx.pending.execute(Statement::Insert(made.into_query()));
 }
 
 /// Remembers which certificate was written into the slot of a key.

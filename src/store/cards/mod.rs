@@ -12,7 +12,7 @@ use super::jobs::{self, Holder};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::card::Model as CardRow;
-pub use keys::{CardKeyRow, keys, put_certificate, put_key, take_certificate};
+pub use keys::{CardKeyRow, defer_key, keys, put_certificate, take_certificate};
 pub use secrets::{SealedSecretRow, confirm_secrets, insert_secrets, secrets};
 
 pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRow>, StoreError> {

@@ -2,7 +2,8 @@
 //! PostgreSQL, one multi-statement text on SQLite.
 //!
 //! Deferred are history and audit, the instances at the end of their steps, jobs, planned activities and timers that they wait
-//! for then, and what they hold and wait for no more.
+//! for then, and what they hold and wait for no more. A function of a subject whose write is deferred says so by its name,
+//! `defer_…`: until COMMIT no query sees the write, and its conflict is the transaction's. All others write at once.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,19 +79,19 @@ impl From<Statement> for SubQueryStatement {
 }
 
 impl PendingWrites {
-    pub fn add_history(&self, row: HistoryRow) {
+    pub fn insert_history(&self, row: HistoryRow) {
         self.rows().histories.push(row);
     }
 
-    pub fn add_audit(&self, row: AuditRow) {
+    pub fn insert_audit(&self, row: AuditRow) {
         self.rows().audits.push(row);
     }
 
-    pub fn add_instances(&self, rows: Vec<instance::Model>) {
+    pub fn write_instances(&self, rows: Vec<instance::Model>) {
         self.rows().instances.extend(rows);
     }
 
-    pub fn add_job(&self, row: JobRow) {
+    pub fn insert_job(&self, row: JobRow) {
         self.rows().jobs.push(row);
     }
 
@@ -99,11 +100,11 @@ impl PendingWrites {
         self.rows().jobs.iter_mut().filter(|job| job.instance == instance).for_each(|job| jobs::end(job, at));
     }
 
-    pub fn add_work(&self, row: WorkRow, lease: i64) {
+    pub fn insert_work(&self, row: WorkRow, lease: i64) {
         self.rows().works.push((row, lease));
     }
 
-    /// Takes away what an instance has planned in this transaction.
+    /// Drops what an instance has planned in this transaction.
     pub fn remove_work(&self, instance: Uuid) {
         self.rows().works.retain(|(work, _)| work.instance != instance);
     }
@@ -112,12 +113,13 @@ impl PendingWrites {
         self.rows().finished.push((work, instance));
     }
 
-    pub fn add(&self, statement: Statement) {
+    /// Defers a statement that touches no row of the others.
+    pub fn execute(&self, statement: Statement) {
         self.rows().others.push(statement);
     }
 
-    /// In place of an older timer of the same name.
-    pub fn add_timer(&self, row: TimerRow) {
+    /// Inserts a timer in place of an older one of the same name.
+    pub fn arm(&self, row: TimerRow) {
         let mut rows = self.rows();
         rows.timers.retain(|timer| (timer.instance, &timer.timer) != (row.instance, &row.timer));
         rows.timers.push(row);

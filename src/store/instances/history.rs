@@ -8,9 +8,9 @@ use crate::store::{Access, StoreError, Tx};
 
 pub use crate::store::entities::history::Model as HistoryRow;
 
-/// Adds a row to what the transaction writes at its end.
-pub fn add_history(tx: &Tx, row: HistoryRow) {
-    tx.pending.add_history(row);
+/// Defers the insert of a row to COMMIT.
+pub fn defer_history(tx: &Tx, row: HistoryRow) {
+    tx.pending.insert_history(row);
 }
 
 /// What happened to these instances, each in its order.

@@ -52,10 +52,10 @@ pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Optio
     Ok(found.map(|row| row.instance))
 }
 
-/// Has what an instance holds released at the end of the transaction.
-pub fn release_holds(tx: &Tx, instance: Uuid) {
+/// Defers to COMMIT the release of what an instance holds.
+pub fn defer_release_of_holds(tx: &Tx, instance: Uuid) {
     let released = hold::Entity::delete_many()
         .filter(hold::Column::Tenant.eq(tx.tenant()))
         .filter(hold::Column::Instance.eq(instance));
-    tx.pending.add(Statement::Delete(released.into_query()));
+    tx.pending.execute(Statement::Delete(released.into_query()));
 }

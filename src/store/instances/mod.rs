@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::entities::instance;
 use super::{Access, StoreError, Tx, timers};
 
-pub use history::{HistoryRow, add_history, histories};
-pub use holds::{OWNER, hold, holder, release_holds};
+pub use history::{HistoryRow, defer_history, histories};
+pub use holds::{OWNER, defer_release_of_holds, hold, holder};
 pub(super) use lists::outline_of;
 pub use lists::{Filter, Listed, VisibleTo, count_open, list, outline};
 
@@ -82,11 +82,11 @@ fn model(tx: &Tx, stored: &Stored) -> Result<instance::Model, StoreError> {
     })
 }
 
-/// Adds instances that are new, or have moved on since they were read and locked, to what the transaction writes at its end; it fails with
+/// Defers to COMMIT the write of instances that are new, or have moved on since they were read and locked; the transaction fails with
 /// [`StoreError::Conflict`] when somebody else has moved one of them on as far.
-pub fn write(tx: &Tx, changed: Vec<Stored>) -> Result<(), StoreError> {
+pub fn defer_write(tx: &Tx, changed: Vec<Stored>) -> Result<(), StoreError> {
     let rows = changed.iter().map(|stored| model(tx, stored)).collect::<Result<_, _>>()?;
-    tx.pending.add_instances(rows);
+    tx.pending.write_instances(rows);
     Ok(())
 }
 
