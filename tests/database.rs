@@ -8,9 +8,9 @@ use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
-use sealwright::store::certificates::CertificateRow;
+use sealwright::store::certificates::{CertificateRow, Status};
 use sealwright::store::instances::{Filter, Stored};
-use sealwright::store::jobs::JobRow;
+use sealwright::store::jobs::{JobRow, JobState};
 use sealwright::store::sessions::SessionRow;
 use sealwright::store::work::{Capabilities, WorkRow};
 use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, timers, work};
@@ -100,7 +100,7 @@ fn certificate(tenant: &str, authority: &str, id: u128) -> CertificateRow {
         id: Uuid::from_u128(id),
         authority: text(authority),
         serial: text("1f"),
-        status: text("intended"),
+        status: Status::Intended,
         profile: text("p"),
         person: text("person"),
         owner_login: text("alice"),
@@ -142,7 +142,7 @@ async fn certificates_are_looked_for_among_an_owners_alone(database: Database) {
         let insert = move |tx: Tx| async move {
             let row = CertificateRow {
                 serial: format!("a{id}"),
-                status: "issued".to_owned(),
+                status: Status::Issued,
                 owner_login: owner.to_owned(),
                 ..certificate(tx.tenant(), "issuing", id)
             };
@@ -190,7 +190,7 @@ async fn a_revocation_has_the_date_of_the_suspension_before_it(database: Databas
         for (id, reinstated) in [(1, false), (2, true)] {
             let row = CertificateRow {
                 serial: format!("a{id}"),
-                status: "issued".to_owned(),
+                status: Status::Issued,
                 ..certificate(tx.tenant(), "issuing", id)
             };
             certificates::insert(&tx, row).await?;
@@ -393,7 +393,7 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
                     card: None,
                     parameters: serde_json::Value::Null,
                     plan: serde_json::Value::Null,
-                    state: "queued".to_owned(),
+                    state: JobState::Queued,
                     created_at: 1,
                     ended_at: None,
                 };

@@ -85,8 +85,8 @@ impl Channel {
 
     /// Waits until the page has confirmed too.
     async fn confirmed(&mut self, mut row: PairingRow, mut listener: Listener) -> Result<PairingRow, Close> {
-        while row.state != PairingState::Confirmed.as_str() {
-            if row.state == PairingState::Ended.as_str() || row.expires_at < self.portal.clock.now_ms() {
+        while row.state != PairingState::Confirmed {
+            if row.state == PairingState::Ended || row.expires_at < self.portal.clock.now_ms() {
                 return Err(Close::Message(Box::new(refused(
                     "The number was not confirmed on the page in time. Nothing was done.",
                 ))));
@@ -112,7 +112,7 @@ impl Channel {
         let root = self.portal.pairings.find(id).await?.ok_or_else(over)?.root;
         let listener = self.portal.engine.listen(root);
         let row = self.portal.pairings.find(id).await?.ok_or_else(over)?;
-        if row.state == PairingState::Ended.as_str() {
+        if row.state == PairingState::Ended {
             return Err(over());
         }
         let key = row.agent_key.clone().ok_or_else(over)?;

@@ -165,7 +165,7 @@ impl Channel {
     /// Ends the conversation with an agent that was replaced; until then it gets no job, and its reports are refused.
     async fn check_hold(&self, row: &PairingRow) -> Result<(), Close> {
         let holder = self.portal.pairings.find(row.id).await?.ok_or(Close::Protocol)?;
-        if holder.epoch != row.epoch || holder.state != PairingState::Confirmed.as_str() {
+        if holder.epoch != row.epoch || holder.state != PairingState::Confirmed {
             return Err(Close::Message(Box::new(refused(
                 "Another agent has taken over, or a new code was asked for.",
             ))));
@@ -216,7 +216,7 @@ impl Channel {
     /// The label of the deepest open state.
     fn label(&self, tree: &[instances::Listed]) -> Result<Option<String>, Close> {
         let Some(deepest) = tree.iter().rev().find(|part| part.is_open()) else { return Ok(None) };
-        let definition = self.portal.engine.definitions().of(&deepest.workflow, deepest.version())?;
+        let definition = self.portal.engine.definitions().of(&deepest.workflow, deepest.version)?;
         Ok(definition.state(&deepest.state).map(|state| match &state.kind {
             // Only what the person at the card is asked; what others decide is waited for.
             Kind::Ask(ask) if ask.actions.iter().all(|action| action.by.contains(&Party::Owner)) => {

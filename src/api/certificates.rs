@@ -54,7 +54,7 @@ impl CertificateSummary {
             subject: row.subject,
             serial: row.serial,
             profile: row.profile,
-            status: row.status,
+            status: row.status.as_str().to_owned(),
             not_before: time(row.not_before),
             not_after: time(row.not_after),
             revoked_at: row.revoked_at.map(time),

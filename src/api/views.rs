@@ -128,10 +128,10 @@ impl Summary {
         Self {
             id: listed.id,
             workflow: listed.workflow.clone(),
-            version: listed.version(),
+            version: listed.version,
             state: listed.state.clone(),
-            step: u64::try_from(listed.step).unwrap_or_default(),
-            status: listed.status.clone(),
+            step: listed.step,
+            status: listed.status.as_str().to_owned(),
             owner: listed.owner.clone(),
             requester: listed.requester.clone(),
             role: listed.role.clone(),

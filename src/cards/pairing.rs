@@ -8,34 +8,13 @@
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use sealwright_protocol::comparison;
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::random;
+pub use crate::store::pairings::PairingState;
 
 /// How long a code may be redeemed, in milliseconds.
 pub const LIFETIME: i64 = 10 * 60 * 1000;
-
-/// The life of a pairing, as the database keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PairingState {
-    Offered,
-    Redeemed,
-    Confirmed,
-    Ended,
-}
-
-impl PairingState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Offered => "offered",
-            Self::Redeemed => "redeemed",
-            Self::Confirmed => "confirmed",
-            Self::Ended => "ended",
-        }
-    }
-}
 
 /// A code in both its forms. Only their digests are stored.
 #[derive(Clone, PartialEq, Eq)]

@@ -131,7 +131,7 @@ impl Pairings {
             code_hash: pairing::digest(&code.long),
             short_code_hash: pairing::digest(&code.short),
             expires_at: now + LIFETIME,
-            state: PairingState::Offered.as_str().to_owned(),
+            state: PairingState::Offered,
             host: None,
             agent_key: None,
             readers: None,
@@ -208,7 +208,7 @@ impl Pairings {
     }
 
     fn is_good(&self, row: &PairingRow) -> Result<(), PairingError> {
-        if row.state != PairingState::Offered.as_str() {
+        if row.state != PairingState::Offered {
             return Err(PairingError::Used);
         }
         if row.expires_at < self.clock.now_ms() {
@@ -225,7 +225,7 @@ impl Pairings {
         let (pairings, node) = (self.clone(), self.node.to_string());
         self.change(id, origin, move |row| {
             pairings.is_good(row)?;
-            row.state = PairingState::Redeemed.as_str().to_owned();
+            row.state = PairingState::Redeemed;
             row.host = Some(agent.host.clone());
             row.agent_key = Some(agent.key.clone());
             row.readers = serde_json::to_value(&agent.readers).ok();
@@ -317,13 +317,13 @@ impl Pairings {
                 let (change, origin) = (change.clone(), origin.clone());
                 async move {
                     let mut row = pairings::lock(&tx, id).await?.ok_or(PairingError::Ended)?;
-                    if row.state == PairingState::Ended.as_str() {
+                    if row.state == PairingState::Ended {
                         return Err(PairingError::Ended);
                     }
                     change(&mut row)?;
                     let both = row.confirmed_by_person && row.confirmed_by_agent;
-                    if both && row.state == PairingState::Redeemed.as_str() {
-                        row.state = PairingState::Confirmed.as_str().to_owned();
+                    if both && row.state == PairingState::Redeemed {
+                        row.state = PairingState::Confirmed;
                         let origin = Origin { login: Some(row.login.clone()), ..origin };
                         let host = row.host.clone().unwrap_or_default();
                         audit::record(&tx, &origin, Some(row.root), now, &Event::AgentPaired { host })?;

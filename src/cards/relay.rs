@@ -54,7 +54,7 @@ pub async fn answer(
     }
 
     // A key that is not confirmed yet may be the one on the card: the newest is tried.
-    let purpose = Purpose::ManagementKey.as_str();
+    let purpose = Purpose::ManagementKey;
     let Some((card, secret)) = cards::for_job(reader, job.id, agent, serial, purpose).await? else {
         let is_queued = jobs::is_queued(reader, job.id, agent).await?;
         return Ok(Err(if is_queued { RelayRefusal::NoKey } else { RelayRefusal::NotExpected }));

@@ -10,26 +10,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::random;
+pub use crate::store::cards::Purpose;
 use crate::store::cards::SealedSecretRow;
-
-/// What a sealed secret of a card is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Puk,
-    ManagementKey,
-    /// The security officer's PIN of a PKCS#11 token.
-    SoPin,
-}
-
-impl Purpose {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Puk => "puk",
-            Self::ManagementKey => "management-key",
-            Self::SoPin => "so-pin",
-        }
-    }
-}
 
 /// The key that secrets are sealed under, with its id.
 pub struct SealingKey {

@@ -268,7 +268,7 @@ impl LastList {
             id: random::id(),
             authority: self.authority.clone(),
             serial: serial.to_owned(),
-            status: Status::Revoked.as_str().to_owned(),
+            status: Status::Revoked,
             profile: String::new(),
             person: String::new(),
             owner_login: String::new(),

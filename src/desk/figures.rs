@@ -1,12 +1,14 @@
 //! Figures of the whole portal, for the machine that watches. They name nobody.
 
+use sealwright_workflow::instance::Status;
+
 use crate::store::{Store, StoreError, audits, instances, work};
 
 /// Counts of open instances, by status.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn open_instances(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
+pub async fn open_instances(store: &Store) -> Result<Vec<(Status, i64)>, StoreError> {
     instances::count_open(store.read()).await
 }
 

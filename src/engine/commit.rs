@@ -22,7 +22,7 @@ use crate::fail_point;
 use crate::random;
 use crate::store::inbox::InboxRow;
 use crate::store::instances::{HistoryRow, Stored};
-use crate::store::jobs::JobRow;
+use crate::store::jobs::{JobRow, JobState};
 use crate::store::work::WorkRow;
 use crate::store::{Access, Tx, inbox, instances, jobs, tasks, timers, watches, work};
 
@@ -336,7 +336,7 @@ impl<'a> Commit<'a> {
             card,
             parameters,
             plan,
-            state: "queued".to_owned(),
+            state: JobState::Queued,
             created_at: stored.changed_at,
             ended_at: None,
         };

@@ -64,5 +64,5 @@ impl Engine {
 }
 
 fn is_running(last: &Listed) -> bool {
-    last.status == Status::Running.as_str()
+    last.status == Status::Running
 }

@@ -48,7 +48,7 @@ pub async fn intend(
         id: random::id(),
         authority: prepared.authority,
         serial: HEXLOWER.encode(&certificate.serial),
-        status: Status::Intended.as_str().to_owned(),
+        status: Status::Intended,
         profile: draft.profile,
         person: prepared.holder,
         owner_login: placement.owner_login,

@@ -80,7 +80,7 @@ async fn metrics(portal: web::Data<Portal>, handle: web::Data<PrometheusHandle>)
 async fn gauge(portal: &Portal) -> anyhow::Result<()> {
     let store = &portal.store;
     for (status, count) in figures::open_instances(store).await? {
-        metrics::gauge!("sealwright_instances_open", "status" => status).set(figure(count));
+        metrics::gauge!("sealwright_instances_open", "status" => status.as_str()).set(figure(count));
     }
     metrics::gauge!("sealwright_activities_planned").set(figure(figures::planned_activities(store).await?));
     metrics::gauge!("sealwright_audit_unsealed").set(figure(figures::unsealed_events(store).await?));

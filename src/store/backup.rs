@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::database::Options;
 use super::entities::{pairing, revocation_list, session, work};
+use super::pairings::PairingState;
 use super::{Access, Store, StoreError, Tx};
 
 /// Why a copy was not made or taken.
@@ -121,7 +122,7 @@ impl Store {
     pub async fn settle_restored(tx: &Tx) -> Result<(), StoreError> {
         session::Entity::delete_many().filter(session::Column::Tenant.eq(tx.tenant())).exec(tx.connection()).await?;
         pairing::Entity::update_many()
-            .col_expr(pairing::Column::State, Expr::value("ended"))
+            .col_expr(pairing::Column::State, Expr::value(PairingState::Ended))
             .filter(pairing::Column::Tenant.eq(tx.tenant()))
             .exec(tx.connection())
             .await?;

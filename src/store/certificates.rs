@@ -9,6 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::database::stored_as_word;
 use super::entities::certificate;
 use super::{Access, StoreError, Tx};
 
@@ -25,20 +26,16 @@ pub enum Status {
     Revoked,
 }
 
-impl Status {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Intended => "intended",
-            Self::Issued => "issued",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-        }
-    }
-}
+stored_as_word!(Status of "certificate" {
+    Intended = "intended",
+    Issued = "issued",
+    Suspended = "suspended",
+    Revoked = "revoked",
+});
 
 impl CertificateRow {
     pub fn is(&self, status: Status) -> bool {
-        self.status == status.as_str()
+        self.status == status
     }
 
     /// Whether it is valid, or may be again.
@@ -50,7 +47,7 @@ impl CertificateRow {
 /// What is in use now.
 fn in_use(now: i64) -> Condition {
     Condition::all()
-        .add(certificate::Column::Status.is_in([Status::Issued, Status::Suspended].map(Status::as_str)))
+        .add(certificate::Column::Status.is_in([Status::Issued, Status::Suspended]))
         .add(certificate::Column::NotAfter.gt(now))
 }
 
@@ -108,7 +105,7 @@ pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<Certifica
     let rows = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::OwnerLogin.eq(login))
-        .filter(certificate::Column::Status.ne(Status::Intended.as_str()))
+        .filter(certificate::Column::Status.ne(Status::Intended))
         .order_by_desc(certificate::Column::CreatedAt)
         .all(access.connection())
         .await?;
@@ -133,7 +130,7 @@ pub struct Held {
     pub person: String,
     pub owner_login: String,
     pub names_digest: String,
-    pub status: String,
+    pub status: Status,
 }
 
 /// Everything that people have in use, after the first `skip` of it.
@@ -184,7 +181,7 @@ pub async fn search(
 ) -> Result<Vec<CertificateRow>, StoreError> {
     let mut query = certificate::Entity::find()
         .filter(certificate::Column::Tenant.eq(access.tenant()))
-        .filter(certificate::Column::Status.ne(Status::Intended.as_str()));
+        .filter(certificate::Column::Status.ne(Status::Intended));
     if let Some(owner) = owner {
         query = query.filter(certificate::Column::OwnerLogin.eq(owner));
     }
@@ -229,10 +226,10 @@ pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result
     let updated = certificate::Entity::update_many()
         .col_expr(certificate::Column::Certificate, Expr::value(der))
         .col_expr(certificate::Column::Fingerprint, Expr::value(fingerprint))
-        .col_expr(certificate::Column::Status, Expr::value(Status::Issued.as_str()))
+        .col_expr(certificate::Column::Status, Expr::value(Status::Issued))
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
-        .filter(certificate::Column::Status.eq(Status::Intended.as_str()))
+        .filter(certificate::Column::Status.eq(Status::Intended))
         .exec_with_returning(tx.connection())
         .await?;
     Ok(updated.into_iter().next())
@@ -242,12 +239,12 @@ pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result
 /// become good.
 pub async fn revoke(tx: &Tx, id: Uuid, reason: &str, at: i64) -> Result<bool, StoreError> {
     let updated = certificate::Entity::update_many()
-        .col_expr(certificate::Column::Status, Expr::value(Status::Revoked.as_str()))
+        .col_expr(certificate::Column::Status, Expr::value(Status::Revoked))
         .col_expr(certificate::Column::Reason, Expr::value(reason))
         .col_expr(certificate::Column::RevokedAt, Expr::col(certificate::Column::RevokedAt).if_null(at))
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
-        .filter(certificate::Column::Status.ne(Status::Revoked.as_str()))
+        .filter(certificate::Column::Status.ne(Status::Revoked))
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected == 1)
@@ -265,12 +262,12 @@ pub async fn reinstate(tx: &Tx, id: Uuid) -> Result<bool, StoreError> {
 
 async fn move_on(tx: &Tx, id: Uuid, from: Status, to: Status, why: Option<(&str, i64)>) -> Result<bool, StoreError> {
     let updated = certificate::Entity::update_many()
-        .col_expr(certificate::Column::Status, Expr::value(to.as_str()))
+        .col_expr(certificate::Column::Status, Expr::value(to))
         .col_expr(certificate::Column::Reason, Expr::value(why.map(|(reason, _)| reason)))
         .col_expr(certificate::Column::RevokedAt, Expr::value(why.map(|(_, at)| at)))
         .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
-        .filter(certificate::Column::Status.eq(from.as_str()))
+        .filter(certificate::Column::Status.eq(from))
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected == 1)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
+use super::cards::SecretState;
 use super::entities::{audit, card, certificate, revocation_list, sealed_secret};
 use super::{Access, StoreError};
 
@@ -19,10 +20,10 @@ pub(crate) async fn effects(access: &impl Access) -> Result<Value, StoreError> {
     let lists =
         revocation_list::Entity::find().filter(revocation_list::Column::Tenant.eq(tenant)).all(connection).await?;
     Ok(json!({
-        "certificates": count(certificates.into_iter().map(|row| row.status)),
-        "cards": count(cards.into_iter().map(|row| row.state)),
+        "certificates": count(certificates.into_iter().map(|row| row.status.as_str())),
+        "cards": count(cards.into_iter().map(|row| row.state.as_str())),
         // Pending ones may be on a card that has not answered: they are kept, and tried again.
-        "secrets": secrets.iter().filter(|row| row.state == "confirmed").count(),
+        "secrets": secrets.iter().filter(|row| row.state == SecretState::Confirmed).count(),
         "lists": lists.len(),
     }))
 }
@@ -33,9 +34,9 @@ pub(crate) async fn audited(access: &impl Access) -> Result<BTreeMap<String, usi
     Ok(count(rows.into_iter().map(|row| row.event)))
 }
 
-fn count(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+fn count(words: impl Iterator<Item = impl Into<String>>) -> BTreeMap<String, usize> {
     words.fold(BTreeMap::new(), |mut counts, word| {
-        *counts.entry(word).or_default() += 1;
+        *counts.entry(word.into()).or_default() += 1;
         counts
     })
 }

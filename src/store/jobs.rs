@@ -1,4 +1,4 @@
-//! Jobs for the agent: `queued`, then `done` or `withdrawn`.
+//! Jobs of cards, for the agent.
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_orm::{
@@ -7,12 +7,27 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::database::Statement;
+use super::database::{Statement, stored_as_word};
 use super::entities::{card, instance, job, pairing};
 use super::instances::{Listed, Stored};
+use super::pairings::PairingState;
 use super::{Access, StoreError, Tx, instances};
 
 pub use super::entities::job::Model as JobRow;
+
+/// Where a job is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    Queued,
+    Done,
+    Withdrawn,
+}
+
+stored_as_word!(JobState of "job" {
+    Queued = "queued",
+    Done = "done",
+    Withdrawn = "withdrawn",
+});
 
 /// Defers the insert of a job to COMMIT.
 pub fn defer_insert(tx: &Tx, row: JobRow) {
@@ -39,7 +54,7 @@ impl Holder {
             .and_where(pairing::Column::Id.eq(self.pairing))
             .and_where(pairing::Column::Root.eq(self.root))
             .and_where(pairing::Column::Epoch.eq(self.epoch))
-            .and_where(pairing::Column::State.eq("confirmed"));
+            .and_where(pairing::Column::State.eq(PairingState::Confirmed));
         select
     }
 }
@@ -49,7 +64,7 @@ fn is_for(tenant: &str, agent: Holder) -> Condition {
     Condition::all()
         .add(job::Column::Tenant.eq(tenant))
         .add(job::Column::Root.eq(agent.root))
-        .add(job::Column::State.eq("queued"))
+        .add(job::Column::State.eq(JobState::Queued))
         .add(Expr::exists(agent.holds(tenant)))
 }
 
@@ -147,13 +162,13 @@ pub async fn defer_finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<O
     let mut query = instances::locked(tx)
         .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Id.eq(id))
-        .filter(job::Column::State.eq("queued"))
+        .filter(job::Column::State.eq(JobState::Queued))
         .filter(Expr::exists(holds.lock(LockType::Share).to_owned()));
     QueryTrait::query(&mut query).inner_join(job::Entity, of_instance());
     let stored = instances::read_one(tx, query).await?;
     if stored.is_some() {
         let done = job::Entity::update_many()
-            .col_expr(job::Column::State, Expr::value("done"))
+            .col_expr(job::Column::State, Expr::value(JobState::Done))
             .col_expr(job::Column::EndedAt, Expr::value(at))
             .filter(job::Column::Tenant.eq(tx.tenant()))
             .filter(job::Column::Id.eq(id));
@@ -164,20 +179,18 @@ pub async fn defer_finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<O
 
 /// Ends a job that nobody is to do any more.
 pub(super) fn end(job: &mut JobRow, at: i64) {
-    (job.state, job.ended_at) = (WITHDRAWN.to_owned(), Some(at));
+    (job.state, job.ended_at) = (JobState::Withdrawn, Some(at));
 }
-
-const WITHDRAWN: &str = "withdrawn";
 
 /// Withdraws at once what an instance has queued, also where the insert is deferred.
 pub async fn withdraw(tx: &Tx, instance: Uuid, at: i64) -> Result<(), StoreError> {
     tx.pending.withdraw_jobs(instance, at);
     job::Entity::update_many()
-        .col_expr(job::Column::State, Expr::value(WITHDRAWN))
+        .col_expr(job::Column::State, Expr::value(JobState::Withdrawn))
         .col_expr(job::Column::EndedAt, Expr::value(at))
         .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Instance.eq(instance))
-        .filter(job::Column::State.eq("queued"))
+        .filter(job::Column::State.eq(JobState::Queued))
         .exec(tx.connection())
         .await?;
     Ok(())

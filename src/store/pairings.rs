@@ -2,12 +2,31 @@
 
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use serde::Serialize;
 use uuid::Uuid;
 
+use super::database::stored_as_word;
 use super::entities::pairing;
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::pairing::Model as PairingRow;
+
+/// Where a pairing is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairingState {
+    Offered,
+    Redeemed,
+    Confirmed,
+    Ended,
+}
+
+stored_as_word!(PairingState of "pairing" {
+    Offered = "offered",
+    Redeemed = "redeemed",
+    Confirmed = "confirmed",
+    Ended = "ended",
+});
 
 pub async fn insert(tx: &Tx, row: PairingRow) -> Result<(), StoreError> {
     pairing::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
@@ -59,7 +78,7 @@ pub async fn latest(access: &impl Access, root: Uuid) -> Result<Option<PairingRo
 /// Writes everything that changes in a pairing's life.
 pub async fn update(tx: &Tx, row: &PairingRow) -> Result<(), StoreError> {
     pairing::Entity::update_many()
-        .col_expr(pairing::Column::State, Expr::value(row.state.clone()))
+        .col_expr(pairing::Column::State, Expr::value(row.state))
         .col_expr(pairing::Column::Host, Expr::value(row.host.clone()))
         .col_expr(pairing::Column::AgentKey, Expr::value(row.agent_key.clone()))
         .col_expr(pairing::Column::Readers, Expr::value(row.readers.clone()))
@@ -78,7 +97,7 @@ pub async fn update(tx: &Tx, row: &PairingRow) -> Result<(), StoreError> {
 /// Ends every other pairing of a root: one agent at a time.
 pub async fn end_others(tx: &Tx, root: Uuid, except: Uuid) -> Result<(), StoreError> {
     pairing::Entity::update_many()
-        .col_expr(pairing::Column::State, Expr::value("ended"))
+        .col_expr(pairing::Column::State, Expr::value(PairingState::Ended))
         .filter(pairing::Column::Tenant.eq(tx.tenant()))
         .filter(pairing::Column::Root.eq(root))
         .filter(pairing::Column::Id.ne(except))

@@ -30,7 +30,7 @@ pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Resul
         .columns([certificate::Column::Serial, certificate::Column::RevokedAt, certificate::Column::Reason])
         .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Authority.eq(authority))
-        .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended].map(Status::as_str)))
+        .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended]))
         .filter(certificate::Column::RevokedAt.is_not_null())
         .filter(certificate::Column::NotAfter.gte(since))
         .order_by_asc(certificate::Column::RevokedAt)

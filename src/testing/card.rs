@@ -156,7 +156,7 @@ impl Agent {
     async fn pair(&self, root: Uuid, login: &str, origin: &Origin) -> PairingRow {
         let pairings = &self.portal.pairings;
         let known = pairings.latest(root).await.expect("pairings");
-        if let Some(known) = known.filter(|row| row.state == PairingState::Confirmed.as_str()) {
+        if let Some(known) = known.filter(|row| row.state == PairingState::Confirmed) {
             return pairings.hold(known.id, origin).await.expect("resumed");
         }
 

@@ -50,7 +50,7 @@ impl CertificateView {
             owner: row.owner_login,
             subject: row.subject,
             serial: row.serial,
-            status: row.status,
+            status: row.status.as_str().to_owned(),
         }
     }
 }

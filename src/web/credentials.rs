@@ -29,7 +29,7 @@ impl CardView {
     fn new(Card { card, keys }: Card) -> Self {
         Self {
             serial: card.serial,
-            state: card.state,
+            state: card.state.as_str().to_owned(),
             reader: card.reader.unwrap_or_default(),
             keys: keys.into_iter().map(|key| (key.slot.to_uppercase(), key.algorithm)).collect(),
         }

@@ -84,8 +84,8 @@ async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
     let pairing = portal.pairings.latest(root).await.ok().flatten();
     // A code runs out without anybody's doing: the page offers another one then.
     let is_good = |until: i64| until > portal.clock.now_ms();
-    let pairing =
-        pairing.map(|row| format!("{}{}{}{}", row.id, row.state, row.number.is_some(), is_good(row.expires_at)));
+    let pairing = pairing
+        .map(|row| format!("{}{}{}{}", row.id, row.state.as_str(), row.number.is_some(), is_good(row.expires_at)));
     format!("{revisions}-{}", pairing.unwrap_or_default())
 }
 

@@ -61,14 +61,14 @@ impl SessionForm for Form {
 
 /// A row for lists; `None` for a version that this node does not have.
 pub fn row(portal: &Portal, listed: &Listed) -> Option<Row> {
-    let definition = portal.engine.definitions().of(&listed.workflow, listed.version()).ok()?;
+    let definition = portal.engine.definitions().of(&listed.workflow, listed.version).ok()?;
     let label = definition.state(&listed.state).map(|state| state.label.clone()).unwrap_or_default();
     Some(Row {
         id: listed.id.to_string(),
         title: definition.title.clone(),
         owner: listed.owner.clone(),
         label,
-        status: listed.status.clone(),
+        status: listed.status.as_str().to_owned(),
         started: time_text(listed.started_at),
         claimed_by: listed.claimed_by.clone(),
     })

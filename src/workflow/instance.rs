@@ -89,6 +89,8 @@ pub enum Status {
 }
 
 impl Status {
+    pub const ALL: [Self; 5] = [Self::Running, Self::Stuck, Self::Success, Self::Failure, Self::Cancelled];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Status::Running => "running",

@@ -19,7 +19,7 @@ use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
-use crate::store::cards::CardRow;
+use crate::store::cards::{CardRow, SecretState};
 use crate::store::{Access, Tx, cards, certificates, instances};
 
 pub struct IdentifyCard {
@@ -128,10 +128,9 @@ impl IdentifyCard {
     ) -> Result<Card, Failure> {
         let management = ManagementKind::from(&facts.management);
         let mut secrets = cards::secrets(tx, row.id).await?;
-        secrets.retain(|secret| secret.purpose == management.purpose().as_str());
-        let expects_factory = !secrets.iter().any(|secret| secret.state == "confirmed");
-        let is_same_kind =
-            ManagementKind::from_word(&row.management).is_some_and(|known| known.purpose() == management.purpose());
+        secrets.retain(|secret| secret.purpose == management.purpose());
+        let expects_factory = !secrets.iter().any(|secret| secret.state == SecretState::Confirmed);
+        let is_same_kind = row.management.purpose() == management.purpose();
         let (is_that_card, is_factory) = match &facts.management {
             Management::ManagementKey { algorithm, is_factory, authentication } => {
                 let proved = secrets.iter().any(|secret| {
@@ -156,10 +155,10 @@ impl IdentifyCard {
             return Ok(card);
         }
         // Blank and never finished by the person before: it may become somebody else's.
-        if row.owner.is_none() && row.state == "stock" {
+        if row.owner.is_none() && row.state == CardState::Stock {
             row.owner = Some(plan.person.id.clone());
             row.owner_login = Some(call.instance.owner.login.clone());
-            row.state = CardState::Assigned.as_str().to_owned();
+            row.state = CardState::Assigned;
             card.owner.clone_from(&row.owner);
             card.state = CardState::Assigned;
         }
@@ -215,10 +214,10 @@ impl IdentifyCard {
             tenant: tx.tenant().to_owned(),
             id: random::id(),
             serial: facts.serial.clone(),
-            state: CardState::Assigned.as_str().to_owned(),
+            state: CardState::Assigned,
             owner: Some(plan.person.id.clone()),
             owner_login: Some(call.instance.owner.login.clone()),
-            management: ManagementKind::from(&facts.management).as_str().to_owned(),
+            management: ManagementKind::from(&facts.management),
             reader: Some(facts.reader.clone()),
             created_at: at,
             changed_at: at,

@@ -18,7 +18,7 @@ use crate::cards::{Card, ManagementKind, management_key, objects};
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
 use crate::random;
-use crate::store::cards::SealedSecretRow;
+use crate::store::cards::{SealedSecretRow, SecretState};
 use crate::store::{Access, Store, Tx, cards};
 
 /// The secrets that PIV cards leave the factory with.
@@ -47,7 +47,7 @@ impl ReplaceFactorySecrets {
     /// Opens what is to be set.
     fn open(&self, secrets: &[SealedSecretRow], purpose: Purpose) -> Result<Secret, Failure> {
         let failed = || Failure::Fail(FailureClass::Secret);
-        let row = secrets.iter().find(|row| row.purpose == purpose.as_str() && row.state == "pending");
+        let row = secrets.iter().find(|row| row.purpose == purpose && row.state == SecretState::Pending);
         let row = row.ok_or_else(failed)?;
         let opened = self.sealing.open(row.card, purpose, &row.clone().into()).map_err(|_| failed())?;
         Ok(Secret::new(opened.to_vec()))
@@ -85,12 +85,12 @@ impl CardJob for ReplaceFactorySecrets {
     async fn plan(&self, tx: &Tx, call: &Call, parameters: Parameters) -> Result<(Option<Uuid>, Plan), Failure> {
         let card = id(&parameters.card.id)?;
         let row = cards::find(tx, card).await?.ok_or(Failure::Fail(FailureClass::Card))?;
-        let management = ManagementKind::from_word(&row.management).ok_or(Failure::Fail(FailureClass::Card))?;
+        let management = row.management;
         let at = milliseconds(call.now);
         // An earlier attempt may have reached the card: its secrets stay, and are the ones that are tried again.
-        let purpose = management.purpose().as_str();
+        let purpose = management.purpose();
         let secrets = cards::secrets(tx, card).await?;
-        if !secrets.iter().any(|secret| secret.purpose == purpose && secret.state == "pending") {
+        if !secrets.iter().any(|secret| secret.purpose == purpose && secret.state == SecretState::Pending) {
             let mut rows = Vec::new();
             for (purpose, secret) in new_secrets(management).map_err(|_| Failure::Fail(FailureClass::Randomness))? {
                 let sealed =
@@ -99,8 +99,8 @@ impl CardJob for ReplaceFactorySecrets {
                     tenant: tx.tenant().to_owned(),
                     id: random::id(),
                     card,
-                    purpose: purpose.as_str().to_owned(),
-                    state: "pending".to_owned(),
+                    purpose,
+                    state: SecretState::Pending,
                     key_id: sealed.key_id,
                     nonce: sealed.nonce,
                     ciphertext: sealed.ciphertext,

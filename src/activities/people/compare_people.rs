@@ -140,7 +140,7 @@ impl ComparePeople {
                 compared.renamed.push((login.clone(), id.clone()));
             }
             let Some((kind, action)) = Self::settlement(plan, &certificates, found) else { continue };
-            let is_valid = certificates.iter().any(|of| of.status == Status::Issued.as_str());
+            let is_valid = certificates.iter().any(|of| of.status == Status::Issued);
             // What is suspended already is not suspended again.
             let is_done = action == DepartureAction::Keep || (action == DepartureAction::Suspend && !is_valid);
             if !is_done && compared.departures.len() < MOST_DEPARTURES {
@@ -175,7 +175,7 @@ impl ComparePeople {
                 return None;
             }
         }
-        let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended.as_str());
+        let is_suspended = certificates.iter().any(|of| of.status == Status::Suspended);
         is_suspended.then_some((DepartureKind::Back, DepartureAction::Reinstate))
     }
 }

@@ -47,7 +47,7 @@ impl Engine {
         Ok(found
             .into_iter()
             .filter(|listed| {
-                self.definitions().of(&listed.workflow, listed.version()).is_ok_and(|definition| {
+                self.definitions().of(&listed.workflow, listed.version).is_ok_and(|definition| {
                     let about = About { owner: &listed.owner, requester: &listed.requester };
                     let is_theirs = !only_questions || may_answer(&definition, &listed.state, about, &caller.actor);
                     is_theirs && may_see(&definition, about, &caller.actor)

@@ -3,17 +3,65 @@
 mod keys;
 mod secrets;
 
+use schemars::JsonSchema;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait};
+use sealwright_protocol::ManagementKeyAlgorithm;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::database::stored_as_word;
 use super::entities::{card, sealed_secret};
 use super::jobs::{self, Holder};
 use super::{Access, StoreError, Tx};
 
 pub use super::entities::card::Model as CardRow;
 pub use keys::{CardKeyRow, defer_key, keys, put_certificate, take_certificate};
-pub use secrets::{SealedSecretRow, confirm_secrets, insert_secrets, secrets};
+pub use secrets::{Purpose, SealedSecretRow, SecretState, confirm_secrets, insert_secrets, secrets};
+
+/// Where a card is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardState {
+    /// Blank and nobody's yet.
+    Stock,
+    /// Somebody's.
+    Assigned,
+    Lost,
+    Stolen,
+    Damaged,
+    Terminated,
+    /// Not known here, and not to be written: it carries somebody's certificates or is not in stock.
+    Foreign,
+}
+
+stored_as_word!(CardState of "card" {
+    Stock = "stock",
+    Assigned = "assigned",
+    Lost = "lost",
+    Stolen = "stolen",
+    Damaged = "damaged",
+    Terminated = "terminated",
+    Foreign = "foreign",
+});
+
+/// What kind of secret a card is managed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManagementKind {
+    /// PIV 9B.
+    ManagementKey(ManagementKeyAlgorithm),
+    /// The security officer's PIN of a PKCS#11 token.
+    SoPin,
+}
+
+stored_as_word!(ManagementKind of "card" {
+    ManagementKey(ManagementKeyAlgorithm::TripleDes) = "tdes",
+    ManagementKey(ManagementKeyAlgorithm::Aes128) = "aes-128",
+    ManagementKey(ManagementKeyAlgorithm::Aes192) = "aes-192",
+    ManagementKey(ManagementKeyAlgorithm::Aes256) = "aes-256",
+    SoPin = "so-pin",
+});
 
 pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRow>, StoreError> {
     let row =
@@ -68,10 +116,10 @@ pub async fn insert(tx: &Tx, row: CardRow) -> Result<(), StoreError> {
 
 pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
     card::Entity::update_many()
-        .col_expr(card::Column::State, Expr::value(row.state.clone()))
+        .col_expr(card::Column::State, Expr::value(row.state))
         .col_expr(card::Column::Owner, Expr::value(row.owner.clone()))
         .col_expr(card::Column::OwnerLogin, Expr::value(row.owner_login.clone()))
-        .col_expr(card::Column::Management, Expr::value(row.management.clone()))
+        .col_expr(card::Column::Management, Expr::value(row.management))
         .col_expr(card::Column::Reader, Expr::value(row.reader.clone()))
         .col_expr(card::Column::ChangedAt, Expr::value(row.changed_at))
         .filter(card::Column::Tenant.eq(tx.tenant()))
@@ -87,7 +135,7 @@ pub async fn for_job(
     job: Uuid,
     agent: Holder,
     serial: &str,
-    purpose: &str,
+    purpose: Purpose,
 ) -> Result<Option<(CardRow, Option<SealedSecretRow>)>, StoreError> {
     let of_card =
         Expr::col((sealed_secret::Entity, sealed_secret::Column::Card)).equals((card::Entity, card::Column::Id));
@@ -104,7 +152,7 @@ pub async fn for_job(
             .add(of_card)
             .add(sealed_secret::Column::Tenant.eq(access.tenant()))
             .add(sealed_secret::Column::Purpose.eq(purpose))
-            .add(sealed_secret::Column::State.ne("superseded")),
+            .add(sealed_secret::Column::State.ne(SecretState::Superseded)),
     );
     Ok(query.one(access.connection()).await?)
 }

@@ -4,10 +4,43 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
+use crate::store::database::stored_as_word;
 use crate::store::entities::sealed_secret;
 use crate::store::{Access, StoreError, Tx};
 
 pub use crate::store::entities::sealed_secret::Model as SealedSecretRow;
+
+/// What a sealed secret of a card is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Puk,
+    ManagementKey,
+    /// The security officer's PIN of a PKCS#11 token.
+    SoPin,
+}
+
+stored_as_word!(Purpose of "sealed_secret" {
+    Puk = "puk",
+    ManagementKey = "management-key",
+    SoPin = "so-pin",
+});
+
+/// Where a sealed secret is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretState {
+    /// To be set; it may be on the card already.
+    Pending,
+    /// On the card.
+    Confirmed,
+    /// On the card before another one.
+    Superseded,
+}
+
+stored_as_word!(SecretState of "sealed_secret" {
+    Pending = "pending",
+    Confirmed = "confirmed",
+    Superseded = "superseded",
+});
 
 pub async fn insert_secrets(tx: &Tx, rows: Vec<SealedSecretRow>) -> Result<(), StoreError> {
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
@@ -29,12 +62,13 @@ pub async fn secrets(access: &impl Access, card: Uuid) -> Result<Vec<SealedSecre
 
 /// What was to be set is on the card now: it is confirmed, and what was before it is superseded.
 pub async fn confirm_secrets(tx: &Tx, card: Uuid) -> Result<(), StoreError> {
-    let next = Expr::case(sealed_secret::Column::State.eq("pending"), "confirmed").finally("superseded");
+    let next = Expr::case(sealed_secret::Column::State.eq(SecretState::Pending), SecretState::Confirmed)
+        .finally(SecretState::Superseded);
     sealed_secret::Entity::update_many()
         .col_expr(sealed_secret::Column::State, next.into())
         .filter(sealed_secret::Column::Tenant.eq(tx.tenant()))
         .filter(sealed_secret::Column::Card.eq(card))
-        .filter(sealed_secret::Column::State.is_in(["pending", "confirmed"]))
+        .filter(sealed_secret::Column::State.is_in([SecretState::Pending, SecretState::Confirmed]))
         .exec(tx.connection())
         .await?;
     Ok(())

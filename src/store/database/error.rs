@@ -2,11 +2,13 @@
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
+use super::words::UnknownValue;
+
 /// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database failed")]
-    Database(#[from] DbErr),
+    Database(#[source] DbErr),
     #[error("the row was changed by somebody else")]
     Conflict,
     #[error("`{0}` exists already")]
@@ -19,6 +21,18 @@ pub enum StoreError {
     Plain,
     #[error("the database is shutting down")]
     Closed,
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match &error {
+            DbErr::TryIntoErr { source, .. } => match source.downcast_ref::<UnknownValue>() {
+                Some(unknown) => Self::Inconsistent { table: unknown.table, why: unknown.to_string() },
+                None => Self::Database(error),
+            },
+            _ => Self::Database(error),
+        }
+    }
 }
 
 impl StoreError {

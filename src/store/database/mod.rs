@@ -19,6 +19,7 @@ mod read_cache;
 mod runtime_handle;
 mod single_writer;
 mod transaction;
+mod words;
 
 use std::future::Future;
 use std::path::Path;
@@ -38,6 +39,8 @@ pub use read_cache::ReadCache;
 use runtime_handle::PinnedReader;
 pub use runtime_handle::RuntimeHandle;
 pub use transaction::Tx;
+pub use words::Word;
+pub(super) use words::{UnknownValue, read_word, stored_as_word};
 
 use crate::fail_point;
 

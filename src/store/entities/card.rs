@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::store::cards::{CardState, ManagementKind};
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "card")]
 pub struct Model {
@@ -9,11 +11,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub serial: String,
-    pub state: String,
+    pub state: CardState,
     pub owner: Option<String>,
     pub owner_login: Option<String>,
-    /// What the card is managed with: the algorithm of its management key, or `so-pin`.
-    pub management: String,
+    pub management: ManagementKind,
     pub reader: Option<String>,
     pub created_at: i64,
     pub changed_at: i64,

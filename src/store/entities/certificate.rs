@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::store::certificates::Status;
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "certificate")]
 pub struct Model {
@@ -10,7 +12,7 @@ pub struct Model {
     pub id: Uuid,
     pub authority: String,
     pub serial: String,
-    pub status: String,
+    pub status: Status,
     pub profile: String,
     pub person: String,
     pub owner_login: String,

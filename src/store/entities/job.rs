@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::store::jobs::JobState;
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "job")]
 pub struct Model {
@@ -17,7 +19,7 @@ pub struct Model {
     pub parameters: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub plan: Json,
-    pub state: String,
+    pub state: JobState,
     pub created_at: i64,
     pub ended_at: Option<i64>,
 }

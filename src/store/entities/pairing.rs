@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::store::pairings::PairingState;
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "pairing")]
 pub struct Model {
@@ -14,7 +16,7 @@ pub struct Model {
     pub code_hash: String,
     pub short_code_hash: String,
     pub expires_at: i64,
-    pub state: String,
+    pub state: PairingState,
     pub host: Option<String>,
     #[sea_orm(column_type = "Blob", nullable)]
     pub agent_key: Option<Vec<u8>>,

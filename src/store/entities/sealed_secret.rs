@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::store::cards::{Purpose, SecretState};
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "sealed_secret")]
 pub struct Model {
@@ -9,8 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub card: Uuid,
-    pub purpose: String,
-    pub state: String,
+    pub purpose: Purpose,
+    pub state: SecretState,
     pub key_id: String,
     #[sea_orm(column_type = "Blob")]
     pub nonce: Vec<u8>,

@@ -1,27 +1,31 @@
 //! Lists of instances, without their documents.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    Select,
+};
 use sealwright_workflow::instance::Status;
 use uuid::Uuid;
 
 use super::OPEN;
+use crate::store::database::UnknownValue;
 use crate::store::entities::{instance, task};
 use crate::store::{Access, StoreError, is_storable};
 
 /// An instance as lists know it: without its document, which is the larger part.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub struct Listed {
     pub id: Uuid,
     pub workflow: String,
-    pub version: i64,
+    pub version: u32,
     pub parent: Option<Uuid>,
     pub owner: String,
     pub requester: String,
     pub role: String,
     pub state: String,
-    pub step: i64,
-    pub status: String,
+    pub step: u64,
+    pub status: Status,
     pub revision: i64,
     pub claimed_by: Option<String>,
     pub started_at: i64,
@@ -30,10 +34,6 @@ pub struct Listed {
 }
 
 impl Listed {
-    pub fn version(&self) -> u32 {
-        u32::try_from(self.version).unwrap_or_default()
-    }
-
     pub fn is_open(&self) -> bool {
         self.ended_at.is_none()
     }
@@ -55,6 +55,39 @@ impl Listed {
         instance::Column::ChangedAt,
         instance::Column::EndedAt,
     ];
+}
+
+impl FromQueryResult for Listed {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let status: String = row.try_get(prefix, "status")?;
+        Ok(Self {
+            id: row.try_get(prefix, "id")?,
+            workflow: row.try_get(prefix, "workflow")?,
+            version: unsigned(row.try_get(prefix, "version")?)?,
+            parent: row.try_get(prefix, "parent")?,
+            owner: row.try_get(prefix, "owner")?,
+            requester: row.try_get(prefix, "requester")?,
+            role: row.try_get(prefix, "role")?,
+            state: row.try_get(prefix, "state")?,
+            step: unsigned(row.try_get(prefix, "step")?)?,
+            status: read_status(status)?,
+            revision: row.try_get(prefix, "revision")?,
+            claimed_by: row.try_get(prefix, "claimed_by")?,
+            started_at: row.try_get(prefix, "started_at")?,
+            changed_at: row.try_get(prefix, "changed_at")?,
+            ended_at: row.try_get(prefix, "ended_at")?,
+        })
+    }
+}
+
+/// The status of a word: the language owns the enumeration, so the column's type is text.
+fn read_status(word: String) -> Result<Status, DbErr> {
+    let status = Status::ALL.into_iter().find(|status| status.as_str() == word);
+    status.ok_or_else(|| UnknownValue { table: "instance", value: word }.into_db_err())
+}
+
+fn unsigned<T: TryFrom<i64>>(number: i64) -> Result<T, DbErr> {
+    T::try_from(number).map_err(|_| UnknownValue { table: "instance", value: number.to_string() }.into_db_err())
 }
 
 /// Which instances a list shows.
@@ -93,7 +126,7 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
         query = query.filter(instance::Column::Workflow.eq(workflow));
     }
     if filter.only_open {
-        query = query.filter(instance::Column::Status.is_in(OPEN));
+        query = query.filter(instance::Column::Status.is_in(OPEN.map(Status::as_str)));
     }
     if filter.only_stuck {
         query = query.filter(instance::Column::Status.eq(Status::Stuck.as_str()));
@@ -128,20 +161,20 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
 }
 
 /// How many instances are open, by status.
-pub async fn count_open(access: &impl Access) -> Result<Vec<(String, i64)>, StoreError> {
+pub async fn count_open(access: &impl Access) -> Result<Vec<(Status, i64)>, StoreError> {
     let found = instance::Entity::find()
         .select_only()
         .column(instance::Column::Status)
         .column_as(instance::Column::Id.count(), "count")
         .filter(instance::Column::Tenant.eq(access.tenant()))
-        .filter(instance::Column::Status.is_in(OPEN))
+        .filter(instance::Column::Status.is_in(OPEN.map(Status::as_str)))
         .group_by(instance::Column::Status)
         .into_tuple::<(String, i64)>()
         .all(access.connection())
         .await?;
     // What there is none of is told too.
-    let count = |status: &str| found.iter().find(|(of, _)| of == status).map_or(0, |(_, count)| *count);
-    Ok(OPEN.map(|status| (status.to_owned(), count(status))).to_vec())
+    let count = |status: Status| found.iter().find(|(of, _)| of == status.as_str()).map_or(0, |(_, count)| *count);
+    Ok(OPEN.map(|status| (status, count(status))).to_vec())
 }
 
 /// The whole tree of a root as lists know it, oldest first.

@@ -56,7 +56,7 @@ fn number(value: u64) -> i64 {
 }
 
 /// Statuses of what has not ended.
-const OPEN: [&str; 2] = [Status::Running.as_str(), Status::Stuck.as_str()];
+const OPEN: [Status; 2] = [Status::Running, Status::Stuck];
 
 fn model(tx: &Tx, stored: &Stored) -> Result<instance::Model, StoreError> {
     let instance = &stored.instance;
@@ -183,7 +183,7 @@ pub async fn open_children(tx: &Tx, parent: Uuid) -> Result<Vec<Uuid>, StoreErro
         .column(instance::Column::Id)
         .filter(instance::Column::Tenant.eq(tx.tenant()))
         .filter(instance::Column::Parent.eq(parent))
-        .filter(instance::Column::Status.is_in(OPEN))
+        .filter(instance::Column::Status.is_in(OPEN.map(Status::as_str)))
         .into_tuple::<Uuid>()
         .all(tx.connection())
         .await?;

@@ -171,16 +171,16 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     let latest = portal.pairings.latest(view.stored.root).await.map_err(|error| Failure::internal(&error))?;
     let Some(row) = latest else { return Ok(Pairing::Ask) };
     let host = row.host.clone().unwrap_or_default();
-    if row.state == PairingState::Confirmed.as_str() {
+    if row.state == PairingState::Confirmed {
         // A pairing may be confirmed as long as its code is good, and not when that was offered.
         let is_silent = portal.clock.now_ms() - since.max(row.expires_at) > SILENT;
         return Ok(Pairing::Connected { host, is_silent });
     }
     let here = row.session == visitor.session.id && row.expires_at > portal.clock.now_ms();
-    if !here || row.state == PairingState::Ended.as_str() {
+    if !here || row.state == PairingState::Ended {
         return Ok(Pairing::Ask);
     }
-    if row.state == PairingState::Redeemed.as_str() {
+    if row.state == PairingState::Redeemed {
         let readers: Vec<sealwright_protocol::Reader> =
             row.readers.and_then(|readers| serde_json::from_value(readers).ok()).unwrap_or_default();
         let cards =
