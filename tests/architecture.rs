@@ -167,6 +167,23 @@ fn pure_packages_have_no_input_or_output() {
     }
 }
 
+/// Each statement of the store names the tenant, by the one trait that adds it.
+#[test]
+fn every_query_names_the_tenant() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 40, "{files:?}");
+    for file in files.iter().filter(|file| !file.ends_with("database/tenant.rs")) {
+        let text = std::fs::read_to_string(file).expect("a source");
+        for forbidden in
+            ["::find()", "find_by_id(", "update_many(", "delete_many(", "delete_by_id(", "Column::Tenant.eq"]
+        {
+            assert!(!text.contains(forbidden), "{}: {forbidden} names no tenant by itself", file.display());
+        }
+    }
+}
+
 /// The demo world runs the server as a program: with the library it would be linked twice, and the mock sign-in could come back into the product.
 #[test]
 fn the_world_links_no_server_and_the_server_no_world() {

@@ -8,12 +8,12 @@ use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;
 use sealwright::audit::{self, Event, Origin, Sealer};
 use sealwright::clock::{Clock, SystemClock};
-use sealwright::store::certificates::{CertificateRow, Status};
+use sealwright::store::certificates::{CertificateRecord, Status};
 use sealwright::store::instances::{Filter, Stored};
-use sealwright::store::jobs::{JobRow, JobState};
-use sealwright::store::sessions::SessionRow;
-use sealwright::store::work::{Capabilities, WorkRow};
-use sealwright::store::{Access, Store, StoreError, Tx, certificates, instances, jobs, sessions, timers, work};
+use sealwright::store::jobs::{JobRecord, JobState};
+use sealwright::store::sessions::SessionRecord;
+use sealwright::store::work::{Capabilities, WorkRecord};
+use sealwright::store::{Store, StoreError, Tx, certificates, instances, jobs, sessions, timers, work};
 use sealwright_migrations::Migrator;
 use sealwright_workflow::instance::Waiting;
 use serde_json::json;
@@ -48,9 +48,8 @@ async fn open(database: Database) -> (Store, tempfile::TempDir, Option<TestDatab
     }
 }
 
-fn session(tenant: &str, id: &str) -> SessionRow {
-    SessionRow {
-        tenant: tenant.to_owned(),
+fn session(id: &str) -> SessionRecord {
+    SessionRecord {
         id: id.to_owned(),
         login: "alice".to_owned(),
         role: None,
@@ -64,8 +63,7 @@ fn session(tenant: &str, id: &str) -> SessionRow {
 
 async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database) {
     let (store, folder, postgres) = open(database).await;
-    let put = store
-        .write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session(tx.tenant(), "before")).await });
+    let put = store.write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session("before")).await });
     put.await.expect("put");
     drop(store);
     let url = match &postgres {
@@ -82,8 +80,7 @@ async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database
     Migrator::down(&connection, None).await.expect("down");
     Migrator::up(&connection, None).await.expect("up again");
     let store = Store::open(&url, "default").await.expect("opened");
-    let put =
-        store.write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session(tx.tenant(), "one")).await });
+    let put = store.write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session("one")).await });
     put.await.expect("put");
     // A program that is older than the schema does not touch it.
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_newer', 1)";
@@ -93,10 +90,9 @@ async fn a_schema_goes_down_and_up_and_a_newer_one_is_refused(database: Database
     assert!(sessions::find(store.read(), "one").await.expect("read").is_some());
 }
 
-fn certificate(tenant: &str, authority: &str, id: u128) -> CertificateRow {
+fn certificate(authority: &str, id: u128) -> CertificateRecord {
     let text = str::to_owned;
-    CertificateRow {
-        tenant: text(tenant),
+    CertificateRecord {
         id: Uuid::from_u128(id),
         authority: text(authority),
         serial: text("1f"),
@@ -127,7 +123,7 @@ async fn a_serial_number_is_an_authoritys_once(database: Database) {
     let insert = async |authority: &'static str, id| {
         store
             .write::<_, StoreError, _, _>(move |tx| async move {
-                certificates::insert(&tx, certificate(tx.tenant(), authority, id)).await
+                certificates::insert(&tx, certificate(authority, id)).await
             })
             .await
     };
@@ -140,11 +136,11 @@ async fn certificates_are_looked_for_among_an_owners_alone(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
     for (id, owner) in [(1, "alice"), (2, "alice"), (3, "bob"), (4, "alice")] {
         let insert = move |tx: Tx| async move {
-            let row = CertificateRow {
+            let row = CertificateRecord {
                 serial: format!("a{id}"),
                 status: Status::Issued,
                 owner_login: owner.to_owned(),
-                ..certificate(tx.tenant(), "issuing", id)
+                ..certificate("issuing", id)
             };
             certificates::insert(&tx, row).await
         };
@@ -188,18 +184,15 @@ async fn a_revocation_has_the_date_of_the_suspension_before_it(database: Databas
     let settle = |tx: Tx| async move {
         // Suspended, and then revoked; reinstated in between; never suspended.
         for (id, reinstated) in [(1, false), (2, true)] {
-            let row = CertificateRow {
-                serial: format!("a{id}"),
-                status: Status::Issued,
-                ..certificate(tx.tenant(), "issuing", id)
-            };
+            let row =
+                CertificateRecord { serial: format!("a{id}"), status: Status::Issued, ..certificate("issuing", id) };
             certificates::insert(&tx, row).await?;
             assert!(certificates::suspend(&tx, Uuid::from_u128(id), 5).await?);
             if reinstated {
                 assert!(certificates::reinstate(&tx, Uuid::from_u128(id)).await?);
             }
         }
-        certificates::insert(&tx, certificate(tx.tenant(), "issuing", 3)).await?;
+        certificates::insert(&tx, certificate("issuing", 3)).await?;
         for id in 1..=3 {
             assert!(certificates::revoke(&tx, Uuid::from_u128(id), "key-compromise", 9).await?);
             assert!(!certificates::revoke(&tx, Uuid::from_u128(id), "superseded", 12).await?);
@@ -217,7 +210,7 @@ async fn a_failed_call_leaves_nothing(database: Database) {
     let (store, _folder, _postgres) = open(database).await;
     let failed: Result<(), StoreError> = store
         .write(|tx| async move {
-            sessions::put(&tx, session(tx.tenant(), "one")).await?;
+            sessions::put(&tx, session("one")).await?;
             Err(StoreError::Conflict)
         })
         .await;
@@ -231,7 +224,7 @@ async fn a_failed_call_leaves_nothing(database: Database) {
                 store
                     .write::<_, StoreError, _, _>(move |tx| async move {
                         let id = number.to_string();
-                        sessions::put(&tx, session(tx.tenant(), &id)).await?;
+                        sessions::put(&tx, session(&id)).await?;
                         if number % 2 == 0 { Ok(()) } else { Err(StoreError::Conflict) }
                     })
                     .await
@@ -249,7 +242,7 @@ async fn a_failed_call_leaves_nothing(database: Database) {
 async fn a_tenant_does_not_see_another_ones_rows() {
     let (store, folder, _postgres) = open(Database::Sqlite).await;
     store
-        .write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session(tx.tenant(), "one")).await })
+        .write::<_, StoreError, _, _>(|tx| async move { sessions::put(&tx, session("one")).await })
         .await
         .expect("written");
     drop(store);
@@ -268,7 +261,7 @@ async fn calls_run_once_when_nothing_goes_wrong() {
             let counted = counted.clone();
             async move {
                 counted.fetch_add(1, Ordering::SeqCst);
-                sessions::put(&tx, session(tx.tenant(), "one")).await
+                sessions::put(&tx, session("one")).await
             }
         })
         .await
@@ -314,9 +307,8 @@ async fn two_sealers_make_one_chain() {
     assert_eq!((chain.problems, chain.head.map(|(sequence, _)| sequence)), (Vec::new(), Some(60)));
 }
 
-fn planned(tenant: &str, instance: Uuid) -> WorkRow {
-    WorkRow {
-        tenant: tenant.to_owned(),
+fn planned(instance: Uuid) -> WorkRecord {
+    WorkRecord {
         id: sealwright::random::id(),
         instance,
         step: 1,
@@ -380,11 +372,10 @@ async fn what_is_wanted_and_given_up_in_one_transaction_is_given_up(database: Da
         .write::<_, StoreError, _, _>(move |tx| async move {
             let [kept, given_up] = [1, 2].map(|_| sealwright::random::id());
             for instance in [kept, given_up] {
-                work::defer_insert(&tx, planned(tx.tenant(), instance), 60_000);
+                work::defer_insert(&tx, planned(instance), 60_000);
                 timers::defer_arm(&tx, instance, "retry", 1, 5);
                 timers::defer_arm(&tx, instance, "retry", 2, 9);
-                let job = JobRow {
-                    tenant: tx.tenant().to_owned(),
+                let job = JobRecord {
                     id: sealwright::random::id(),
                     root,
                     instance,
@@ -424,7 +415,7 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
         .write::<_, StoreError, _, _>(|tx| async move {
             let stored = begun();
             // Its first lease is over already.
-            work::defer_insert(&tx, planned(tx.tenant(), stored.instance.id), -1_000);
+            work::defer_insert(&tx, planned(stored.instance.id), -1_000);
             instances::defer_write(&tx, vec![stored])
         })
         .await
@@ -447,11 +438,11 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     let (id, epoch) = claimed[0];
     let finish = async |lease_epoch| {
         let finish = move |tx: Tx| async move {
-            let row = WorkRow { id, lease_epoch, ..planned(tx.tenant(), id) };
+            let row = WorkRecord { id, lease_epoch, ..planned(id) };
             let finished = work::defer_finish(&tx, &row).await?;
             // What it plans next takes its place.
             if let Some(finished) = &finished {
-                work::defer_insert(&tx, planned(tx.tenant(), finished.instance.id), 60_000);
+                work::defer_insert(&tx, planned(finished.instance.id), 60_000);
             }
             Ok::<_, StoreError>(finished.is_some())
         };
@@ -465,7 +456,7 @@ async fn work_is_claimed_once_by_who_can_do_it(database: Database) {
     store
         .write::<_, StoreError, _, _>(|tx| async move {
             let stored = begun();
-            work::defer_insert(&tx, planned(tx.tenant(), stored.instance.id), 3_600_000);
+            work::defer_insert(&tx, planned(stored.instance.id), 3_600_000);
             instances::defer_write(&tx, vec![stored])
         })
         .await

@@ -10,14 +10,14 @@ use uuid::Uuid;
 use super::{Channel, Close, TICK, receive, receive_text, refused};
 use crate::audit::{self, Event};
 use crate::cards::pairing::{self, PairingState};
-use crate::cards::pairings::{AgentFacts, PairingRow};
+use crate::cards::pairings::{AgentFacts, PairingRecord};
 use crate::desk::instances;
 use crate::engine::{EngineError, Listener};
 use crate::random;
 
 impl Channel {
     /// Pairs a new agent, or lets a known one go on.
-    pub(super) async fn handshake(&mut self) -> Result<PairingRow, Close> {
+    pub(super) async fn handshake(&mut self) -> Result<PairingRecord, Close> {
         let hello = receive_text(&mut self.stream, &mut self.session).await?;
         if let Some(say) = spoken_version(&hello).and_then(other_version) {
             return Err(Close::Message(Box::new(refused(&say))));
@@ -45,7 +45,7 @@ impl Channel {
         key: &Bytes,
         commitment: &Bytes,
         readers: &[sealwright_protocol::Reader],
-    ) -> Result<PairingRow, Close> {
+    ) -> Result<PairingRecord, Close> {
         let plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
         let readable = readers.iter().all(|reader| plain(&reader.name) && reader.card.as_deref().is_none_or(plain));
         if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 || !readable || code.len() > 64 {
@@ -84,7 +84,7 @@ impl Channel {
     }
 
     /// Waits until the page has confirmed too.
-    async fn confirmed(&mut self, mut row: PairingRow, mut listener: Listener) -> Result<PairingRow, Close> {
+    async fn confirmed(&mut self, mut row: PairingRecord, mut listener: Listener) -> Result<PairingRecord, Close> {
         while row.state != PairingState::Confirmed {
             if row.state == PairingState::Ended || row.expires_at < self.portal.clock.now_ms() {
                 return Err(Close::Message(Box::new(refused(
@@ -102,7 +102,7 @@ impl Channel {
         Ok(row)
     }
 
-    async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRow, Close> {
+    async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRecord, Close> {
         let over = || Close::Message(Box::new(refused("This pairing is over. Reload the page and use a new code.")));
         let id: Uuid = id.parse().map_err(|_| Close::Protocol)?;
         let nonce = random::bytes::<32>().map_err(|_| Close::Protocol)?;

@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::audit::Origin;
 use crate::cards::pairing::PairingState;
-use crate::cards::pairings::{PairingError, PairingRow, holder};
+use crate::cards::pairings::{PairingError, PairingRecord, holder};
 use crate::cards::relay::{self, Challenge, RelayError};
 use crate::desk::instances;
-use crate::desk::jobs::{self, JobRow, Queued};
+use crate::desk::jobs::{self, JobRecord, Queued};
 use crate::engine::contract::FailureClass;
 use crate::engine::{EngineError, verbs};
 use crate::http::observe::origin;
@@ -113,7 +113,7 @@ fn refused(say: &str) -> FromPortal {
 /// Jobs and progress that an agent was sent, until it is sent something else.
 #[derive(Default)]
 struct Dispatched {
-    jobs: BTreeMap<Uuid, JobRow>,
+    jobs: BTreeMap<Uuid, JobRecord>,
     label: String,
 }
 
@@ -139,7 +139,7 @@ impl Channel {
     }
 
     /// Hands out jobs and takes reports until the root has ended.
-    async fn serve(&mut self, row: PairingRow) -> Result<(), Close> {
+    async fn serve(&mut self, row: PairingRecord) -> Result<(), Close> {
         let mut listener = self.portal.engine.listen(row.root);
         let mut dispatched = Dispatched::default();
         self.sync(&row, &mut dispatched).await?;
@@ -163,7 +163,7 @@ impl Channel {
     }
 
     /// Ends the conversation with an agent that was replaced; until then it gets no job, and its reports are refused.
-    async fn check_hold(&self, row: &PairingRow) -> Result<(), Close> {
+    async fn check_hold(&self, row: &PairingRecord) -> Result<(), Close> {
         let holder = self.portal.pairings.find(row.id).await?.ok_or(Close::Protocol)?;
         if holder.epoch != row.epoch || holder.state != PairingState::Confirmed {
             return Err(Close::Message(Box::new(refused(
@@ -174,7 +174,7 @@ impl Channel {
     }
 
     /// Sends what is new: the progress, jobs, withdrawn jobs, the end.
-    async fn sync(&mut self, row: &PairingRow, dispatched: &mut Dispatched) -> Result<(), Close> {
+    async fn sync(&mut self, row: &PairingRecord, dispatched: &mut Dispatched) -> Result<(), Close> {
         let (tree, queued) = jobs::outlook(&self.portal.engine, holder(row)).await?;
         let root = tree.iter().find(|part| part.id == row.root).ok_or(Close::Protocol)?;
         if !root.is_open() {
@@ -231,7 +231,7 @@ impl Channel {
     }
 
     /// Sends a job with its instruction.
-    async fn dispatch_job(&mut self, job: &JobRow, card: Option<String>) -> Result<(), Close> {
+    async fn dispatch_job(&mut self, job: &JobRecord, card: Option<String>) -> Result<(), Close> {
         let instruction = match self.portal.engine.instruction(job).await {
             Ok(instruction) => instruction,
             Err(EngineError::Activity(class)) => {
@@ -253,7 +253,7 @@ impl Channel {
     /// Takes a report or a card's witness; any other message ends the conversation.
     async fn handle_message(
         &mut self,
-        row: &PairingRow,
+        row: &PairingRecord,
         dispatched: &mut Dispatched,
         message: FromAgent,
     ) -> Result<(), Close> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::caller::Client;
 use super::problem::Problem;
 use super::views::time;
-use crate::desk::certificates::{self, CertificateRow};
+use crate::desk::certificates::{self, CertificateRecord};
 use crate::http::Failure;
 use crate::portal::Portal;
 
@@ -47,7 +47,7 @@ pub struct CertificateQuery {
 }
 
 impl CertificateSummary {
-    fn of(row: CertificateRow) -> Self {
+    fn of(row: CertificateRecord) -> Self {
         Self {
             id: row.id,
             owner: row.owner_login,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::moment;
-use crate::desk::instances::{HistoryRow, Listed, Stored};
+use crate::desk::instances::{HistoryRecord, Listed, Stored};
 use crate::engine::Definitions;
 use crate::engine::rights;
 use crate::engine::verbs::View;
@@ -196,7 +196,7 @@ impl Question {
 impl Part {
     fn of(view: &View, part: &Stored) -> Self {
         let history = view.histories.get(&part.instance.id).map(Vec::as_slice).unwrap_or_default();
-        let entry = |row: &HistoryRow| Entry {
+        let entry = |row: &HistoryRecord| Entry {
             at: time(row.at),
             event: row.event.clone(),
             detail: row.detail.clone(),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::random::NoRandomness;
-use crate::store::audits::SealRow;
+use crate::store::audits::SealRecord;
 
 /// What is signed stands behind this, so that the key's signatures mean nothing else.
 const CONTEXT: &str = "sealwright audit head 1";
@@ -84,28 +84,28 @@ impl Heads {
         Ok(Zeroizing::new(certificate::pem("PRIVATE KEY", key.as_ref())))
     }
 
-    /// Appends a seal as a head.
+    /// Appends a seal as a head of the tenant's chain.
     ///
     /// # Errors
     /// [`HeadError::File`].
-    pub fn append(&self, seal: &SealRow, at: i64) -> Result<(), HeadError> {
-        self.write(seal, at, false)
+    pub fn append(&self, tenant: &str, seal: &SealRecord, at: i64) -> Result<(), HeadError> {
+        self.write(tenant, seal, at, false)
     }
 
     /// Notes that the chain goes on from this seal, as a backup had it.
     ///
     /// # Errors
     /// [`HeadError::File`].
-    pub fn note_restored(&self, seal: &SealRow, at: i64) -> Result<(), HeadError> {
+    pub fn note_restored(&self, tenant: &str, seal: &SealRecord, at: i64) -> Result<(), HeadError> {
         // It is the newest line, also when the clock was set back.
-        let newest = self.read(&seal.tenant)?.iter().map(|head| head.at + 1).max().unwrap_or(at);
-        self.write(seal, at.max(newest), true)
+        let newest = self.read(tenant)?.iter().map(|head| head.at + 1).max().unwrap_or(at);
+        self.write(tenant, seal, at.max(newest), true)
     }
 
-    fn write(&self, seal: &SealRow, at: i64, restored: bool) -> Result<(), HeadError> {
-        let signature = self.key.sign(&signed(&seal.tenant, seal.sequence, &seal.hash, at, restored));
+    fn write(&self, tenant: &str, seal: &SealRecord, at: i64, restored: bool) -> Result<(), HeadError> {
+        let signature = self.key.sign(&signed(tenant, seal.sequence, &seal.hash, at, restored));
         let head = Head {
-            tenant: seal.tenant.clone(),
+            tenant: tenant.to_owned(),
             sequence: seal.sequence,
             hash: seal.hash.clone(),
             at,

@@ -15,9 +15,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::random;
-use crate::store::audits::AuditRow;
+use crate::store::audits::AuditRecord;
 use crate::store::logins::Followed;
-use crate::store::{Access, Store, StoreError, Tx, audits};
+use crate::store::{Store, StoreError, Tx, audits};
 
 pub use head::{Head, HeadError, Heads, HeadsOptions};
 pub use refusals::Refusals;
@@ -215,8 +215,7 @@ pub fn record(tx: &Tx, origin: &Origin, instance: Option<Uuid>, at: i64, event: 
     };
     let salt = random::token().map_err(|error| StoreError::Inconsistent { table: "audit", why: error.to_string() })?;
     let personal = seal::personal(&salt, origin.login.as_deref(), origin.address.as_deref(), &detail);
-    let row = AuditRow {
-        tenant: tx.tenant().to_owned(),
+    let row = AuditRecord {
         id: random::id(),
         at,
         event: name,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::head::{Head, Heads};
 use crate::clock::Clock;
 use crate::random;
-use crate::store::audits::{AuditRow, ChainEnd};
+use crate::store::audits::{AuditRecord, ChainEnd};
 use crate::store::{Access, Store, StoreError, Tx, audits};
 
 /// How many rows one transaction seals at most.
@@ -98,14 +98,15 @@ impl Sealer {
         let Some(heads) = &self.heads else { return Ok(after) };
         match audits::last_seal(self.store.read()).await? {
             Some(seal) if seal.sequence > after => {
-                let (heads, sequence, at) = (heads.clone(), seal.sequence, self.clock.now_ms());
+                let (heads, tenant) = (heads.clone(), self.store.read().tenant().to_owned());
+                let (sequence, at) = (seal.sequence, self.clock.now_ms());
                 // The file may lie on a disk that hangs: what is written goes on by itself then, and nothing else begins until it is done.
                 let Ok(writing) = self.writing.clone().try_lock_owned() else {
                     anyhow::bail!("the head before it is still being written");
                 };
                 let appended = tokio::task::spawn_blocking(move || {
                     let _writing = writing;
-                    heads.append(&seal, at)
+                    heads.append(&tenant, &seal, at)
                 });
                 tokio::time::timeout(EXPORT_LIMIT, appended)
                     .await
@@ -121,7 +122,7 @@ impl Sealer {
 async fn seal_batch(tx: &Tx, at: i64) -> Result<(), StoreError> {
     let mut rows = audits::unsealed(tx, BATCH).await?;
     let mut end = ChainEnd::find(tx).await?;
-    let seals = end.seal(&mut rows, |_| at);
+    let seals = end.seal(tx.tenant(), &mut rows, |_| at);
     // Another sealer may have been here in between.
     if seals.is_empty() { Ok(()) } else { audits::write_seals(tx, seals, end).await }
 }
@@ -132,7 +133,7 @@ pub(super) fn personal(salt: &str, actor: Option<&str>, address: Option<&str>, d
 }
 
 /// Whether the personal part is what was written, or was erased as a whole.
-fn is_as_written(row: &AuditRow) -> bool {
+fn is_as_written(row: &AuditRecord) -> bool {
     match (&row.salt, &row.detail) {
         (Some(salt), Some(detail)) => {
             personal(salt, row.actor.as_deref(), row.address.as_deref(), detail) == row.personal
@@ -143,7 +144,7 @@ fn is_as_written(row: &AuditRow) -> bool {
 }
 
 /// How many records a record says were erased.
-fn declared_by(row: &AuditRow) -> u64 {
+fn declared_by(row: &AuditRecord) -> u64 {
     let records = (row.event == PERSON_ERASED).then(|| row.detail.as_ref()?.get("records")?.as_u64()).flatten();
     records.unwrap_or_default()
 }
@@ -201,7 +202,7 @@ pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Ch
             match row {
                 None => chain.problems.push(Problem::Missing { sequence: seal.sequence }),
                 Some(row)
-                    if audits::link(before, seal.sequence, &row) != seal.hash
+                    if audits::link(access.tenant(), before, seal.sequence, &row) != seal.hash
                         || row.sequence != Some(seal.sequence)
                         || !is_as_written(&row) =>
                 {

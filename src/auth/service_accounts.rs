@@ -8,8 +8,8 @@ use super::roles::ROLES;
 use crate::audit::{self, Event, Origin};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
-use crate::store::service_accounts::ServiceAccountRow;
-use crate::store::{Access, Store, StoreError, service_accounts};
+use crate::store::service_accounts::ServiceAccountRecord;
+use crate::store::{Store, StoreError, service_accounts};
 
 /// What every token begins with, so that one that leaked is found by those who look for such things.
 const PREFIX: &str = "sealwright_";
@@ -46,7 +46,7 @@ impl ServiceAccounts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find(&self, token: &str) -> Result<Option<ServiceAccountRow>, StoreError> {
+    pub async fn find(&self, token: &str) -> Result<Option<ServiceAccountRecord>, StoreError> {
         if !token.starts_with(PREFIX) {
             return Ok(None);
         }
@@ -68,8 +68,7 @@ impl ServiceAccounts {
         }
         let token = Zeroizing::new(format!("{PREFIX}{}", random::token()?));
         let now = self.clock.now_ms();
-        let row = ServiceAccountRow {
-            tenant: self.store.read().tenant().to_owned(),
+        let row = ServiceAccountRecord {
             name: name.to_owned(),
             role: role.to_owned(),
             token_digest: random::digest(token.as_bytes()),
@@ -116,7 +115,7 @@ impl ServiceAccounts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list(&self) -> Result<Vec<ServiceAccountRow>, StoreError> {
+    pub async fn list(&self) -> Result<Vec<ServiceAccountRecord>, StoreError> {
         service_accounts::list(self.store.read()).await
     }
 }

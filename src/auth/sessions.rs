@@ -10,14 +10,14 @@ use super::roles::Recheck;
 use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::random::{self, NoRandomness};
-use crate::store::{Access, ReadCache, Store, StoreError, Tx, logins, sessions};
+use crate::store::{ReadCache, Store, StoreError, Tx, logins, sessions};
 
-pub use crate::store::sessions::SessionRow;
+pub use crate::store::sessions::SessionRecord;
 
 /// A session and the cookie that leads to it.
 #[derive(Clone, Debug)]
 pub struct Session {
-    pub row: SessionRow,
+    pub row: SessionRecord,
     /// Whether the database has it.
     pub is_stored: bool,
     /// Set when the session is new: the cookie's value.
@@ -39,7 +39,7 @@ pub struct Sessions {
     store: Store,
     clock: Arc<dyn Clock>,
     idle: i64,
-    recent: ReadCache<String, Option<SessionRow>>,
+    recent: ReadCache<String, Option<SessionRecord>>,
     /// What cookies are signed with.
     key: hmac::Key,
     refused: Arc<Refusals>,
@@ -116,10 +116,9 @@ impl Sessions {
         BASE64URL_NOPAD.encode(hmac::sign(&self.key, signed(body, login).as_bytes()).as_ref())
     }
 
-    fn row(&self, cookie: &str, login: &str, began: i64) -> SessionRow {
+    fn row(&self, cookie: &str, login: &str, began: i64) -> SessionRecord {
         let csrf = hmac::sign(&self.key, format!("csrf\n{cookie}").as_bytes());
-        SessionRow {
-            tenant: self.store.read().tenant().to_owned(),
+        SessionRecord {
             id: random::digest(cookie.as_bytes()),
             login: login.to_owned(),
             role: None,
@@ -184,14 +183,14 @@ impl Sessions {
     /// [`StoreError`].
     pub async fn grant(
         &self,
-        session: &SessionRow,
+        session: &SessionRecord,
         is_stored: bool,
         role: &str,
         person: &str,
         origin: &Origin,
     ) -> Result<(), StoreError> {
         let (origin, person, now) = (origin.clone(), person.to_owned(), self.clock.now_ms());
-        let row = SessionRow {
+        let row = SessionRecord {
             role: Some(role.to_owned()),
             role_checked_at: Some(now),
             role_unanswered_at: None,
@@ -221,7 +220,12 @@ impl Sessions {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn rechecked(&self, session: &SessionRow, rechecked: Recheck, origin: &Origin) -> Result<(), StoreError> {
+    pub async fn rechecked(
+        &self,
+        session: &SessionRecord,
+        rechecked: Recheck,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
         let (id, origin, now) = (session.id.clone(), origin.clone(), self.clock.now_ms());
         let (role, checked_at) = (session.role.clone().unwrap_or_default(), session.role_checked_at);
         self.change(&session.id, move |tx| {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use sealwright_protocol::Management;
 use serde::{Deserialize, Serialize};
 
-use crate::store::cards::CardRow;
+use crate::store::cards::CardRecord;
 pub use crate::store::cards::{CardState, ManagementKind};
 use sealing::Purpose;
 
@@ -34,7 +34,7 @@ impl CardState {
 }
 
 impl Card {
-    pub fn from_row(row: &CardRow, has_factory_secrets: bool) -> Self {
+    pub fn from_row(row: &CardRecord, has_factory_secrets: bool) -> Self {
         Self {
             id: row.id.to_string(),
             serial: row.serial.clone(),

@@ -12,9 +12,9 @@ use crate::clock::Clock;
 use crate::fail_point;
 use crate::random;
 use crate::store::jobs::Holder;
-use crate::store::{Access, Store, StoreError, Tx, WriteError, pairings};
+use crate::store::{Store, StoreError, Tx, WriteError, pairings};
 
-pub use crate::store::pairings::PairingRow;
+pub use crate::store::pairings::PairingRecord;
 
 /// Wrong codes within ten minutes: of one agent, and of all together.
 const TRIES: usize = 5;
@@ -86,7 +86,7 @@ pub struct AgentFacts {
 }
 
 /// The agent of a pairing, as the jobs that it may do are looked for.
-pub fn holder(row: &PairingRow) -> Holder {
+pub fn holder(row: &PairingRecord) -> Holder {
     Holder { pairing: row.id, epoch: row.epoch, root: row.root }
 }
 
@@ -94,7 +94,7 @@ pub fn holder(row: &PairingRow) -> Holder {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn offer_in(tx: &Tx, code: PairingRow, origin: &Origin) -> Result<(), StoreError> {
+pub async fn offer_in(tx: &Tx, code: PairingRecord, origin: &Origin) -> Result<(), StoreError> {
     let (root, at) = (code.root, code.created_at);
     pairings::end_others(tx, root, code.id).await?;
     pairings::insert(tx, code).await?;
@@ -118,12 +118,11 @@ impl Pairings {
     }
 
     /// A new code for a root and a browser session, not yet written.
-    pub fn code_for(&self, root: Uuid, session: &str, cookie: &str, login: &str) -> PairingRow {
+    pub fn code_for(&self, root: Uuid, session: &str, cookie: &str, login: &str) -> PairingRecord {
         let now = self.clock.now_ms();
         let id = random::id();
         let code = Code::derive(cookie, id);
-        PairingRow {
-            tenant: self.store.read().tenant().to_owned(),
+        PairingRecord {
             id,
             root,
             session: session.to_owned(),
@@ -148,7 +147,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Store`].
-    pub async fn offer(&self, code: PairingRow, origin: &Origin) -> Result<(), PairingError> {
+    pub async fn offer(&self, code: PairingRecord, origin: &Origin) -> Result<(), PairingError> {
         let origin = origin.clone();
         let offered = self.store.write::<_, StoreError, _, _>(move |tx| {
             let (code, origin) = (code.clone(), origin.clone());
@@ -161,7 +160,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError`]; refusals are audited.
-    pub async fn check(&self, code: &str, agent_key: &[u8], origin: &Origin) -> Result<PairingRow, PairingError> {
+    pub async fn check(&self, code: &str, agent_key: &[u8], origin: &Origin) -> Result<PairingRecord, PairingError> {
         // Only what somebody may type can be guessed: the link's 128 bits are never refused for what others did.
         let is_short = pairing::is_short(code);
         let checked = if is_short && self.is_limited(agent_key) {
@@ -207,7 +206,7 @@ impl Pairings {
         Ok(())
     }
 
-    fn is_good(&self, row: &PairingRow) -> Result<(), PairingError> {
+    fn is_good(&self, row: &PairingRecord) -> Result<(), PairingError> {
         if row.state != PairingState::Offered {
             return Err(PairingError::Used);
         }
@@ -221,7 +220,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Used`] when another agent was quicker.
-    pub async fn redeem(&self, id: Uuid, agent: AgentFacts, origin: &Origin) -> Result<PairingRow, PairingError> {
+    pub async fn redeem(&self, id: Uuid, agent: AgentFacts, origin: &Origin) -> Result<PairingRecord, PairingError> {
         let (pairings, node) = (self.clone(), self.node.to_string());
         self.change(id, origin, move |row| {
             pairings.is_good(row)?;
@@ -267,7 +266,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Ended`].
-    pub async fn confirm_by_agent(&self, id: Uuid, origin: &Origin) -> Result<PairingRow, PairingError> {
+    pub async fn confirm_by_agent(&self, id: Uuid, origin: &Origin) -> Result<PairingRecord, PairingError> {
         self.change(id, origin, |row| {
             row.confirmed_by_agent = true;
             Ok(())
@@ -279,7 +278,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Ended`].
-    pub async fn hold(&self, id: Uuid, origin: &Origin) -> Result<PairingRow, PairingError> {
+    pub async fn hold(&self, id: Uuid, origin: &Origin) -> Result<PairingRecord, PairingError> {
         let node = self.node.to_string();
         self.change(id, origin, move |row| {
             row.epoch += 1;
@@ -291,7 +290,7 @@ impl Pairings {
 
     /// # Errors
     /// [`PairingError::Store`].
-    pub async fn find(&self, id: Uuid) -> Result<Option<PairingRow>, PairingError> {
+    pub async fn find(&self, id: Uuid) -> Result<Option<PairingRecord>, PairingError> {
         Ok(pairings::find(self.store.read(), id).await?)
     }
 
@@ -299,7 +298,7 @@ impl Pairings {
     ///
     /// # Errors
     /// [`PairingError::Store`].
-    pub async fn latest(&self, root: Uuid) -> Result<Option<PairingRow>, PairingError> {
+    pub async fn latest(&self, root: Uuid) -> Result<Option<PairingRecord>, PairingError> {
         Ok(pairings::latest(self.store.read(), root).await?)
     }
 
@@ -307,8 +306,8 @@ impl Pairings {
         &self,
         id: Uuid,
         origin: &Origin,
-        change: impl Fn(&mut PairingRow) -> Result<(), PairingError> + Send + Sync + 'static,
-    ) -> Result<PairingRow, PairingError> {
+        change: impl Fn(&mut PairingRecord) -> Result<(), PairingError> + Send + Sync + 'static,
+    ) -> Result<PairingRecord, PairingError> {
         fail_point!(async "cards.pairing");
         let now = self.clock.now_ms();
         let (change, origin) = (Arc::new(change), origin.clone());

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::management_key;
 use super::sealing::{Purpose, SealingKey};
-use crate::store::jobs::{self, Holder, JobRow};
+use crate::store::jobs::{self, Holder, JobRecord};
 use crate::store::{Store, StoreError, cards};
 
 /// A witness of a card, and the key that it is to be answered with.
@@ -36,7 +36,7 @@ pub async fn answer(
     sealing: &SealingKey,
     agent: Holder,
     login: &str,
-    job: &JobRow,
+    job: &JobRecord,
     challenge: &Challenge<'_>,
 ) -> Result<Result<RelayAnswer, RelayRefusal>, RelayError> {
     let Challenge { serial, key, algorithm, witness } = *challenge;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::random;
 pub use crate::store::cards::Purpose;
-use crate::store::cards::SealedSecretRow;
+use crate::store::cards::SealedSecretRecord;
 
 /// The key that secrets are sealed under, with its id.
 pub struct SealingKey {
@@ -29,8 +29,8 @@ pub struct Sealed {
     pub ciphertext: Vec<u8>,
 }
 
-impl From<SealedSecretRow> for Sealed {
-    fn from(row: SealedSecretRow) -> Self {
+impl From<SealedSecretRecord> for Sealed {
+    fn from(row: SealedSecretRecord) -> Self {
         Self { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }
     }
 }

@@ -23,9 +23,9 @@ use crate::config::Configuration;
 use crate::issuance::AuthorityOptions;
 use crate::portal::open_store;
 use crate::random;
-use crate::store::certificates::{CertificateRow, Status};
-use crate::store::revocation_lists::RevocationListRow;
-use crate::store::{Access, Store, StoreError, Tx, audits, backup, certificates, revocation_lists};
+use crate::store::certificates::{CertificateRecord, Status};
+use crate::store::revocation_lists::RevocationListRecord;
+use crate::store::{Store, StoreError, Tx, audits, backup, certificates, revocation_lists};
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
@@ -121,7 +121,7 @@ pub async fn restore(config: &Path, from: &Path, lists: &[PathBuf]) -> anyhow::R
         })
         .await?;
     if let (Some(heads), Some(last)) = (&heads, last) {
-        heads.note_restored(&last, at)?;
+        heads.note_restored(&configuration.tenant, &last, at)?;
     }
     println!("restored: everything that the portal knew at {}", manifest.made_at);
     if !lists.is_empty() {
@@ -237,7 +237,7 @@ impl LastList {
                 }
                 Some(row) => certificates::revoke(tx, row.id, reason.as_str(), *revoked_at).await?,
                 None => {
-                    certificates::insert(tx, self.unknown(tx, serial, *revoked_at, *reason, at)).await?;
+                    certificates::insert(tx, self.unknown(serial, *revoked_at, *reason, at)).await?;
                     true
                 }
             };
@@ -247,8 +247,7 @@ impl LastList {
         if latest.is_none_or(|latest| latest.number < self.number) {
             revocation_lists::insert(
                 tx,
-                RevocationListRow {
-                    tenant: tx.tenant().to_owned(),
+                RevocationListRecord {
                     authority: self.authority.clone(),
                     number: self.number,
                     der: self.der.clone(),
@@ -262,9 +261,8 @@ impl LastList {
     }
 
     /// A certificate that was issued and revoked after the backup: nothing else is known of it.
-    fn unknown(&self, tx: &Tx, serial: &str, revoked_at: i64, reason: RevocationReason, at: i64) -> CertificateRow {
-        CertificateRow {
-            tenant: tx.tenant().to_owned(),
+    fn unknown(&self, serial: &str, revoked_at: i64, reason: RevocationReason, at: i64) -> CertificateRecord {
+        CertificateRecord {
             id: random::id(),
             authority: self.authority.clone(),
             serial: serial.to_owned(),

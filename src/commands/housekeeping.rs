@@ -10,7 +10,7 @@ use crate::auth::header::SYSTEM;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 use crate::store::instances::Filter;
-use crate::store::revocation_lists::RevocationListRow;
+use crate::store::revocation_lists::RevocationListRecord;
 use crate::store::{instances, revocation_lists};
 
 /// How often it is looked at whether something is due.
@@ -52,7 +52,7 @@ pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
 async fn refresh_lists(portal: &Portal) -> anyhow::Result<()> {
     let system = Caller::new(SYSTEM, SYSTEM, &Origin::system("revocation-list"));
     // One that has not begun was made while the clock was ahead: nobody takes it until then, which may be in a year.
-    let is_over_soon = |list: &RevocationListRow, now: i64| {
+    let is_over_soon = |list: &RevocationListRecord, now: i64| {
         !list.is_good(now) || now > list.this_update + (list.next_update - list.this_update) / 2
     };
     for issuer in portal.issuance.issuers() {

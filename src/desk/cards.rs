@@ -2,13 +2,13 @@
 
 use crate::engine::EngineError;
 use crate::engine::verbs::Caller;
-use crate::store::cards::{CardKeyRow, CardRow};
+use crate::store::cards::{CardKeyRecord, CardRecord};
 use crate::store::{Store, cards};
 
 /// A card and its keys.
 pub struct Card {
-    pub card: CardRow,
-    pub keys: Vec<CardKeyRow>,
+    pub card: CardRecord,
+    pub keys: Vec<CardKeyRecord>,
 }
 
 /// The caller's own cards.

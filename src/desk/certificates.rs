@@ -6,7 +6,7 @@ use crate::engine::verbs::Caller;
 use crate::engine::{Engine, EngineError};
 use crate::store::{Store, certificates};
 
-pub use crate::store::certificates::CertificateRow;
+pub use crate::store::certificates::CertificateRecord;
 
 /// The workflow that revokes one certificate.
 pub const REVOKE: &str = "revoke-certificate";
@@ -22,7 +22,7 @@ pub async fn of_everybody(
     caller: &Caller,
     wanted: Option<&str>,
     limit: u64,
-) -> Result<Vec<CertificateRow>, EngineError> {
+) -> Result<Vec<CertificateRecord>, EngineError> {
     if !sees_all(caller, Read::Certificates) {
         return Err(EngineError::Forbidden);
     }
@@ -40,7 +40,7 @@ pub async fn visible(
     caller: &Caller,
     wanted: Option<&str>,
     limit: u64,
-) -> Result<Vec<CertificateRow>, EngineError> {
+) -> Result<Vec<CertificateRecord>, EngineError> {
     let sees_all = sees_all(caller, Read::Certificates);
     let owner = (!sees_all).then_some(caller.actor.person.login.as_str());
     Ok(certificates::search(store.read(), owner, wanted, limit).await?)
@@ -50,12 +50,12 @@ pub async fn visible(
 ///
 /// # Errors
 /// [`EngineError::Store`].
-pub async fn own(store: &Store, caller: &Caller) -> Result<Vec<CertificateRow>, EngineError> {
+pub async fn own(store: &Store, caller: &Caller) -> Result<Vec<CertificateRecord>, EngineError> {
     Ok(certificates::of_owner(store.read(), &caller.actor.person.login).await?)
 }
 
 /// Whether the caller may start the revocation of a certificate, at a time in milliseconds.
-pub fn may_revoke(engine: &Engine, caller: &Caller, row: &CertificateRow, now: i64) -> bool {
+pub fn may_revoke(engine: &Engine, caller: &Caller, row: &CertificateRecord, now: i64) -> bool {
     let revoke = engine.definitions().current(REVOKE);
     let may = revoke.is_some_and(|definition| may_start_for(definition, &row.owner_login, &caller.actor));
     may && row.is_in_use(now)

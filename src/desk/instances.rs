@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineError};
 use crate::store::instances::{self, Filter};
 use crate::store::{StoreError, jobs};
 
-pub use crate::store::instances::{HistoryRow, Listed, Stored};
+pub use crate::store::instances::{HistoryRecord, Listed, Stored};
 
 /// Selection among the instances that the caller may see.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use super::instances::Listed;
 use crate::engine::{Engine, EngineError};
 use crate::store::jobs::{self, Holder};
 
-pub use crate::store::jobs::{JobRow, Queued};
+pub use crate::store::jobs::{JobRecord, Queued};
 
 /// The root that an agent works for, what is open below it, and the jobs queued for the agent.
 ///

@@ -20,11 +20,11 @@ use crate::audit::{self, Origin};
 use crate::clock::milliseconds;
 use crate::fail_point;
 use crate::random;
-use crate::store::inbox::InboxRow;
-use crate::store::instances::{HistoryRow, Stored};
-use crate::store::jobs::{JobRow, JobState};
-use crate::store::work::WorkRow;
-use crate::store::{Access, Tx, inbox, instances, jobs, tasks, timers, watches, work};
+use crate::store::inbox::InboxRecord;
+use crate::store::instances::{HistoryRecord, Stored};
+use crate::store::jobs::{JobRecord, JobState};
+use crate::store::work::WorkRecord;
+use crate::store::{Tx, inbox, instances, jobs, tasks, timers, watches, work};
 
 /// How long a lease lasts, in milliseconds of the database's clock.
 pub(super) const LEASE: i64 = 10_000;
@@ -35,7 +35,7 @@ const MAXIMUM_STEPS: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct After {
     pub roots: Vec<Uuid>,
-    pub work: Vec<(WorkRow, Call)>,
+    pub work: Vec<(WorkRecord, Call)>,
     pub inboxes: Vec<Uuid>,
     pub look: bool,
 }
@@ -188,8 +188,7 @@ impl<'a> Commit<'a> {
     }
 
     fn add_history(&self, stored: &Stored, event: &str, detail: Option<String>) {
-        let row = HistoryRow {
-            tenant: self.tx.tenant().to_owned(),
+        let row = HistoryRecord {
             instance: stored.instance.id,
             revision: stored.revision,
             at: stored.changed_at,
@@ -294,8 +293,7 @@ impl<'a> Commit<'a> {
             Ok(Planned::Done((outcome, result))) => Ok(Some(Event::Completed { step, outcome, result })),
             Ok(Planned::Perform(plan)) => {
                 // Leased to this node from the start: it performs what it planned without another commit.
-                let row = WorkRow {
-                    tenant: self.tx.tenant().to_owned(),
+                let row = WorkRecord {
                     id: random::id(),
                     instance: instance.id,
                     step: i64::try_from(step).unwrap_or(i64::MAX),
@@ -326,8 +324,7 @@ impl<'a> Commit<'a> {
         let call = self.call(stored);
         let parameters = Value::Object(parameters);
         let (card, plan) = job.plan(self.tx, &call, parameters.clone()).await?;
-        let row = JobRow {
-            tenant: self.tx.tenant().to_owned(),
+        let row = JobRecord {
             id: random::id(),
             root: stored.root,
             instance: stored.instance.id,
@@ -425,8 +422,8 @@ impl<'a> Commit<'a> {
     /// Leaves an arrival in the inbox.
     async fn post(&mut self, instance: Uuid, arrival: &Arrival) -> Result<(), EngineError> {
         let event = serde_json::to_value(arrival).map_err(|_| EngineError::Inconsistent("inbox"))?;
-        let (tenant, arrived_at) = (self.tx.tenant().to_owned(), self.engine.clock().now_ms());
-        inbox::post(self.tx, InboxRow { tenant, id: random::id(), instance, event, arrived_at }).await?;
+        let arrived_at = self.engine.clock().now_ms();
+        inbox::post(self.tx, InboxRecord { id: random::id(), instance, event, arrived_at }).await?;
         self.after.inboxes.push(instance);
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::store::watches::WatchRow;
+use crate::store::watches::WatchRecord;
 
 /// An answer is good for so long.
 const GOOD: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ enum Asked {
 
 impl Conditions {
     /// Whether a condition holds, by an answer that is still good; else it is asked, and the engine looks again when it holds.
-    pub fn holds(&self, engine: &Engine, watch: &WatchRow) -> bool {
+    pub fn holds(&self, engine: &Engine, watch: &WatchRecord) -> bool {
         let Some(condition) = engine.inner.registry.condition(&watch.condition).cloned() else { return false };
         let Ok(mut asked) = self.asked.lock() else { return false };
         let key = (watch.condition.clone(), watch.about.clone());

@@ -9,8 +9,8 @@ use sealwright_workflow::library::Library;
 
 use super::EngineError;
 use crate::random;
-use crate::store::definitions::DefinitionRow;
-use crate::store::{Access, Store, StoreError, definitions};
+use crate::store::definitions::DefinitionRecord;
+use crate::store::{Store, StoreError, definitions};
 
 /// The definitions of this release, and the ones of releases before that instances may still run under.
 #[derive(Clone, Debug)]
@@ -35,8 +35,7 @@ impl Definitions {
             let name = definition.name.text.clone();
             let source = sources.get(&name).cloned().unwrap_or_default();
             let hash = random::digest(source.as_bytes());
-            let row = DefinitionRow {
-                tenant: store.read().tenant().to_owned(),
+            let row = DefinitionRecord {
                 name: name.clone(),
                 version: i64::from(definition.version),
                 hash: hash.clone(),

@@ -16,9 +16,9 @@ use super::{Engine, EngineError};
 use crate::audit::Origin;
 use crate::clock::milliseconds;
 use crate::fail_point;
-use crate::store::timers::TimerRow;
-use crate::store::watches::WatchRow;
-use crate::store::work::{Capabilities, WorkRow};
+use crate::store::timers::TimerRecord;
+use crate::store::watches::WatchRecord;
+use crate::store::work::{Capabilities, WorkRecord};
 use crate::store::{Tx, inbox, instances, timers, watches, work};
 
 /// How often a node looks without being told: the net below the wake-ups, and how other nodes' work is found.
@@ -154,7 +154,7 @@ fn has_gone(result: Result<(), EngineError>, instance: Uuid) -> bool {
     false
 }
 
-async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
+async fn claim(engine: &Engine) -> Result<Vec<WorkRecord>, EngineError> {
     let activities = engine.inner.registry.activity_names();
     let capabilities = Capabilities { activities, definitions: engine.definitions().known().collect() };
     let node = engine.node().to_owned();
@@ -176,7 +176,7 @@ async fn claim(engine: &Engine) -> Result<Vec<WorkRow>, EngineError> {
 }
 
 /// Tells an instance that its condition holds.
-async fn condition_held(engine: &Engine, row: &WatchRow) -> Result<(), EngineError> {
+async fn condition_held(engine: &Engine, row: &WatchRecord) -> Result<(), EngineError> {
     let (id, step) = (row.instance, u64::try_from(row.step).unwrap_or_default());
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
         Box::pin(async move {
@@ -205,7 +205,7 @@ async fn read_inbox(engine: &Engine, id: Uuid) -> Result<(), EngineError> {
     .await
 }
 
-async fn fire(engine: &Engine, row: TimerRow) -> Result<(), EngineError> {
+async fn fire(engine: &Engine, row: TimerRecord) -> Result<(), EngineError> {
     fail_point!(async "engine.timer");
     let name = Timer::from_word(&row.timer).ok_or(EngineError::Inconsistent("unknown timer"))?;
     write(engine, Origin::system("engine"), move |engine, tx, origin| {
@@ -275,7 +275,7 @@ fn follow(engine: &Engine, after: After) {
 }
 
 /// Performs, records and logs one activity.
-async fn carry_out(engine: Engine, row: WorkRow, call: Call) {
+async fn carry_out(engine: Engine, row: WorkRecord, call: Call) {
     let (instance, activity) = (row.instance, row.activity.clone());
     let started = engine.clock().now();
     let result = perform(&engine, row, call).await;
@@ -291,7 +291,7 @@ async fn carry_out(engine: Engine, row: WorkRow, call: Call) {
 }
 
 /// Performs and records one claimed activity; gives its outcome's name for the log.
-async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, EngineError> {
+async fn perform(engine: &Engine, row: WorkRecord, call: Call) -> Result<String, EngineError> {
     let step = u64::try_from(row.step).unwrap_or_default();
     let activity =
         engine.inner.registry.activity(&row.activity).ok_or(EngineError::Inconsistent("unknown activity"))?;
@@ -326,7 +326,7 @@ async fn perform(engine: &Engine, row: WorkRow, call: Call) -> Result<String, En
 
 async fn record(
     engine: &Engine,
-    row: WorkRow,
+    row: WorkRecord,
     step: u64,
     performed: Arc<Result<Box<dyn Recording>, Event>>,
 ) -> Result<String, EngineError> {
@@ -358,7 +358,7 @@ async fn record(
 }
 
 /// Ends only when the lease is lost.
-async fn keep_lease(engine: &Engine, row: &WorkRow) -> EngineError {
+async fn keep_lease(engine: &Engine, row: &WorkRecord) -> EngineError {
     let third = Duration::from_millis(u64::try_from(LEASE / 3).unwrap_or(10_000));
     loop {
         tokio::time::sleep(third).await;

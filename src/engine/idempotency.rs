@@ -1,8 +1,8 @@
 //! Requests that may be sent twice: the same key does a thing once.
 
 use super::{Engine, EngineError};
-use crate::store::idempotency::IdempotencyRow;
-use crate::store::{Access, Store, StoreError, Tx, idempotency};
+use crate::store::idempotency::IdempotencyRecord;
+use crate::store::{Store, StoreError, Tx, idempotency};
 use uuid::Uuid;
 
 /// How long a key is remembered, in milliseconds.
@@ -21,8 +21,7 @@ impl Key {
     /// # Errors
     /// [`StoreError::Exists`] when it was used before.
     pub(super) async fn remember(&self, tx: &Tx, login: &str, instance: Uuid, at: i64) -> Result<(), StoreError> {
-        let row = IdempotencyRow {
-            tenant: tx.tenant().to_owned(),
+        let row = IdempotencyRecord {
             login: login.to_owned(),
             key: self.key.clone(),
             digest: self.digest.clone(),

@@ -8,14 +8,14 @@ use super::undo::undo;
 use super::{Engine, EngineError, dispatch};
 use crate::audit::Origin;
 use crate::fail_point;
-use crate::store::jobs::{self, Holder, JobRow};
+use crate::store::jobs::{self, Holder, JobRecord};
 
 impl Engine {
     /// What the agent is told to do for a job.
     ///
     /// # Errors
     /// [`EngineError::Activity`] when a secret cannot be opened.
-    pub async fn instruction(&self, job: &JobRow) -> Result<Instruction, EngineError> {
+    pub async fn instruction(&self, job: &JobRecord) -> Result<Instruction, EngineError> {
         let implementation = self.inner.registry.job(&job.name).ok_or(EngineError::Inconsistent("unknown job"))?;
         Ok(implementation.instruction(&job.plan).await?)
     }
@@ -24,7 +24,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Fenced`] when the agent was replaced or the job is over, [`EngineError::Unfit`] for another kind of report.
-    pub async fn report(&self, agent: Holder, origin: Origin, job: &JobRow, report: Report) -> Result<(), EngineError> {
+    pub async fn report(
+        &self,
+        agent: Holder,
+        origin: Origin,
+        job: &JobRecord,
+        report: Report,
+    ) -> Result<(), EngineError> {
         fail_point!(async "engine.report");
         let job = job.clone();
         dispatch::write(self, origin, move |engine, tx, origin| {

@@ -11,7 +11,7 @@ use super::observe::{NewCookie, origin, peer, portal_of, unproved_origin};
 use crate::audit::{Event, Origin};
 use crate::auth::Recheck;
 use crate::auth::header::Refusal;
-use crate::auth::sessions::SessionRow;
+use crate::auth::sessions::SessionRecord;
 use crate::engine::verbs::Caller;
 use crate::portal::Portal;
 
@@ -21,7 +21,7 @@ pub const COOKIE: &str = "__Host-sealwright";
 /// A signed-in person.
 #[derive(Debug)]
 pub struct Visitor {
-    pub session: SessionRow,
+    pub session: SessionRecord,
     /// Whether the database has the session; else it is its cookie alone.
     pub is_stored: bool,
     /// The cookie's value: codes are derived from it.

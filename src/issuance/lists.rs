@@ -9,8 +9,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::{CertificationError, Issuance};
 use crate::clock::{milliseconds, moment};
-use crate::store::certificates::{CertificateRow, Status};
-use crate::store::revocation_lists::RevocationListRow;
+use crate::store::certificates::{CertificateRecord, Status};
+use crate::store::revocation_lists::RevocationListRecord;
 use crate::store::{Access, Tx, revocation_lists};
 
 /// How long a list may be used; a new one is made long before.
@@ -39,10 +39,10 @@ pub async fn is_current(
     issuance: &Issuance,
     access: &impl Access,
     authority: &str,
-    changed: &[CertificateRow],
+    changed: &[CertificateRecord],
     now: OffsetDateTime,
 ) -> Result<bool, CertificationError> {
-    let changed: Vec<&CertificateRow> = changed.iter().filter(|row| row.authority == authority).collect();
+    let changed: Vec<&CertificateRecord> = changed.iter().filter(|row| row.authority == authority).collect();
     if changed.is_empty() || changed.iter().any(|row| !row.is(Status::Revoked)) {
         return Ok(false);
     }
@@ -112,8 +112,7 @@ pub async fn record(tx: &Tx, list: &SignedList) -> Result<bool, CertificationErr
     if latest != list.follows {
         return Ok(false);
     }
-    let row = RevocationListRow {
-        tenant: tx.tenant().to_owned(),
+    let row = RevocationListRecord {
         authority: list.authority.clone(),
         number: list.number,
         der: list.der.clone(),

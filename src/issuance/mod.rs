@@ -30,7 +30,7 @@ use sealwright_pki::signer::{SignError, Signer, sign_verified};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::store::certificates::CertificateRow;
+use crate::store::certificates::CertificateRecord;
 
 use blocked_keys::BlockedKeys;
 pub use departure::{Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
@@ -154,7 +154,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    pub fn from_row(row: &CertificateRow) -> Self {
+    pub fn from_row(row: &CertificateRecord) -> Self {
         Self {
             id: row.id.to_string(),
             serial: row.serial.clone(),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{CertificationError, Reason};
 use crate::clock::milliseconds;
-use crate::store::certificates::CertificateRow;
+use crate::store::certificates::CertificateRecord;
 use crate::store::{Tx, certificates};
 
 /// Revokes a certificate. The date and reason of an earlier revocation stay, and the date of a suspension.
@@ -17,7 +17,7 @@ pub async fn revoke(
     id: Uuid,
     reason: Reason,
     now: OffsetDateTime,
-) -> Result<Option<CertificateRow>, CertificationError> {
+) -> Result<Option<CertificateRecord>, CertificationError> {
     let is_changed = certificates::revoke(tx, id, reason.as_str(), milliseconds(now)).await?;
     if_changed(tx, id, is_changed).await
 }
@@ -26,7 +26,7 @@ pub async fn revoke(
 ///
 /// # Errors
 /// [`CertificationError::Store`].
-pub async fn suspend(tx: &Tx, id: Uuid, now: OffsetDateTime) -> Result<Option<CertificateRow>, CertificationError> {
+pub async fn suspend(tx: &Tx, id: Uuid, now: OffsetDateTime) -> Result<Option<CertificateRecord>, CertificationError> {
     let is_changed = certificates::suspend(tx, id, milliseconds(now)).await?;
     if_changed(tx, id, is_changed).await
 }
@@ -35,12 +35,12 @@ pub async fn suspend(tx: &Tx, id: Uuid, now: OffsetDateTime) -> Result<Option<Ce
 ///
 /// # Errors
 /// [`CertificationError::Store`].
-pub async fn reinstate(tx: &Tx, id: Uuid) -> Result<Option<CertificateRow>, CertificationError> {
+pub async fn reinstate(tx: &Tx, id: Uuid) -> Result<Option<CertificateRecord>, CertificationError> {
     let is_changed = certificates::reinstate(tx, id).await?;
     if_changed(tx, id, is_changed).await
 }
 
-async fn if_changed(tx: &Tx, id: Uuid, is_changed: bool) -> Result<Option<CertificateRow>, CertificationError> {
+async fn if_changed(tx: &Tx, id: Uuid, is_changed: bool) -> Result<Option<CertificateRecord>, CertificationError> {
     match is_changed {
         true => Ok(Some(certificates::find(tx, id).await?.ok_or(CertificationError::Certificate)?)),
         false => Ok(None),

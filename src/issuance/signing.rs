@@ -10,8 +10,8 @@ use super::preparation::Prepared;
 use super::{CertificationError, Issuance, SlotName};
 use crate::clock::milliseconds;
 use crate::random;
-use crate::store::certificates::{CertificateRow, Status};
-use crate::store::{Access, Tx, certificates};
+use crate::store::certificates::{CertificateRecord, Status};
+use crate::store::{Tx, certificates};
 
 /// Where a certificate belongs, and the step that wants it.
 #[derive(Clone, Debug)]
@@ -27,9 +27,9 @@ pub struct Placement {
 #[derive(Debug)]
 pub enum Recorded {
     /// It is the one that counts.
-    Issued { row: CertificateRow, fingerprint: String },
+    Issued { row: CertificateRecord, fingerprint: String },
     /// Another signature was recorded before; this one is forgotten.
-    Before(CertificateRow),
+    Before(CertificateRecord),
 }
 
 /// Stores serial number and to-be-signed bytes, before any key signs them.
@@ -41,10 +41,9 @@ pub async fn intend(
     prepared: Prepared,
     placement: Placement,
     now: OffsetDateTime,
-) -> Result<CertificateRow, CertificationError> {
+) -> Result<CertificateRecord, CertificationError> {
     let Prepared { certificate, draft, .. } = prepared;
-    let row = CertificateRow {
-        tenant: tx.tenant().to_owned(),
+    let row = CertificateRecord {
         id: random::id(),
         authority: prepared.authority,
         serial: HEXLOWER.encode(&certificate.serial),

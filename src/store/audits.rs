@@ -2,79 +2,62 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, Statement,
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select, Statement,
 };
 use serde_json::json;
 use uuid::Uuid;
 
+use super::database::{Fetch, OfTenant, Record};
 use super::entities::{audit, audit_seal, instance};
 use super::{Access, StoreError, Tx};
 use crate::random;
 
-pub use super::entities::audit::Model as AuditRow;
-pub use super::entities::audit_seal::Model as SealRow;
+pub use super::entities::audit::AuditRecord;
+pub use super::entities::audit_seal::SealRecord;
 
 /// Defers the insert of a row to COMMIT; where no other transaction can be under way, with its seal.
-pub fn defer_insert(tx: &Tx, row: AuditRow) {
+pub fn defer_insert(tx: &Tx, row: AuditRecord) {
     tx.pending.insert_audit(row);
 }
 
 /// The hash that covers a row, its place and everything before it.
-pub fn link(before: &str, sequence: i64, row: &AuditRow) -> String {
-    let covered = json!([
-        before,
-        sequence,
-        row.tenant,
-        row.id,
-        row.at,
-        row.event,
-        row.role,
-        row.instance,
-        row.request,
-        row.personal
-    ]);
+pub fn link(tenant: &str, before: &str, sequence: i64, row: &AuditRecord) -> String {
+    let covered =
+        json!([before, sequence, tenant, row.id, row.at, row.event, row.role, row.instance, row.request, row.personal]);
     random::digest(covered.to_string().as_bytes())
 }
 
 /// The seal of a row that follows the seal with the hash `before`.
-fn seal(before: &str, sequence: i64, row: &AuditRow, sealed_at: i64) -> SealRow {
-    let hash = link(before, sequence, row);
-    SealRow { tenant: row.tenant.clone(), sequence, audit: row.id, hash, sealed_at }
+fn seal(tenant: &str, before: &str, sequence: i64, row: &AuditRecord, sealed_at: i64) -> SealRecord {
+    let hash = link(tenant, before, sequence, row);
+    SealRecord { sequence, audit: row.id, hash, sealed_at }
 }
 
 /// Committed rows that no seal covers yet, oldest first.
-pub async fn unsealed(access: &impl Access, limit: u64) -> Result<Vec<AuditRow>, StoreError> {
-    let rows = audit::Entity::find()
-        .filter(audit::Column::Tenant.eq(access.tenant()))
+pub async fn unsealed(access: &impl Access, limit: u64) -> Result<Vec<AuditRecord>, StoreError> {
+    audit::Entity::find_of(access)
         .filter(audit::Column::Sequence.is_null())
         .order_by_asc(audit::Column::At)
         .order_by_asc(audit::Column::Id)
         .limit(limit)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// How many rows wait for their seal.
 pub async fn count_unsealed(access: &impl Access) -> Result<i64, StoreError> {
-    let unsealed = audit::Entity::find()
-        .filter(audit::Column::Tenant.eq(access.tenant()))
-        .filter(audit::Column::Sequence.is_null())
-        .count(access.connection())
-        .await?;
+    let unsealed =
+        audit::Entity::find_of(access).filter(audit::Column::Sequence.is_null()).count(access.connection()).await?;
     Ok(i64::try_from(unsealed).unwrap_or(i64::MAX))
 }
 
-pub async fn last_seal(access: &impl Access) -> Result<Option<SealRow>, StoreError> {
-    Ok(last_of(access.tenant()).one(access.connection()).await?)
+pub async fn last_seal(access: &impl Access) -> Result<Option<SealRecord>, StoreError> {
+    last_of(access.tenant()).fetch_one(access).await
 }
 
 fn last_of(tenant: &str) -> Select<audit_seal::Entity> {
-    audit_seal::Entity::find()
-        .filter(audit_seal::Column::Tenant.eq(tenant))
-        .order_by_desc(audit_seal::Column::Sequence)
-        .limit(1)
+    audit_seal::Entity::find_in(tenant).order_by_desc(audit_seal::Column::Sequence).limit(1)
 }
 
 /// Where the chain ends that the next seal continues: the last sequence number and its hash.
@@ -92,7 +75,7 @@ impl ChainEnd {
 
     /// The answer to it: no row where nothing is sealed yet.
     pub(super) fn answer(row: Option<&QueryResult>) -> Result<Self, StoreError> {
-        let seal = row.map(|row| audit_seal::Model::from_query_result(row, "")).transpose()?;
+        let seal = row.map(|row| SealRecord::from_query_result(row, "")).transpose()?;
         Ok(seal.map(Self::from).unwrap_or_default())
     }
 
@@ -108,10 +91,15 @@ impl ChainEnd {
     }
 
     /// The seals of rows that follow, which get their numbers; it is behind them then.
-    pub fn seal(&mut self, rows: &mut [AuditRow], sealed_at: impl Fn(&AuditRow) -> i64) -> Vec<SealRow> {
+    pub fn seal(
+        &mut self,
+        tenant: &str,
+        rows: &mut [AuditRecord],
+        sealed_at: impl Fn(&AuditRecord) -> i64,
+    ) -> Vec<SealRecord> {
         let mut seals = Vec::with_capacity(rows.len());
         for row in rows {
-            let seal = seal(&self.hash, self.sequence + 1, row, sealed_at(row));
+            let seal = seal(tenant, &self.hash, self.sequence + 1, row, sealed_at(row));
             row.sequence = Some(seal.sequence);
             (self.sequence, self.hash) = (seal.sequence, seal.hash.clone());
             seals.push(seal);
@@ -120,20 +108,19 @@ impl ChainEnd {
     }
 }
 
-impl From<SealRow> for ChainEnd {
-    fn from(seal: SealRow) -> Self {
+impl From<SealRecord> for ChainEnd {
+    fn from(seal: SealRecord) -> Self {
         Self { sequence: seal.sequence, hash: seal.hash }
     }
 }
 
 /// The seal of one sequence number.
-pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealRow>, StoreError> {
-    let row = audit_seal::Entity::find_by_id((access.tenant().to_owned(), sequence)).one(access.connection()).await?;
-    Ok(row)
+pub async fn seal_of(access: &impl Access, sequence: i64) -> Result<Option<SealRecord>, StoreError> {
+    audit_seal::Entity::find_of(access).filter(audit_seal::Column::Sequence.eq(sequence)).fetch_one(access).await
 }
 
 /// Writes the seals of rows that are stored; the primary key of the sequence admits one sealer.
-pub async fn write_seals(tx: &Tx, mut seals: Vec<SealRow>, end: ChainEnd) -> Result<(), StoreError> {
+pub async fn write_seals(tx: &Tx, mut seals: Vec<SealRecord>, end: ChainEnd) -> Result<(), StoreError> {
     // A connection keeps each statement that it has prepared: there is one for each power of two, not one for each number of rows.
     while let Some(length) = seals.len().checked_ilog2().map(|power| std::cmp::min(1 << power, MOST_SEALS)) {
         let rest = seals.split_off(length);
@@ -146,17 +133,16 @@ pub async fn write_seals(tx: &Tx, mut seals: Vec<SealRow>, end: ChainEnd) -> Res
 /// Seals in one statement, a power of two.
 const MOST_SEALS: usize = 256;
 
-async fn write_some_seals(tx: &Tx, seals: Vec<SealRow>) -> Result<(), StoreError> {
+async fn write_some_seals(tx: &Tx, seals: Vec<SealRecord>) -> Result<(), StoreError> {
     let rows: Vec<Uuid> = seals.iter().map(|seal| seal.audit).collect();
-    let seals = seals.into_iter().map(IntoActiveModel::into_active_model);
+    let seals = seals.into_iter().map(|seal| seal.into_row(tx.tenant()));
     audit_seal::Entity::insert_many(seals).exec_without_returning(tx.connection()).await?;
     let mut sequence = Query::select();
     sequence.column((audit_seal::Entity, audit_seal::Column::Sequence)).from(audit_seal::Entity).and_where(
         Expr::col((audit_seal::Entity, audit_seal::Column::Audit)).equals((audit::Entity, audit::Column::Id)),
     );
-    audit::Entity::update_many()
+    audit::Entity::update_of(tx)
         .col_expr(audit::Column::Sequence, Expr::from(sequence))
-        .filter(audit::Column::Tenant.eq(tx.tenant()))
         .filter(audit::Column::Id.is_in(rows))
         .exec(tx.connection())
         .await?;
@@ -166,10 +152,9 @@ async fn write_some_seals(tx: &Tx, seals: Vec<SealRow>) -> Result<(), StoreError
 /// Wipes the personal part of sealed rows: those that a person caused, those of instances that are the person's, and those that name the person
 /// whoever caused them. Gives how many.
 pub async fn erase(tx: &Tx, login: &str) -> Result<u64, StoreError> {
-    let theirs = instance::Entity::find()
+    let theirs = instance::Entity::find_of(tx)
         .select_only()
         .column(instance::Column::Id)
-        .filter(instance::Column::Tenant.eq(tx.tenant()))
         .filter(instance::Column::Owner.eq(login))
         .into_query();
     // `login`, `claimed` and `owner` of the events.
@@ -180,12 +165,11 @@ pub async fn erase(tx: &Tx, login: &str) -> Result<u64, StoreError> {
         .add(names("login"))
         .add(names("claimed"))
         .add(names("owner"));
-    let erased = audit::Entity::update_many()
+    let erased = audit::Entity::update_of(tx)
         .col_expr(audit::Column::Actor, Expr::value(None::<String>))
         .col_expr(audit::Column::Address, Expr::value(None::<String>))
         .col_expr(audit::Column::Detail, Expr::value(None::<serde_json::Value>))
         .col_expr(audit::Column::Salt, Expr::value(None::<String>))
-        .filter(audit::Column::Tenant.eq(tx.tenant()))
         .filter(audit::Column::Sequence.is_not_null())
         .filter(audit::Column::Salt.is_not_null())
         .filter(of_person)
@@ -199,20 +183,15 @@ pub async fn chain(
     access: &impl Access,
     after: i64,
     limit: u64,
-) -> Result<Vec<(SealRow, Option<AuditRow>)>, StoreError> {
-    let seals = audit_seal::Entity::find()
-        .filter(audit_seal::Column::Tenant.eq(access.tenant()))
+) -> Result<Vec<(SealRecord, Option<AuditRecord>)>, StoreError> {
+    let seals = audit_seal::Entity::find_of(access)
         .filter(audit_seal::Column::Sequence.gt(after))
         .order_by_asc(audit_seal::Column::Sequence)
         .limit(limit)
-        .all(access.connection())
+        .fetch_all(access)
         .await?;
     let ids: Vec<Uuid> = seals.iter().map(|seal| seal.audit).collect();
-    let rows = audit::Entity::find()
-        .filter(audit::Column::Tenant.eq(access.tenant()))
-        .filter(audit::Column::Id.is_in(ids))
-        .all(access.connection())
-        .await?;
+    let rows = audit::Entity::find_of(access).filter(audit::Column::Id.is_in(ids)).fetch_all(access).await?;
     Ok(seals
         .into_iter()
         .map(|seal| {
@@ -223,25 +202,21 @@ pub async fn chain(
 }
 
 /// The rows of one instance, oldest first.
-pub async fn of_instance(access: &impl Access, instance: Uuid) -> Result<Vec<AuditRow>, StoreError> {
-    let rows = audit::Entity::find()
-        .filter(audit::Column::Tenant.eq(access.tenant()))
+pub async fn of_instance(access: &impl Access, instance: Uuid) -> Result<Vec<AuditRecord>, StoreError> {
+    audit::Entity::find_of(access)
         .filter(audit::Column::Instance.eq(instance))
         .order_by_asc(audit::Column::At)
         .order_by_asc(audit::Column::Id)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// The newest rows of one kind of event.
-pub async fn of_event(access: &impl Access, event: &str, limit: u64) -> Result<Vec<AuditRow>, StoreError> {
-    let rows = audit::Entity::find()
-        .filter(audit::Column::Tenant.eq(access.tenant()))
+pub async fn of_event(access: &impl Access, event: &str, limit: u64) -> Result<Vec<AuditRecord>, StoreError> {
+    audit::Entity::find_of(access)
         .filter(audit::Column::Event.eq(event))
         .order_by_desc(audit::Column::At)
         .limit(limit)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }

@@ -4,11 +4,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, Statement};
+use sea_orm::{DbBackend, Statement};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use super::database::Options;
+use super::database::{OfTenant, Options};
 use super::entities::{pairing, revocation_list, session, work};
 use super::pairings::PairingState;
 use super::{Access, Store, StoreError, Tx};
@@ -120,20 +120,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn settle_restored(tx: &Tx) -> Result<(), StoreError> {
-        session::Entity::delete_many().filter(session::Column::Tenant.eq(tx.tenant())).exec(tx.connection()).await?;
-        pairing::Entity::update_many()
+        session::Entity::delete_of(tx).exec(tx.connection()).await?;
+        pairing::Entity::update_of(tx)
             .col_expr(pairing::Column::State, Expr::value(PairingState::Ended))
-            .filter(pairing::Column::Tenant.eq(tx.tenant()))
             .exec(tx.connection())
             .await?;
-        work::Entity::update_many()
+        work::Entity::update_of(tx)
             .col_expr(work::Column::LeaseUntil, Expr::value(None::<i64>))
-            .filter(work::Column::Tenant.eq(tx.tenant()))
             .exec(tx.connection())
             .await?;
-        revocation_list::Entity::update_many()
+        revocation_list::Entity::update_of(tx)
             .col_expr(revocation_list::Column::NextUpdate, Expr::col(revocation_list::Column::ThisUpdate))
-            .filter(revocation_list::Column::Tenant.eq(tx.tenant()))
             .exec(tx.connection())
             .await?;
         Ok(())

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::database::stored_as_word;
+use super::database::{self, Fetch, OfTenant, stored_as_word};
 use super::entities::certificate;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::certificate::Model as CertificateRow;
+pub use super::entities::certificate::CertificateRecord;
 
 /// Where a certificate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +30,7 @@ stored_as_word!(Status of "certificate" {
     Revoked = "revoked",
 });
 
-impl CertificateRow {
+impl CertificateRecord {
     pub fn is(&self, status: Status) -> bool {
         self.status == status
     }
@@ -51,77 +48,58 @@ fn in_use(now: i64) -> Condition {
         .add(certificate::Column::NotAfter.gt(now))
 }
 
-pub async fn insert(tx: &Tx, row: CertificateRow) -> Result<(), StoreError> {
-    match certificate::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await {
-        Err(error) if StoreError::is_unique_violation(&error) => Err(StoreError::Exists("certificate")),
-        other => Ok(other.map(drop)?),
-    }
+pub async fn insert(tx: &Tx, record: CertificateRecord) -> Result<(), StoreError> {
+    database::insert(tx, record, "certificate").await
 }
 
-pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CertificateRow>, StoreError> {
-    let row = certificate::Entity::find_by_id(id)
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
-        .one(access.connection())
-        .await?;
-    Ok(row)
+pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access).filter(certificate::Column::Id.eq(id)).fetch_one(access).await
 }
 
 /// Some certificates, in no order; what there is not is left out.
-pub async fn find_all(access: &impl Access, ids: BTreeSet<Uuid>) -> Result<Vec<CertificateRow>, StoreError> {
-    let rows = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
-        .filter(certificate::Column::Id.is_in(ids))
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+pub async fn find_all(access: &impl Access, ids: BTreeSet<Uuid>) -> Result<Vec<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access).filter(certificate::Column::Id.is_in(ids)).fetch_all(access).await
 }
 
 pub async fn find_by_serial(
     access: &impl Access,
     authority: &str,
     serial: &str,
-) -> Result<Option<CertificateRow>, StoreError> {
-    let row = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
+) -> Result<Option<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access)
         .filter(certificate::Column::Authority.eq(authority))
         .filter(certificate::Column::Serial.eq(serial))
-        .one(access.connection())
-        .await?;
-    Ok(row)
+        .fetch_one(access)
+        .await
 }
 
 /// Whether a step has stored its intent.
 pub async fn is_intended(access: &impl Access, instance: Uuid, step: i64) -> Result<bool, StoreError> {
-    let row = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
+    let row = certificate::Entity::find_of(access)
         .filter(certificate::Column::Instance.eq(instance))
         .filter(certificate::Column::Step.eq(step))
-        .one(access.connection())
+        .fetch_one(access)
         .await?;
     Ok(row.is_some())
 }
 
-pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CertificateRow>, StoreError> {
-    let rows = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
+pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access)
         .filter(certificate::Column::OwnerLogin.eq(login))
         .filter(certificate::Column::Status.ne(Status::Intended))
         .order_by_desc(certificate::Column::CreatedAt)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// What a person has in use.
-pub async fn of_person(access: &impl Access, person: &str, now: i64) -> Result<Vec<CertificateRow>, StoreError> {
-    let rows = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
+pub async fn of_person(access: &impl Access, person: &str, now: i64) -> Result<Vec<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access)
         .filter(certificate::Column::Person.eq(person))
         .filter(in_use(now))
         .order_by_asc(certificate::Column::CreatedAt)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// A certificate in use, as it is compared with the directory.
@@ -135,7 +113,7 @@ pub struct Held {
 
 /// Everything that people have in use, after the first `skip` of it.
 pub async fn held(access: &impl Access, now: i64, skip: u64, limit: u64) -> Result<Vec<Held>, StoreError> {
-    let rows = certificate::Entity::find()
+    let rows = certificate::Entity::find_of(access)
         .select_only()
         .columns([
             certificate::Column::Person,
@@ -143,7 +121,6 @@ pub async fn held(access: &impl Access, now: i64, skip: u64, limit: u64) -> Resu
             certificate::Column::NamesDigest,
             certificate::Column::Status,
         ])
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(in_use(now))
         .order_by_asc(certificate::Column::Id)
         .offset(skip)
@@ -160,9 +137,8 @@ pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, Sto
     let reused = certificate::Column::Person.ne(person).and(certificate::Column::OwnerLogin.eq(login));
     let mut changed = 0;
     for (which, login) in [(renamed, login), (reused, "")] {
-        let updated = certificate::Entity::update_many()
+        let updated = certificate::Entity::update_of(tx)
             .col_expr(certificate::Column::OwnerLogin, Expr::value(login))
-            .filter(certificate::Column::Tenant.eq(tx.tenant()))
             .filter(which)
             .exec(tx.connection())
             .await?;
@@ -178,10 +154,8 @@ pub async fn search(
     owner: Option<&str>,
     wanted: Option<&str>,
     limit: u64,
-) -> Result<Vec<CertificateRow>, StoreError> {
-    let mut query = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
-        .filter(certificate::Column::Status.ne(Status::Intended));
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let mut query = certificate::Entity::find_of(access).filter(certificate::Column::Status.ne(Status::Intended));
     if let Some(owner) = owner {
         query = query.filter(certificate::Column::OwnerLogin.eq(owner));
     }
@@ -197,52 +171,45 @@ pub async fn search(
                 .add(certificate::Column::Serial.eq(serial)),
         );
     }
-    let rows = query.order_by_desc(certificate::Column::Id).limit(limit).all(access.connection()).await?;
-    Ok(rows)
+    query.order_by_desc(certificate::Column::Id).limit(limit).fetch_all(access).await
 }
 
 /// Everything that was certified or is about to be, for one public key.
-pub async fn of_key(access: &impl Access, digest: &str) -> Result<Vec<CertificateRow>, StoreError> {
-    let rows = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
-        .filter(certificate::Column::PublicKeyDigest.eq(digest))
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+pub async fn of_key(access: &impl Access, digest: &str) -> Result<Vec<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access).filter(certificate::Column::PublicKeyDigest.eq(digest)).fetch_all(access).await
 }
 
-pub async fn of_card(access: &impl Access, card: Uuid) -> Result<Vec<CertificateRow>, StoreError> {
-    let rows = certificate::Entity::find()
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
+pub async fn of_card(access: &impl Access, card: Uuid) -> Result<Vec<CertificateRecord>, StoreError> {
+    certificate::Entity::find_of(access)
         .filter(certificate::Column::Card.eq(card))
         .order_by_asc(certificate::Column::CreatedAt)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// Records the one signature that counts, and gives what is issued now; none when another one was recorded before.
-pub async fn issue(tx: &Tx, id: Uuid, der: Vec<u8>, fingerprint: &str) -> Result<Option<CertificateRow>, StoreError> {
-    let updated = certificate::Entity::update_many()
+pub async fn issue(
+    tx: &Tx,
+    id: Uuid,
+    der: Vec<u8>,
+    fingerprint: &str,
+) -> Result<Option<CertificateRecord>, StoreError> {
+    let issuing = certificate::Entity::update_of(tx)
         .col_expr(certificate::Column::Certificate, Expr::value(der))
         .col_expr(certificate::Column::Fingerprint, Expr::value(fingerprint))
         .col_expr(certificate::Column::Status, Expr::value(Status::Issued))
-        .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
-        .filter(certificate::Column::Status.eq(Status::Intended))
-        .exec_with_returning(tx.connection())
-        .await?;
-    Ok(updated.into_iter().next())
+        .filter(certificate::Column::Status.eq(Status::Intended));
+    Ok(database::update_returning(tx, issuing).await?.into_iter().next())
 }
 
 /// Revokes what was not revoked yet: the first date stays, also that of a suspension (X.509, certificateHold), or what was signed during it would
 /// become good.
 pub async fn revoke(tx: &Tx, id: Uuid, reason: &str, at: i64) -> Result<bool, StoreError> {
-    let updated = certificate::Entity::update_many()
+    let updated = certificate::Entity::update_of(tx)
         .col_expr(certificate::Column::Status, Expr::value(Status::Revoked))
         .col_expr(certificate::Column::Reason, Expr::value(reason))
         .col_expr(certificate::Column::RevokedAt, Expr::col(certificate::Column::RevokedAt).if_null(at))
-        .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
         .filter(certificate::Column::Status.ne(Status::Revoked))
         .exec(tx.connection())
@@ -261,11 +228,10 @@ pub async fn reinstate(tx: &Tx, id: Uuid) -> Result<bool, StoreError> {
 }
 
 async fn move_on(tx: &Tx, id: Uuid, from: Status, to: Status, why: Option<(&str, i64)>) -> Result<bool, StoreError> {
-    let updated = certificate::Entity::update_many()
+    let updated = certificate::Entity::update_of(tx)
         .col_expr(certificate::Column::Status, Expr::value(to))
         .col_expr(certificate::Column::Reason, Expr::value(why.map(|(reason, _)| reason)))
         .col_expr(certificate::Column::RevokedAt, Expr::value(why.map(|(_, at)| at)))
-        .filter(certificate::Column::Tenant.eq(tx.tenant()))
         .filter(certificate::Column::Id.eq(id))
         .filter(certificate::Column::Status.eq(from))
         .exec(tx.connection())

@@ -2,23 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::cards::SecretState;
+use super::database::{Fetch, OfTenant};
 use super::entities::{audit, card, certificate, revocation_list, sealed_secret};
 use super::{Access, StoreError};
 
 /// Certificates, cards and secrets by state, and how many revocation lists there are.
 pub(crate) async fn effects(access: &impl Access) -> Result<Value, StoreError> {
-    let (tenant, connection) = (access.tenant(), access.connection());
-    let certificates =
-        certificate::Entity::find().filter(certificate::Column::Tenant.eq(tenant)).all(connection).await?;
-    let cards = card::Entity::find().filter(card::Column::Tenant.eq(tenant)).all(connection).await?;
-    let secrets =
-        sealed_secret::Entity::find().filter(sealed_secret::Column::Tenant.eq(tenant)).all(connection).await?;
-    let lists =
-        revocation_list::Entity::find().filter(revocation_list::Column::Tenant.eq(tenant)).all(connection).await?;
+    let certificates = certificate::Entity::find_of(access).fetch_all(access).await?;
+    let cards = card::Entity::find_of(access).fetch_all(access).await?;
+    let secrets = sealed_secret::Entity::find_of(access).fetch_all(access).await?;
+    let lists = revocation_list::Entity::find_of(access).fetch_all(access).await?;
     Ok(json!({
         "certificates": count(certificates.into_iter().map(|row| row.status.as_str())),
         "cards": count(cards.into_iter().map(|row| row.state.as_str())),
@@ -30,7 +26,7 @@ pub(crate) async fn effects(access: &impl Access) -> Result<Value, StoreError> {
 
 /// Audit rows by event.
 pub(crate) async fn audited(access: &impl Access) -> Result<BTreeMap<String, usize>, StoreError> {
-    let rows = audit::Entity::find().filter(audit::Column::Tenant.eq(access.tenant())).all(access.connection()).await?;
+    let rows = audit::Entity::find_of(access).fetch_all(access).await?;
     Ok(count(rows.into_iter().map(|row| row.event)))
 }
 

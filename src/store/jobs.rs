@@ -2,18 +2,18 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, PaginatorTrait, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, DbErr, FromQueryResult, IdenStatic, Iterable, PaginatorTrait, QueryFilter, QueryResult,
+    QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
-use super::database::{Statement, stored_as_word};
+use super::database::{OfTenant, Statement, stored_as_word};
 use super::entities::{card, instance, job, pairing};
 use super::instances::{Listed, Stored};
 use super::pairings::PairingState;
 use super::{Access, StoreError, Tx, instances};
 
-pub use super::entities::job::Model as JobRow;
+pub use super::entities::job::JobRecord;
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ stored_as_word!(JobState of "job" {
 });
 
 /// Defers the insert of a job to COMMIT.
-pub fn defer_insert(tx: &Tx, row: JobRow) {
+pub fn defer_insert(tx: &Tx, row: JobRecord) {
     tx.pending.insert_job(row);
 }
 
@@ -50,7 +50,7 @@ impl Holder {
         select
             .expr(Expr::val(1))
             .from(pairing::Entity)
-            .and_where(pairing::Column::Tenant.eq(tenant))
+            .and_where(pairing::Entity::is_of(tenant))
             .and_where(pairing::Column::Id.eq(self.pairing))
             .and_where(pairing::Column::Root.eq(self.root))
             .and_where(pairing::Column::Epoch.eq(self.epoch))
@@ -61,8 +61,12 @@ impl Holder {
 
 /// What is queued for an agent; nothing when another one has taken over.
 fn is_for(tenant: &str, agent: Holder) -> Condition {
+    is_queued_for(tenant, agent).add(job::Entity::is_of(tenant))
+}
+
+/// The same, in a query that names the tenant already.
+fn is_queued_for(tenant: &str, agent: Holder) -> Condition {
     Condition::all()
-        .add(job::Column::Tenant.eq(tenant))
         .add(job::Column::Root.eq(agent.root))
         .add(job::Column::State.eq(JobState::Queued))
         .add(Expr::exists(agent.holds(tenant)))
@@ -82,14 +86,15 @@ pub(super) fn queued(tenant: &str, id: Uuid, agent: Holder) -> SelectStatement {
 
 /// Whether an agent is to do this job now.
 pub async fn is_queued(access: &impl Access, id: Uuid, agent: Holder) -> Result<bool, StoreError> {
-    let query = job::Entity::find().filter(job::Column::Id.eq(id)).filter(is_for(access.tenant(), agent));
+    let queued = is_queued_for(access.tenant(), agent);
+    let query = job::Entity::find_of(access).filter(job::Column::Id.eq(id)).filter(queued);
     Ok(query.count(access.connection()).await? == 1)
 }
 
 /// A job that waits for an agent.
 #[derive(Clone, Debug)]
 pub struct Queued {
-    pub row: JobRow,
+    pub row: JobRecord,
     /// Of the card that it is for.
     pub serial: Option<String>,
 }
@@ -100,7 +105,7 @@ pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>
     serial
         .column(card::Column::Serial)
         .from(card::Entity)
-        .and_where(card::Column::Tenant.eq(access.tenant()))
+        .and_where(card::Entity::is_of(access.tenant()))
         .and_where(Expr::col((card::Entity, card::Column::Id)).equals((job::Entity, job::Column::Card)));
     let mut query = job::Column::iter()
         .fold(instances::outline_of(access, agent.root), |query, column| {
@@ -136,7 +141,7 @@ struct Part {
 impl FromQueryResult for Part {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
         let serial = row.try_get(prefix, SERIAL)?;
-        let job = Option::<JobRow>::from_query_result(row, &format!("{prefix}{JOB}"))?;
+        let job = Option::<JobRecord>::from_query_result(row, &format!("{prefix}{JOB}"))?;
         let job = job.map(|row| Queued { row, serial });
         Ok(Self { listed: Listed::from_query_result(row, prefix)?, job })
     }
@@ -144,10 +149,9 @@ impl FromQueryResult for Part {
 
 /// When the jobs of a tree were queued and when they ended, in milliseconds.
 pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
-    let rows = job::Entity::find()
+    let rows = job::Entity::find_of(access)
         .select_only()
         .columns([job::Column::CreatedAt, job::Column::EndedAt])
-        .filter(job::Column::Tenant.eq(access.tenant()))
         .filter(job::Column::Root.eq(root))
         .into_tuple()
         .all(access.connection())
@@ -160,17 +164,16 @@ pub async fn times(access: &impl Access, root: Uuid) -> Result<Vec<(i64, Option<
 pub async fn defer_finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<Option<Stored>, StoreError> {
     let mut holds = agent.holds(tx.tenant());
     let mut query = instances::locked(tx)
-        .filter(job::Column::Tenant.eq(tx.tenant()))
+        .filter(job::Entity::is_of(tx.tenant()))
         .filter(job::Column::Id.eq(id))
         .filter(job::Column::State.eq(JobState::Queued))
         .filter(Expr::exists(holds.lock(LockType::Share).to_owned()));
     QueryTrait::query(&mut query).inner_join(job::Entity, of_instance());
     let stored = instances::read_one(tx, query).await?;
     if stored.is_some() {
-        let done = job::Entity::update_many()
+        let done = job::Entity::update_of(tx)
             .col_expr(job::Column::State, Expr::value(JobState::Done))
             .col_expr(job::Column::EndedAt, Expr::value(at))
-            .filter(job::Column::Tenant.eq(tx.tenant()))
             .filter(job::Column::Id.eq(id));
         tx.pending.execute(Statement::Update(done.into_query()));
     }
@@ -178,17 +181,16 @@ pub async fn defer_finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<O
 }
 
 /// Ends a job that nobody is to do any more.
-pub(super) fn end(job: &mut JobRow, at: i64) {
+pub(super) fn end(job: &mut JobRecord, at: i64) {
     (job.state, job.ended_at) = (JobState::Withdrawn, Some(at));
 }
 
 /// Withdraws at once what an instance has queued, also where the insert is deferred.
 pub async fn withdraw(tx: &Tx, instance: Uuid, at: i64) -> Result<(), StoreError> {
     tx.pending.withdraw_jobs(instance, at);
-    job::Entity::update_many()
+    job::Entity::update_of(tx)
         .col_expr(job::Column::State, Expr::value(JobState::Withdrawn))
         .col_expr(job::Column::EndedAt, Expr::value(at))
-        .filter(job::Column::Tenant.eq(tx.tenant()))
         .filter(job::Column::Instance.eq(instance))
         .filter(job::Column::State.eq(JobState::Queued))
         .exec(tx.connection())

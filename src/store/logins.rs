@@ -1,9 +1,10 @@
 //! Logins and the people who have them: people are renamed, and logins are given to somebody else.
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 
-use super::entities::login;
+use super::database::{Fetch, OfTenant, insertion};
+use super::entities::login::{self, LoginRecord};
 use super::{Access, StoreError, Tx, cards, certificates, idempotency, instances};
 
 /// How much changed hands.
@@ -16,8 +17,7 @@ pub struct Followed {
 
 /// Who has a login, as far as is known.
 pub async fn person_of(access: &impl Access, name: &str) -> Result<Option<String>, StoreError> {
-    let key = (access.tenant().to_owned(), name.to_owned());
-    let known = login::Entity::find_by_id(key).one(access.connection()).await?;
+    let known = login::Entity::find_of(access).filter(login::Column::Login.eq(name)).fetch_one(access).await?;
     Ok(known.map(|row| row.person))
 }
 
@@ -42,15 +42,14 @@ pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<Followed, Store
         note(tx, &kept, &former).await?;
     }
     // What the person was called before is nobody's now.
-    let earlier = login::Entity::find()
-        .filter(login::Column::Tenant.eq(tx.tenant()))
+    let earlier = login::Entity::find_of(tx)
         .filter(login::Column::Person.eq(person))
         .filter(login::Column::Login.ne(name))
-        .all(tx.connection())
+        .fetch_all(tx)
         .await?;
     for row in earlier {
         instances += instances::follow_login(tx, &row.login, name).await?;
-        login::Entity::delete_by_id((row.tenant, row.login)).exec(tx.connection()).await?;
+        login::Entity::delete_of(tx).filter(login::Column::Login.eq(row.login)).exec(tx.connection()).await?;
     }
     note(tx, name, person).await?;
     let certificates = certificates::follow_login(tx, person, name).await?;
@@ -58,8 +57,8 @@ pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<Followed, Store
 }
 
 async fn note(tx: &Tx, name: &str, person: &str) -> Result<(), StoreError> {
-    let row = login::Model { tenant: tx.tenant().to_owned(), login: name.to_owned(), person: person.to_owned() };
-    login::Entity::insert(row.into_active_model())
+    let row = LoginRecord { login: name.to_owned(), person: person.to_owned() };
+    insertion(tx, row)
         .on_conflict(
             OnConflict::columns([login::Column::Tenant, login::Column::Login])
                 .update_column(login::Column::Person)

@@ -4,7 +4,8 @@
 //! A function writes at once, unless its name begins with `defer_`: then the write is buffered and executed just before COMMIT
 //! (`database/pending_writes.rs`).
 //!
-//! To add a table: a migration, `entities/<table>.rs`, `<tables>.rs` with its queries. Every query names the tenant.
+//! To add a table: a migration, `entities/<table>.rs`, `<tables>.rs` with its queries. Every query begins with one of
+//! `OfTenant`, which names the tenant (`database/tenant.rs`); what leaves the room is a record without it.
 
 pub mod audits;
 pub mod backup;

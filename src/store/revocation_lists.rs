@@ -1,14 +1,15 @@
 //! Revocation lists, and the certificates that they name.
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use super::certificates::Status;
+use super::database::{Fetch, OfTenant, insertion};
 use super::entities::{certificate, revocation_list};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::revocation_list::Model as RevocationListRow;
+pub use super::entities::revocation_list::RevocationListRecord;
 
-impl RevocationListRow {
+impl RevocationListRecord {
     /// Whether relying parties take it: it is not over, and it has begun, which one that a clock ahead of the time has dated has not.
     pub fn is_good(&self, now: i64) -> bool {
         self.this_update <= now && now < self.next_update
@@ -25,10 +26,9 @@ pub struct Entry {
 
 /// Revoked and suspended certificates of an authority that have not expired before `since`.
 pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Result<Vec<Entry>, StoreError> {
-    let rows = certificate::Entity::find()
+    let rows = certificate::Entity::find_of(access)
         .select_only()
         .columns([certificate::Column::Serial, certificate::Column::RevokedAt, certificate::Column::Reason])
-        .filter(certificate::Column::Tenant.eq(access.tenant()))
         .filter(certificate::Column::Authority.eq(authority))
         .filter(certificate::Column::Status.is_in([Status::Revoked, Status::Suspended]))
         .filter(certificate::Column::RevokedAt.is_not_null())
@@ -41,27 +41,24 @@ pub async fn revoked(access: &impl Access, authority: &str, since: i64) -> Resul
 }
 
 /// Stores a list; those of the authority that are over go, for every revocation makes one as long as all of them together.
-pub async fn insert(tx: &Tx, row: RevocationListRow) -> Result<(), StoreError> {
-    revocation_list::Entity::delete_many()
-        .filter(revocation_list::Column::Tenant.eq(tx.tenant()))
+pub async fn insert(tx: &Tx, row: RevocationListRecord) -> Result<(), StoreError> {
+    revocation_list::Entity::delete_of(tx)
         .filter(revocation_list::Column::Authority.eq(row.authority.clone()))
         .filter(revocation_list::Column::NextUpdate.lt(row.this_update))
         .exec(tx.connection())
         .await?;
-    revocation_list::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await?;
+    insertion(tx, row).exec_without_returning(tx.connection()).await?;
     Ok(())
 }
 
 /// The list with the highest number.
-pub async fn latest(access: &impl Access, authority: &str) -> Result<Option<RevocationListRow>, StoreError> {
+pub async fn latest(access: &impl Access, authority: &str) -> Result<Option<RevocationListRecord>, StoreError> {
     if !super::is_storable(authority) {
         return Ok(None);
     }
-    let row = revocation_list::Entity::find()
-        .filter(revocation_list::Column::Tenant.eq(access.tenant()))
+    revocation_list::Entity::find_of(access)
         .filter(revocation_list::Column::Authority.eq(authority))
         .order_by_desc(revocation_list::Column::Number)
-        .one(access.connection())
-        .await?;
-    Ok(row)
+        .fetch_one(access)
+        .await
 }

@@ -1,18 +1,16 @@
 //! Accounts of programs.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
+use super::database::{self, Fetch, OfTenant};
 use super::entities::service_account;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::service_account::Model as ServiceAccountRow;
+pub use super::entities::service_account::ServiceAccountRecord;
 
-pub async fn insert(tx: &Tx, row: ServiceAccountRow) -> Result<(), StoreError> {
-    match service_account::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await {
-        Err(error) if StoreError::is_unique_violation(&error) => Err(StoreError::Exists("service account")),
-        other => Ok(other.map(drop)?),
-    }
+pub async fn insert(tx: &Tx, record: ServiceAccountRecord) -> Result<(), StoreError> {
+    database::insert(tx, record, "service account").await
 }
 
 /// Whether a login is a program's.
@@ -21,30 +19,22 @@ pub fn is_login(login: &str) -> bool {
 }
 
 /// The account of a token, by the token's digest; none that was revoked.
-pub async fn of_token(access: &impl Access, digest: &str) -> Result<Option<ServiceAccountRow>, StoreError> {
-    let row = service_account::Entity::find()
-        .filter(service_account::Column::Tenant.eq(access.tenant()))
+pub async fn of_token(access: &impl Access, digest: &str) -> Result<Option<ServiceAccountRecord>, StoreError> {
+    service_account::Entity::find_of(access)
         .filter(service_account::Column::TokenDigest.eq(digest))
         .filter(service_account::Column::RevokedAt.is_null())
-        .one(access.connection())
-        .await?;
-    Ok(row)
+        .fetch_one(access)
+        .await
 }
 
-pub async fn list(access: &impl Access) -> Result<Vec<ServiceAccountRow>, StoreError> {
-    let rows = service_account::Entity::find()
-        .filter(service_account::Column::Tenant.eq(access.tenant()))
-        .order_by_asc(service_account::Column::Name)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+pub async fn list(access: &impl Access) -> Result<Vec<ServiceAccountRecord>, StoreError> {
+    service_account::Entity::find_of(access).order_by_asc(service_account::Column::Name).fetch_all(access).await
 }
 
 /// `false` when there is no such account, or it was revoked before.
 pub async fn revoke(tx: &Tx, name: &str, at: i64) -> Result<bool, StoreError> {
-    let updated = service_account::Entity::update_many()
+    let updated = service_account::Entity::update_of(tx)
         .col_expr(service_account::Column::RevokedAt, Expr::value(at))
-        .filter(service_account::Column::Tenant.eq(tx.tenant()))
         .filter(service_account::Column::Name.eq(name))
         .filter(service_account::Column::RevokedAt.is_null())
         .exec(tx.connection())

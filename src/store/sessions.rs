@@ -1,18 +1,19 @@
 //! Browser sessions.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    ColumnTrait, QueryFilter,
     sea_query::{Expr, OnConflict},
 };
 
+use super::database::{Fetch, OfTenant, insertion};
 use super::entities::session;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::session::Model as SessionRow;
+pub use super::entities::session::SessionRecord;
 
 /// Writes a session down, or its role if it is there.
-pub async fn put(tx: &Tx, row: SessionRow) -> Result<(), StoreError> {
-    session::Entity::insert(row.into_active_model())
+pub async fn put(tx: &Tx, row: SessionRecord) -> Result<(), StoreError> {
+    insertion(tx, row)
         .on_conflict(
             OnConflict::column(session::Column::Id)
                 .update_columns([
@@ -28,12 +29,8 @@ pub async fn put(tx: &Tx, row: SessionRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub async fn find(access: &impl Access, id: &str) -> Result<Option<SessionRow>, StoreError> {
-    let row = session::Entity::find_by_id(id)
-        .filter(session::Column::Tenant.eq(access.tenant()))
-        .one(access.connection())
-        .await?;
-    Ok(row)
+pub async fn find(access: &impl Access, id: &str) -> Result<Option<SessionRecord>, StoreError> {
+    session::Entity::find_of(access).filter(session::Column::Id.eq(id)).fetch_one(access).await
 }
 
 /// Sets the role, when it was checked and since when that brought no answer, if the session has the role `before` still.
@@ -45,11 +42,10 @@ pub async fn set_role(
     checked_at: Option<i64>,
     unanswered_at: Option<i64>,
 ) -> Result<bool, StoreError> {
-    let updated = session::Entity::update_many()
+    let updated = session::Entity::update_of(tx)
         .col_expr(session::Column::Role, Expr::value(role.map(str::to_owned)))
         .col_expr(session::Column::RoleCheckedAt, Expr::value(checked_at))
         .col_expr(session::Column::RoleUnansweredAt, Expr::value(unanswered_at))
-        .filter(session::Column::Tenant.eq(tx.tenant()))
         .filter(session::Column::Id.eq(id))
         .filter(session::Column::Role.eq(before))
         .exec(tx.connection())
@@ -58,9 +54,8 @@ pub async fn set_role(
 }
 
 pub async fn touch(tx: &Tx, id: &str, seen_at: i64) -> Result<(), StoreError> {
-    session::Entity::update_many()
+    session::Entity::update_of(tx)
         .col_expr(session::Column::SeenAt, Expr::value(seen_at))
-        .filter(session::Column::Tenant.eq(tx.tenant()))
         .filter(session::Column::Id.eq(id))
         .exec(tx.connection())
         .await?;
@@ -68,20 +63,13 @@ pub async fn touch(tx: &Tx, id: &str, seen_at: i64) -> Result<(), StoreError> {
 }
 
 pub async fn remove(tx: &Tx, id: &str) -> Result<(), StoreError> {
-    session::Entity::delete_many()
-        .filter(session::Column::Tenant.eq(tx.tenant()))
-        .filter(session::Column::Id.eq(id))
-        .exec(tx.connection())
-        .await?;
+    session::Entity::delete_of(tx).filter(session::Column::Id.eq(id)).exec(tx.connection()).await?;
     Ok(())
 }
 
 /// Forgets sessions that were not seen since `before`.
 pub async fn expire(tx: &Tx, before: i64) -> Result<u64, StoreError> {
-    let deleted = session::Entity::delete_many()
-        .filter(session::Column::Tenant.eq(tx.tenant()))
-        .filter(session::Column::SeenAt.lt(before))
-        .exec(tx.connection())
-        .await?;
+    let deleted =
+        session::Entity::delete_of(tx).filter(session::Column::SeenAt.lt(before)).exec(tx.connection()).await?;
     Ok(deleted.rows_affected)
 }

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::entities::task;
+use super::database::{OfTenant, Record};
+use super::entities::task::{self, TaskRecord};
 use super::{Access, StoreError, Tx};
 
 /// Puts an instance's question on the lists of these roles.
 pub async fn insert(tx: &Tx, instance: Uuid, roles: BTreeSet<&str>) -> Result<(), StoreError> {
-    let rows = roles.into_iter().map(|role| {
-        let row = task::Model { tenant: tx.tenant().to_owned(), instance, role: role.to_owned() };
-        row.into_active_model()
-    });
+    let rows = roles.into_iter().map(|role| TaskRecord { instance, role: role.to_owned() }.into_row(tx.tenant()));
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
         task::Entity::insert_many(rows).exec_without_returning(tx.connection()).await?;
@@ -22,10 +20,6 @@ pub async fn insert(tx: &Tx, instance: Uuid, roles: BTreeSet<&str>) -> Result<()
 }
 
 pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
-    task::Entity::delete_many()
-        .filter(task::Column::Tenant.eq(tx.tenant()))
-        .filter(task::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
+    task::Entity::delete_of(tx).filter(task::Column::Instance.eq(instance)).exec(tx.connection()).await?;
     Ok(())
 }

@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{DeleteStatement, Expr, OnConflict, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::database::{Fetch, OfTenant};
 use super::entities::timer;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::timer::Model as TimerRow;
+pub use super::entities::timer::TimerRecord;
 
 /// Defers the insert of a timer to COMMIT, in place of an older one of the same name.
 pub fn defer_arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) {
-    tx.pending.arm(TimerRow { tenant: tx.tenant().to_owned(), instance, timer: name.to_owned(), step, due_at });
+    tx.pending.arm(TimerRecord { instance, timer: name.to_owned(), step, due_at });
 }
 
 /// What becomes of a timer that is there: it is the new one.
@@ -24,9 +25,8 @@ pub(super) fn armed_again() -> OnConflict {
 }
 
 /// Takes a timer away that was found to be due; `false` when it is not that timer any more: it was fired elsewhere, or armed again.
-pub async fn take(tx: &Tx, row: &TimerRow) -> Result<bool, StoreError> {
-    let deleted = timer::Entity::delete_many()
-        .filter(timer::Column::Tenant.eq(tx.tenant()))
+pub async fn take(tx: &Tx, row: &TimerRecord) -> Result<bool, StoreError> {
+    let deleted = timer::Entity::delete_of(tx)
         .filter(timer::Column::Instance.eq(row.instance))
         .filter(timer::Column::Timer.eq(&row.timer))
         .filter(timer::Column::Step.eq(row.step))
@@ -38,9 +38,8 @@ pub async fn take(tx: &Tx, row: &TimerRow) -> Result<bool, StoreError> {
 
 /// Has a timer of an instance's step due now; `false` when there is none.
 pub async fn expedite(tx: &Tx, instance: Uuid, name: &str, step: i64, now: i64) -> Result<bool, StoreError> {
-    let updated = timer::Entity::update_many()
+    let updated = timer::Entity::update_of(tx)
         .col_expr(timer::Column::DueAt, Expr::value(now))
-        .filter(timer::Column::Tenant.eq(tx.tenant()))
         .filter(timer::Column::Instance.eq(instance))
         .filter(timer::Column::Timer.eq(name))
         .filter(timer::Column::Step.eq(step))
@@ -50,17 +49,15 @@ pub async fn expedite(tx: &Tx, instance: Uuid, name: &str, step: i64, now: i64) 
 }
 
 /// Timers that are due, the most overdue first, after the first `skip` of them.
-pub async fn due(access: &impl Access, now: i64, skip: u64, limit: u64) -> Result<Vec<TimerRow>, StoreError> {
-    let rows = timer::Entity::find()
-        .filter(timer::Column::Tenant.eq(access.tenant()))
+pub async fn due(access: &impl Access, now: i64, skip: u64, limit: u64) -> Result<Vec<TimerRecord>, StoreError> {
+    timer::Entity::find_of(access)
         .filter(timer::Column::DueAt.lte(now))
         .order_by_asc(timer::Column::DueAt)
         .order_by_asc(timer::Column::Instance)
         .offset(skip)
         .limit(limit)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// Timers of a name that are due later than a moment, the latest first.
@@ -69,25 +66,22 @@ pub async fn scheduled_after(
     name: &str,
     moment: i64,
     limit: u64,
-) -> Result<Vec<TimerRow>, StoreError> {
-    let rows = timer::Entity::find()
-        .filter(timer::Column::Tenant.eq(access.tenant()))
+) -> Result<Vec<TimerRecord>, StoreError> {
+    timer::Entity::find_of(access)
         .filter(timer::Column::Timer.eq(name))
         .filter(timer::Column::DueAt.gt(moment))
         .order_by_desc(timer::Column::DueAt)
         .limit(limit)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// When the next timer is due that was not due at a moment.
 pub async fn next_due(access: &impl Access, after: i64) -> Result<Option<i64>, StoreError> {
-    let row = timer::Entity::find()
-        .filter(timer::Column::Tenant.eq(access.tenant()))
+    let row = timer::Entity::find_of(access)
         .filter(timer::Column::DueAt.gt(after))
         .order_by_asc(timer::Column::DueAt)
-        .one(access.connection())
+        .fetch_one(access)
         .await?;
     Ok(row.map(|row| row.due_at))
 }
@@ -98,7 +92,7 @@ pub(super) fn due_of(tenant: &str, instance: Uuid, timer: &str) -> SelectStateme
     select
         .column(timer::Column::DueAt)
         .from(timer::Entity)
-        .and_where(timer::Column::Tenant.eq(tenant))
+        .and_where(timer::Entity::is_of(tenant))
         .and_where(timer::Column::Instance.eq(instance))
         .and_where(timer::Column::Timer.eq(timer));
     select
@@ -114,7 +108,7 @@ pub(super) fn disarmed(tx: &Tx, instances: BTreeSet<Uuid>) -> DeleteStatement {
     let mut delete = Query::delete();
     delete
         .from_table(timer::Entity)
-        .and_where(timer::Column::Tenant.eq(tx.tenant()))
+        .and_where(timer::Entity::is_of(tx.tenant()))
         .and_where(timer::Column::Instance.is_in(instances));
     delete
 }

@@ -1,13 +1,14 @@
 //! Conditions of the world that instances wait for.
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::database::{Fetch, OfTenant, insertion};
 use super::entities::watch;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::watch::Model as WatchRow;
+pub use super::entities::watch::WatchRecord;
 
 /// Has an instance wait for a condition, in place of the one that it waited for.
 pub async fn insert(
@@ -18,8 +19,8 @@ pub async fn insert(
     about: Option<&str>,
 ) -> Result<(), StoreError> {
     let (condition, about) = (condition.to_owned(), about.map(str::to_owned));
-    let row = WatchRow { tenant: tx.tenant().to_owned(), instance, step, condition, about };
-    watch::Entity::insert(row.into_active_model())
+    let row = WatchRecord { instance, step, condition, about };
+    insertion(tx, row)
         .on_conflict(
             OnConflict::column(watch::Column::Instance)
                 .update_columns([watch::Column::Step, watch::Column::Condition, watch::Column::About])
@@ -32,22 +33,16 @@ pub async fn insert(
 
 /// Ends the wait of an instance.
 pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
-    watch::Entity::delete_many()
-        .filter(watch::Column::Tenant.eq(tx.tenant()))
-        .filter(watch::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
+    watch::Entity::delete_of(tx).filter(watch::Column::Instance.eq(instance)).exec(tx.connection()).await?;
     Ok(())
 }
 
 /// Conditions that are waited for, after the first `skip` of them.
-pub async fn list(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<WatchRow>, StoreError> {
-    let rows = watch::Entity::find()
-        .filter(watch::Column::Tenant.eq(access.tenant()))
+pub async fn list(access: &impl Access, skip: u64, limit: u64) -> Result<Vec<WatchRecord>, StoreError> {
+    watch::Entity::find_of(access)
         .order_by_asc(watch::Column::Instance)
         .offset(skip)
         .limit(limit)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }

@@ -1,25 +1,26 @@
 //! Planned activities and their leases.
 
 use sea_orm::sea_query::{DeleteStatement, Expr, ExprTrait, InsertStatement, LockBehavior, LockType, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
+use super::database::{Fetch, OfTenant};
 use super::entities::{instance, work};
 use super::instances::{self, Stored};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::work::Model as WorkRow;
+pub use super::entities::work::WorkRecord;
 
 /// Defers the insert of a planned activity to COMMIT; its lease ends `lease` milliseconds from then, by the database's clock.
-pub fn defer_insert(tx: &Tx, row: WorkRow, lease: i64) {
+pub fn defer_insert(tx: &Tx, row: WorkRecord, lease: i64) {
     tx.pending.insert_work(row, lease);
 }
 
 /// The statement that inserts a planned activity with its lease.
-pub(super) fn leased(tx: &Tx, row: WorkRow, lease: i64) -> Result<InsertStatement, StoreError> {
+pub(super) fn leased(tx: &Tx, row: WorkRecord, lease: i64) -> Result<InsertStatement, StoreError> {
     let until = Expr::cust(format!("{} + {lease}", tx.clock()));
     let columns: [(work::Column, Expr); 12] = [
-        (work::Column::Tenant, Expr::value(row.tenant)),
+        (work::Column::Tenant, Expr::value(tx.tenant())),
         (work::Column::Id, Expr::value(row.id)),
         (work::Column::Instance, Expr::value(row.instance)),
         (work::Column::Step, Expr::value(row.step)),
@@ -54,32 +55,30 @@ pub async fn claim(
     capabilities: &Capabilities,
     lease: i64,
     limit: u64,
-) -> Result<Vec<WorkRow>, StoreError> {
+) -> Result<Vec<WorkRecord>, StoreError> {
     let now = tx.database_time().await?;
     let free = Condition::any()
         .add(work::Column::LeaseUntil.is_null())
         .add(work::Column::LeaseUntil.lt(now))
         .add(work::Column::LeaseUntil.gt(now + 2 * lease));
-    let rows = work::Entity::find()
-        .filter(work::Column::Tenant.eq(tx.tenant()))
+    let rows = work::Entity::find_of(tx)
         .filter(free)
         .filter(work::Column::Activity.is_in(&capabilities.activities))
         .filter(work::Column::Definition.is_in(&capabilities.definitions))
         .order_by_asc(work::Column::Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(tx.connection())
+        .fetch_all(tx)
         .await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for mut row in rows {
         row.lease_owner = Some(owner.to_owned());
         row.lease_epoch += 1;
         row.lease_until = Some(now + lease);
-        work::Entity::update_many()
+        work::Entity::update_of(tx)
             .col_expr(work::Column::LeaseOwner, Expr::value(owner))
             .col_expr(work::Column::LeaseEpoch, Expr::value(row.lease_epoch))
             .col_expr(work::Column::LeaseUntil, Expr::value(now + lease))
-            .filter(work::Column::Tenant.eq(tx.tenant()))
             .filter(work::Column::Id.eq(row.id))
             .exec(tx.connection())
             .await?;
@@ -93,9 +92,8 @@ pub async fn heartbeat(tx: &Tx, owner: &str, held: &[(Uuid, i64)], lease: i64) -
     let now = tx.database_time().await?;
     let mut kept = 0;
     for (id, epoch) in held {
-        let updated = work::Entity::update_many()
+        let updated = work::Entity::update_of(tx)
             .col_expr(work::Column::LeaseUntil, Expr::value(now + lease))
-            .filter(work::Column::Tenant.eq(tx.tenant()))
             .filter(work::Column::Id.eq(*id))
             .filter(work::Column::LeaseOwner.eq(owner))
             .filter(work::Column::LeaseEpoch.eq(*epoch))
@@ -108,11 +106,11 @@ pub async fn heartbeat(tx: &Tx, owner: &str, held: &[(Uuid, i64)], lease: i64) -
 
 /// Reads and locks the instance of an activity that is done, and defers the activity's removal to COMMIT; none when the lease is
 /// somebody else's by now: until the transaction ends nobody can claim it.
-pub async fn defer_finish(tx: &Tx, row: &WorkRow) -> Result<Option<Stored>, StoreError> {
+pub async fn defer_finish(tx: &Tx, row: &WorkRecord) -> Result<Option<Stored>, StoreError> {
     let of_instance =
         Expr::col((work::Entity, work::Column::Instance)).equals((instance::Entity, instance::Column::Id));
     let mut query = instances::locked(tx)
-        .filter(work::Column::Tenant.eq(tx.tenant()))
+        .filter(work::Entity::is_of(tx.tenant()))
         .filter(work::Column::Id.eq(row.id))
         .filter(work::Column::LeaseEpoch.eq(row.lease_epoch));
     QueryTrait::query(&mut query).inner_join(work::Entity, of_instance);
@@ -126,31 +124,26 @@ pub async fn defer_finish(tx: &Tx, row: &WorkRow) -> Result<Option<Stored>, Stor
 /// The statement that takes an activity away.
 pub(super) fn finished(tx: &Tx, id: Uuid) -> DeleteStatement {
     let mut delete = Query::delete();
-    delete.from_table(work::Entity).and_where(work::Column::Tenant.eq(tx.tenant())).and_where(work::Column::Id.eq(id));
+    delete.from_table(work::Entity).and_where(work::Entity::is_of(tx.tenant())).and_where(work::Column::Id.eq(id));
     delete
 }
 
 /// Removes at once what an instance has planned, also where the insert is deferred.
 pub async fn remove(tx: &Tx, instance: Uuid) -> Result<(), StoreError> {
     tx.pending.remove_work(instance);
-    work::Entity::delete_many()
-        .filter(work::Column::Tenant.eq(tx.tenant()))
-        .filter(work::Column::Instance.eq(instance))
-        .exec(tx.connection())
-        .await?;
+    work::Entity::delete_of(tx).filter(work::Column::Instance.eq(instance)).exec(tx.connection()).await?;
     Ok(())
 }
 
 /// How many activities are planned or under way.
 pub async fn count(access: &impl Access) -> Result<i64, StoreError> {
-    let count =
-        work::Entity::find().filter(work::Column::Tenant.eq(access.tenant())).count(access.connection()).await?;
+    let count = work::Entity::find_of(access).count(access.connection()).await?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// Whether anything can be claimed or is leased: the engine's heartbeat asks without writing.
 pub async fn is_pending(access: &impl Access) -> Result<bool, StoreError> {
-    let row = work::Entity::find().filter(work::Column::Tenant.eq(access.tenant())).one(access.connection()).await?;
+    let row = work::Entity::find_of(access).fetch_one(access).await?;
     Ok(row.is_some())
 }
 
@@ -158,11 +151,7 @@ pub async fn is_pending(access: &impl Access) -> Result<bool, StoreError> {
 #[cfg(test)]
 pub(crate) async fn end_leases(store: &super::Store) -> Result<(), StoreError> {
     let ended = store.write::<_, StoreError, _, _>(|tx| async move {
-        work::Entity::update_many()
-            .col_expr(work::Column::LeaseUntil, Expr::value(0))
-            .filter(work::Column::Tenant.eq(tx.tenant()))
-            .exec(tx.connection())
-            .await?;
+        work::Entity::update_of(&tx).col_expr(work::Column::LeaseUntil, Expr::value(0)).exec(tx.connection()).await?;
         Ok(())
     });
     ended.await

@@ -20,8 +20,8 @@ use crate::cards::pairing::PairingState;
 use crate::cards::pairings::AgentFacts;
 use crate::engine::EngineError;
 use crate::portal::Portal;
-use crate::store::jobs::{self, Holder, JobRow};
-use crate::store::pairings::PairingRow;
+use crate::store::jobs::{self, Holder, JobRecord};
+use crate::store::pairings::PairingRecord;
 
 const ALGORITHM: ManagementKeyAlgorithm = ManagementKeyAlgorithm::Aes256;
 const READER: &str = "simulated reader";
@@ -117,7 +117,7 @@ impl SimulatedCard {
 pub struct Agent {
     portal: Portal,
     card: Arc<SimulatedCard>,
-    pairing: Option<PairingRow>,
+    pairing: Option<PairingRecord>,
 }
 
 impl Agent {
@@ -153,7 +153,7 @@ impl Agent {
         !queued.is_empty()
     }
 
-    async fn pair(&self, root: Uuid, login: &str, origin: &Origin) -> PairingRow {
+    async fn pair(&self, root: Uuid, login: &str, origin: &Origin) -> PairingRecord {
         let pairings = &self.portal.pairings;
         let known = pairings.latest(root).await.expect("pairings");
         if let Some(known) = known.filter(|row| row.state == PairingState::Confirmed) {
@@ -172,6 +172,6 @@ impl Agent {
 }
 
 /// The job's nonce, which the portal's challenge to the card begins with.
-fn nonce(job: &JobRow) -> Option<Bytes> {
+fn nonce(job: &JobRecord) -> Option<Bytes> {
     serde_json::from_value(job.plan.get("nonce").cloned().unwrap_or(Value::Null)).ok()
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::instance::time_text;
 use super::{Frame, render, see_other};
-use crate::desk::certificates::{self, CertificateRow};
+use crate::desk::certificates::{self, CertificateRecord};
 use crate::engine::verbs::Caller;
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
@@ -39,7 +39,7 @@ pub struct CertificateView {
 }
 
 impl CertificateView {
-    pub fn new(portal: &Portal, caller: &Caller, row: CertificateRow) -> Self {
+    pub fn new(portal: &Portal, caller: &Caller, row: CertificateRecord) -> Self {
         let profile = portal.issuance.profile(&row.profile).map_or(row.profile.as_str(), |known| known.title());
         Self {
             id: row.id.to_string(),

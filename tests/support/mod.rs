@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sealwright::hsm::HsmOptions;
 use sealwright::portal;
-use sealwright::store::audits::AuditRow;
+use sealwright::store::audits::AuditRecord;
 use sealwright::store::{Store, audits};
 use sealwright_workflow::library::Library;
 use sealwright_world::evidence;
@@ -336,7 +336,7 @@ impl TestWorld {
     }
 
     /// The audit's rows of one kind, read from the database that the portal writes.
-    pub async fn audited(&self, event: &str) -> Vec<AuditRow> {
+    pub async fn audited(&self, event: &str) -> Vec<AuditRecord> {
         let url = match &self.postgres {
             Some(postgres) => postgres.url.clone(),
             None => format!("sqlite:{}/sealwright.db", self.world.folder.display()),

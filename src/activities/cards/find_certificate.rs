@@ -9,7 +9,7 @@ use crate::cards::Card;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::{Certificate, SlotName};
-use crate::store::certificates::{CertificateRow, Status};
+use crate::store::certificates::{CertificateRecord, Status};
 use crate::store::{Tx, cards, certificates};
 
 pub struct FindCertificate;
@@ -49,10 +49,10 @@ impl LocalActivity for FindCertificate {
         let (card, now) = (id(&parameters.card.id)?, milliseconds(call.now));
         let keys = cards::keys(tx, card).await?;
         let installed = keys.into_iter().find(|key| key.slot == slot).and_then(|key| key.certificate);
-        let is_in_use = |row: &CertificateRow| row.slot.as_deref() == Some(slot) && row.is_in_use(now);
+        let is_in_use = |row: &CertificateRecord| row.slot.as_deref() == Some(slot) && row.is_in_use(now);
         let mut valid = certificates::of_card(tx, card).await?;
         valid.retain(is_in_use);
-        let fits = |row: &&CertificateRow| {
+        let fits = |row: &&CertificateRecord| {
             Some(row.id) == installed && row.profile == parameters.profile && row.is(Status::Issued)
         };
         Ok(match valid.iter().find(fits) {

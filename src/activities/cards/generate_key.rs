@@ -14,8 +14,8 @@ use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
 use crate::issuance::keys::{Attestations, NewKey};
 use crate::issuance::{Csr, KeyAlgorithmName, SlotName};
-use crate::store::cards::CardKeyRow;
-use crate::store::{Access, Tx, cards, certificates};
+use crate::store::cards::CardKeyRecord;
+use crate::store::{Tx, cards, certificates};
 
 pub struct GenerateKeyAndCsr {
     attestations: Attestations,
@@ -110,8 +110,7 @@ impl CardJob for GenerateKeyAndCsr {
             }
         };
         let algorithm = plan.algorithm.as_str().to_owned();
-        let row = CardKeyRow {
-            tenant: tx.tenant().to_owned(),
+        let row = CardKeyRecord {
             card: plan.card,
             slot: slot.clone(),
             algorithm: algorithm.clone(),

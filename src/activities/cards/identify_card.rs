@@ -19,8 +19,8 @@ use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, CardJob, Failure};
 use crate::random;
-use crate::store::cards::{CardRow, SecretState};
-use crate::store::{Access, Tx, cards, certificates, instances};
+use crate::store::cards::{CardRecord, SecretState};
+use crate::store::{Tx, cards, certificates, instances};
 
 pub struct IdentifyCard {
     stock: Stock,
@@ -124,7 +124,7 @@ impl IdentifyCard {
         call: &Call,
         plan: &Plan,
         facts: &CardFacts,
-        mut row: CardRow,
+        mut row: CardRecord,
     ) -> Result<Card, Failure> {
         let management = ManagementKind::from(&facts.management);
         let mut secrets = cards::secrets(tx, row.id).await?;
@@ -176,7 +176,7 @@ impl IdentifyCard {
     }
 
     /// Certificates on the card are ones that the portal put there.
-    async fn is_blank_but_ours(&self, tx: &Tx, row: &CardRow, facts: &CardFacts) -> Result<bool, Failure> {
+    async fn is_blank_but_ours(&self, tx: &Tx, row: &CardRecord, facts: &CardFacts) -> Result<bool, Failure> {
         let ours = certificates::of_card(tx, row.id).await?;
         Ok(facts
             .certificates
@@ -185,7 +185,13 @@ impl IdentifyCard {
     }
 
     /// Whoever has a token's PIN can delete what is on it: a certificate that it does not show is not installed any more.
-    async fn forget_what_is_gone(&self, tx: &Tx, call: &Call, row: &CardRow, facts: &CardFacts) -> Result<(), Failure> {
+    async fn forget_what_is_gone(
+        &self,
+        tx: &Tx,
+        call: &Call,
+        row: &CardRecord,
+        facts: &CardFacts,
+    ) -> Result<(), Failure> {
         let ours = certificates::of_card(tx, row.id).await?;
         let is_there = |id: Uuid| {
             let known = ours.iter().find(|known| known.id == id).and_then(|known| known.certificate.as_ref());
@@ -210,8 +216,7 @@ impl IdentifyCard {
             return Ok(None);
         }
         let at = milliseconds(call.now);
-        let row = CardRow {
-            tenant: tx.tenant().to_owned(),
+        let row = CardRecord {
             id: random::id(),
             serial: facts.serial.clone(),
             state: CardState::Assigned,

@@ -18,8 +18,8 @@ use crate::cards::{Card, ManagementKind, management_key, objects};
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, CardJob, Failure, FailureClass};
 use crate::random;
-use crate::store::cards::{SealedSecretRow, SecretState};
-use crate::store::{Access, Store, Tx, cards};
+use crate::store::cards::{SealedSecretRecord, SecretState};
+use crate::store::{Store, Tx, cards};
 
 /// The secrets that PIV cards leave the factory with.
 const FACTORY_PIN: &[u8] = b"123456";
@@ -45,7 +45,7 @@ impl From<&Services> for ReplaceFactorySecrets {
 
 impl ReplaceFactorySecrets {
     /// Opens what is to be set.
-    fn open(&self, secrets: &[SealedSecretRow], purpose: Purpose) -> Result<Secret, Failure> {
+    fn open(&self, secrets: &[SealedSecretRecord], purpose: Purpose) -> Result<Secret, Failure> {
         let failed = || Failure::Fail(FailureClass::Secret);
         let row = secrets.iter().find(|row| row.purpose == purpose && row.state == SecretState::Pending);
         let row = row.ok_or_else(failed)?;
@@ -95,8 +95,7 @@ impl CardJob for ReplaceFactorySecrets {
             for (purpose, secret) in new_secrets(management).map_err(|_| Failure::Fail(FailureClass::Randomness))? {
                 let sealed =
                     self.sealing.seal(card, purpose, &secret).map_err(|_| Failure::Fail(FailureClass::Secret))?;
-                rows.push(SealedSecretRow {
-                    tenant: tx.tenant().to_owned(),
+                rows.push(SealedSecretRecord {
                     id: random::id(),
                     card,
                     purpose,

@@ -20,7 +20,7 @@ use crate::fail_point;
 use crate::issuance::preparation::{self, CertificateRequest, Preparation};
 use crate::issuance::signing::{self, Placement, Recorded};
 use crate::issuance::{Certificate, CertificateHolder, CertificationError, Csr, DraftCertificate, Issuance, SlotName};
-use crate::store::certificates::CertificateRow;
+use crate::store::certificates::CertificateRecord;
 use crate::store::{Tx, certificates};
 
 pub struct SignCertificate {
@@ -52,8 +52,8 @@ pub struct Plan {
     to_be_signed: Bytes,
 }
 
-impl From<CertificateRow> for Plan {
-    fn from(row: CertificateRow) -> Self {
+impl From<CertificateRecord> for Plan {
+    fn from(row: CertificateRecord) -> Self {
         Self {
             certificate: row.id,
             authority: row.authority,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::caller::Caller;
 use crate::engine::rights::{Operation, Question, may_see, operations, questions};
 use crate::engine::{Engine, EngineError};
-use crate::store::instances::{self, HistoryRow, Stored};
+use crate::store::instances::{self, HistoryRecord, Stored};
 
 /// An instance as a caller may see it.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct View {
     /// The tree it belongs to, itself included, oldest first.
     pub tree: Vec<Stored>,
     /// What happened, by instance of the tree.
-    pub histories: BTreeMap<Uuid, Vec<HistoryRow>>,
+    pub histories: BTreeMap<Uuid, Vec<HistoryRecord>>,
     /// Until when it stays in its state, where that has an end.
     pub deadline: Option<i64>,
     /// What it asks now, and what the parts below it ask of the caller.
@@ -57,7 +57,7 @@ impl Engine {
         let root = tree.iter().find(|part| part.instance.id == stored.root).ok_or(EngineError::NotFound)?;
         let definition = self.visible(caller, &stored.instance, &root.instance)?;
         let ids = tree.iter().map(|part| part.instance.id).collect();
-        let mut histories: BTreeMap<Uuid, Vec<HistoryRow>> = BTreeMap::new();
+        let mut histories: BTreeMap<Uuid, Vec<HistoryRecord>> = BTreeMap::new();
         for row in instances::histories(reader, ids).await? {
             histories.entry(row.instance).or_default().push(row);
         }

@@ -1,18 +1,18 @@
 //! Keys that were made on cards, and their certificates.
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QueryTrait};
 use uuid::Uuid;
 
-use crate::store::database::Statement;
+use crate::store::database::{Fetch, OfTenant, Statement, insertion};
 use crate::store::entities::card_key;
 use crate::store::{Access, StoreError, Tx};
 
-pub use crate::store::entities::card_key::Model as CardKeyRow;
+pub use crate::store::entities::card_key::CardKeyRecord;
 
 /// Defers to COMMIT the record of the key that was made in a slot; it has no certificate yet.
-pub fn defer_key(tx: &Tx, row: CardKeyRow) {
-    let made = card_key::Entity::insert(row.into_active_model()).on_conflict(
+pub fn defer_key(tx: &Tx, row: CardKeyRecord) {
+    let made = insertion(tx, row).on_conflict(
         OnConflict::columns([card_key::Column::Card, card_key::Column::Slot])
             .update_columns([card_key::Column::Algorithm, card_key::Column::Certificate, card_key::Column::ChangedAt])
             .to_owned(),
@@ -37,10 +37,9 @@ async fn set_certificate(
     certificate: Option<Uuid>,
     at: i64,
 ) -> Result<(), StoreError> {
-    let updated = card_key::Entity::update_many()
+    let updated = card_key::Entity::update_of(tx)
         .col_expr(card_key::Column::Certificate, Expr::value(certificate))
         .col_expr(card_key::Column::ChangedAt, Expr::value(at))
-        .filter(card_key::Column::Tenant.eq(tx.tenant()))
         .filter(card_key::Column::Card.eq(card))
         .filter(card_key::Column::Slot.eq(slot))
         .exec(tx.connection())
@@ -51,12 +50,10 @@ async fn set_certificate(
     Err(StoreError::Inconsistent { table: "card_key", why: format!("no key was made in slot {slot}") })
 }
 
-pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRow>, StoreError> {
-    let rows = card_key::Entity::find()
-        .filter(card_key::Column::Tenant.eq(access.tenant()))
+pub async fn keys(access: &impl Access, card: Uuid) -> Result<Vec<CardKeyRecord>, StoreError> {
+    card_key::Entity::find_of(access)
         .filter(card_key::Column::Card.eq(card))
         .order_by_asc(card_key::Column::Slot)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }

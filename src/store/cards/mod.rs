@@ -5,19 +5,19 @@ mod secrets;
 
 use schemars::JsonSchema;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QueryTrait};
 use sealwright_protocol::ManagementKeyAlgorithm;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::database::stored_as_word;
+use super::database::{self, Fetch, OfTenant, stored_as_word};
 use super::entities::{card, sealed_secret};
 use super::jobs::{self, Holder};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::card::Model as CardRow;
-pub use keys::{CardKeyRow, defer_key, keys, put_certificate, take_certificate};
-pub use secrets::{Purpose, SealedSecretRow, SecretState, confirm_secrets, insert_secrets, secrets};
+pub use super::entities::card::CardRecord;
+pub use keys::{CardKeyRecord, defer_key, keys, put_certificate, take_certificate};
+pub use secrets::{Purpose, SealedSecretRecord, SecretState, confirm_secrets, insert_secrets, secrets};
 
 /// Where a card is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,29 +63,20 @@ stored_as_word!(ManagementKind of "card" {
     SoPin = "so-pin",
 });
 
-pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRow>, StoreError> {
-    let row =
-        card::Entity::find_by_id(id).filter(card::Column::Tenant.eq(access.tenant())).one(access.connection()).await?;
-    Ok(row)
+pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRecord>, StoreError> {
+    card::Entity::find_of(access).filter(card::Column::Id.eq(id)).fetch_one(access).await
 }
 
-pub async fn find_by_serial(access: &impl Access, serial: &str) -> Result<Option<CardRow>, StoreError> {
-    let row = card::Entity::find()
-        .filter(card::Column::Tenant.eq(access.tenant()))
-        .filter(card::Column::Serial.eq(serial))
-        .one(access.connection())
-        .await?;
-    Ok(row)
+pub async fn find_by_serial(access: &impl Access, serial: &str) -> Result<Option<CardRecord>, StoreError> {
+    card::Entity::find_of(access).filter(card::Column::Serial.eq(serial)).fetch_one(access).await
 }
 
-pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CardRow>, StoreError> {
-    let rows = card::Entity::find()
-        .filter(card::Column::Tenant.eq(access.tenant()))
+pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<CardRecord>, StoreError> {
+    card::Entity::find_of(access)
         .filter(card::Column::OwnerLogin.eq(login))
         .order_by_asc(card::Column::Serial)
-        .all(access.connection())
-        .await?;
-    Ok(rows)
+        .fetch_all(access)
+        .await
 }
 
 /// Gives a person's cards to their present login, and takes from that login what a former holder of it has. Gives how many changed hands.
@@ -96,9 +87,8 @@ pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, Sto
     let reused = card::Column::Owner.ne(person).and(card::Column::OwnerLogin.eq(login));
     let mut changed = 0;
     for (which, login) in [(renamed, Some(login)), (reused, None)] {
-        let updated = card::Entity::update_many()
+        let updated = card::Entity::update_of(tx)
             .col_expr(card::Column::OwnerLogin, Expr::value(login))
-            .filter(card::Column::Tenant.eq(tx.tenant()))
             .filter(which)
             .exec(tx.connection())
             .await?;
@@ -107,22 +97,18 @@ pub async fn follow_login(tx: &Tx, person: &str, login: &str) -> Result<u64, Sto
     Ok(changed)
 }
 
-pub async fn insert(tx: &Tx, row: CardRow) -> Result<(), StoreError> {
-    match card::Entity::insert(row.into_active_model()).exec_without_returning(tx.connection()).await {
-        Err(error) if StoreError::is_unique_violation(&error) => Err(StoreError::Exists("card")),
-        other => Ok(other.map(drop)?),
-    }
+pub async fn insert(tx: &Tx, record: CardRecord) -> Result<(), StoreError> {
+    database::insert(tx, record, "card").await
 }
 
-pub async fn update(tx: &Tx, row: &CardRow) -> Result<(), StoreError> {
-    card::Entity::update_many()
+pub async fn update(tx: &Tx, row: &CardRecord) -> Result<(), StoreError> {
+    card::Entity::update_of(tx)
         .col_expr(card::Column::State, Expr::value(row.state))
         .col_expr(card::Column::Owner, Expr::value(row.owner.clone()))
         .col_expr(card::Column::OwnerLogin, Expr::value(row.owner_login.clone()))
         .col_expr(card::Column::Management, Expr::value(row.management))
         .col_expr(card::Column::Reader, Expr::value(row.reader.clone()))
         .col_expr(card::Column::ChangedAt, Expr::value(row.changed_at))
-        .filter(card::Column::Tenant.eq(tx.tenant()))
         .filter(card::Column::Id.eq(row.id))
         .exec(tx.connection())
         .await?;
@@ -136,12 +122,11 @@ pub async fn for_job(
     agent: Holder,
     serial: &str,
     purpose: Purpose,
-) -> Result<Option<(CardRow, Option<SealedSecretRow>)>, StoreError> {
+) -> Result<Option<(CardRecord, Option<SealedSecretRecord>)>, StoreError> {
     let of_card =
         Expr::col((sealed_secret::Entity, sealed_secret::Column::Card)).equals((card::Entity, card::Column::Id));
-    let mut query = card::Entity::find()
+    let mut query = card::Entity::find_of(access)
         .select_also(sealed_secret::Entity)
-        .filter(card::Column::Tenant.eq(access.tenant()))
         .filter(card::Column::Serial.eq(serial))
         .filter(Expr::exists(jobs::queued(access.tenant(), job, agent)))
         .order_by_desc(sealed_secret::Column::CreatedAt)
@@ -150,9 +135,9 @@ pub async fn for_job(
         sealed_secret::Entity,
         Condition::all()
             .add(of_card)
-            .add(sealed_secret::Column::Tenant.eq(access.tenant()))
+            .add(sealed_secret::Entity::is_of(access.tenant()))
             .add(sealed_secret::Column::Purpose.eq(purpose))
             .add(sealed_secret::Column::State.ne(SecretState::Superseded)),
     );
-    Ok(query.one(access.connection()).await?)
+    Ok(query.into_model::<CardRecord, SealedSecretRecord>().one(access.connection()).await?)
 }

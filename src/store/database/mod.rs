@@ -18,6 +18,7 @@ mod pool;
 mod read_cache;
 mod runtime_handle;
 mod single_writer;
+mod tenant;
 mod transaction;
 mod words;
 
@@ -38,6 +39,7 @@ use pool::Pool;
 pub use read_cache::ReadCache;
 use runtime_handle::PinnedReader;
 pub use runtime_handle::RuntimeHandle;
+pub(super) use tenant::{Fetch, OfTenant, Record, insert, insertion, table, update_returning};
 pub use transaction::Tx;
 pub use words::Word;
 pub(super) use words::{UnknownValue, read_word, stored_as_word};

@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sea_orm::sea_query::{
     CommonTableExpression, DeleteStatement, InsertStatement, SubQueryStatement, UpdateStatement, Values, WithClause,
 };
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryTrait};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryTrait};
 use uuid::Uuid;
 
-use super::{StoreError, Tx};
-use crate::store::audits::AuditRow;
-use crate::store::entities::{audit, audit_seal, history, instance, job, timer};
-use crate::store::instances::{self, HistoryRow};
-use crate::store::jobs::{self, JobRow};
-use crate::store::timers::{self, TimerRow};
-use crate::store::work::{self, WorkRow};
+use super::{Access, Record, StoreError, Tx};
+use crate::store::audits::AuditRecord;
+use crate::store::entities::instance::{self, InstanceRecord};
+use crate::store::instances::{self, HistoryRecord};
+use crate::store::jobs::{self, JobRecord};
+use crate::store::timers::{self, TimerRecord};
+use crate::store::work::{self, WorkRecord};
 
 /// Rows in one statement: databases bound the values that they take at once.
 const CHUNK: usize = 500;
@@ -35,16 +35,16 @@ pub(in crate::store) struct PendingWrites {
 
 #[derive(Debug, Default)]
 struct Rows {
-    histories: Vec<HistoryRow>,
-    audits: Vec<AuditRow>,
-    instances: Vec<instance::Model>,
-    jobs: Vec<JobRow>,
+    histories: Vec<HistoryRecord>,
+    audits: Vec<AuditRecord>,
+    instances: Vec<InstanceRecord>,
+    jobs: Vec<JobRecord>,
     /// Each with its lease in milliseconds.
-    works: Vec<(WorkRow, i64)>,
+    works: Vec<(WorkRecord, i64)>,
     /// Activities that are done, and whose they were.
     finished: Vec<(Uuid, Uuid)>,
     /// One of a name for each instance.
-    timers: Vec<TimerRow>,
+    timers: Vec<TimerRecord>,
     /// Instances that have no timers any more.
     disarmed: BTreeSet<Uuid>,
     others: Vec<Statement>,
@@ -79,19 +79,19 @@ impl From<Statement> for SubQueryStatement {
 }
 
 impl PendingWrites {
-    pub fn insert_history(&self, row: HistoryRow) {
+    pub fn insert_history(&self, row: HistoryRecord) {
         self.rows().histories.push(row);
     }
 
-    pub fn insert_audit(&self, row: AuditRow) {
+    pub fn insert_audit(&self, row: AuditRecord) {
         self.rows().audits.push(row);
     }
 
-    pub fn write_instances(&self, rows: Vec<instance::Model>) {
+    pub fn write_instances(&self, rows: Vec<InstanceRecord>) {
         self.rows().instances.extend(rows);
     }
 
-    pub fn insert_job(&self, row: JobRow) {
+    pub fn insert_job(&self, row: JobRecord) {
         self.rows().jobs.push(row);
     }
 
@@ -100,7 +100,7 @@ impl PendingWrites {
         self.rows().jobs.iter_mut().filter(|job| job.instance == instance).for_each(|job| jobs::end(job, at));
     }
 
-    pub fn insert_work(&self, row: WorkRow, lease: i64) {
+    pub fn insert_work(&self, row: WorkRecord, lease: i64) {
         self.rows().works.push((row, lease));
     }
 
@@ -119,7 +119,7 @@ impl PendingWrites {
     }
 
     /// Inserts a timer in place of an older one of the same name.
-    pub fn arm(&self, row: TimerRow) {
+    pub fn arm(&self, row: TimerRecord) {
         let mut rows = self.rows();
         rows.timers.retain(|timer| (timer.instance, &timer.timer) != (row.instance, &row.timer));
         rows.timers.push(row);
@@ -146,7 +146,7 @@ impl PendingWrites {
         // Where no other transaction can be under way, sealing costs no commit of its own.
         let seals = match tx.chain_end() {
             Some(mut end) => {
-                let seals = end.seal(&mut audits, |row| row.at);
+                let seals = end.seal(tx.tenant(), &mut audits, |row| row.at);
                 tx.move_chain_end(end);
                 seals
             }
@@ -163,21 +163,21 @@ impl PendingWrites {
         let first = first.into_iter().map(delete).collect();
         let mut beside = others;
         beside.extend(finished.into_iter().map(delete));
-        beside.extend(inserts::<history::Entity, _>(histories).map(Statement::Insert));
-        beside.extend(inserts::<audit::Entity, _>(audits).map(Statement::Insert));
-        beside.extend(inserts::<audit_seal::Entity, _>(seals).map(Statement::Insert));
-        beside.extend(inserts::<job::Entity, _>(jobs).map(Statement::Insert));
+        beside.extend(inserts(tx, histories).map(Statement::Insert));
+        beside.extend(inserts(tx, audits).map(Statement::Insert));
+        beside.extend(inserts(tx, seals).map(Statement::Insert));
+        beside.extend(inserts(tx, jobs).map(Statement::Insert));
         for (row, lease) in works {
             beside.push(Statement::Insert(work::leased(tx, row, lease)?));
         }
         beside.extend(
-            inserts::<timer::Entity, _>(timers)
+            inserts(tx, timers)
                 .map(|mut insert| Statement::Insert(insert.on_conflict(timers::armed_again()).to_owned())),
         );
         if !disarmed.is_empty() {
             beside.push(Statement::Delete(timers::disarmed(tx, disarmed)));
         }
-        let moved: Vec<_> = inserts::<instance::Entity, _>(instances)
+        let moved: Vec<_> = inserts(tx, instances)
             .map(|mut insert| {
                 insert.on_conflict(instances::moved_on()).returning_col(instance::Column::Id);
                 Statement::Insert(insert)
@@ -230,14 +230,10 @@ fn together(
 }
 
 /// The statements that insert these rows, none for none.
-fn inserts<E, M>(rows: Vec<M>) -> impl Iterator<Item = InsertStatement>
-where
-    E: EntityTrait<Model = M>,
-    M: IntoActiveModel<E::ActiveModel>,
-{
-    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+fn inserts<R: Record>(tx: &Tx, records: Vec<R>) -> impl Iterator<Item = InsertStatement> {
+    let mut rows = records.into_iter().map(|record| record.into_row(tx.tenant()));
     std::iter::from_fn(move || {
-        let chunk: Vec<E::ActiveModel> = rows.by_ref().take(CHUNK).collect();
-        (!chunk.is_empty()).then(|| E::insert_many(chunk).into_query())
+        let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
+        (!chunk.is_empty()).then(|| R::Entity::insert_many(chunk).into_query())
     })
 }

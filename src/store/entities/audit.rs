@@ -2,30 +2,28 @@
 
 use sea_orm::entity::prelude::*;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "audit")]
-pub struct Model {
-    pub tenant: String,
-    #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
-    pub at: i64,
-    pub event: String,
-    pub role: Option<String>,
-    pub instance: Option<Uuid>,
-    pub request: String,
-    /// This and the next three are gone once the record is erased.
-    pub actor: Option<String>,
-    pub address: Option<String>,
-    #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub detail: Option<Json>,
-    /// Random, so that the digest tells nothing once the rest is gone.
-    pub salt: Option<String>,
-    /// The digest of the four above: what the chain covers of them.
-    pub personal: String,
-    pub sequence: Option<i64>,
+use crate::store::database::table;
+
+table! {
+    /// Who did what; `sequence` is given when it is sealed.
+    pub struct AuditRecord in "audit" {
+        tenant,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub at: i64,
+        pub event: String,
+        pub role: Option<String>,
+        pub instance: Option<Uuid>,
+        pub request: String,
+        /// This and the next three are gone once the record is erased.
+        pub actor: Option<String>,
+        pub address: Option<String>,
+        #[sea_orm(column_type = "JsonBinary", nullable)]
+        pub detail: Option<Json>,
+        /// Random, so that the digest tells nothing once the rest is gone.
+        pub salt: Option<String>,
+        /// The digest of the four above: what the chain covers of them.
+        pub personal: String,
+        pub sequence: Option<i64>,
+    }
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}

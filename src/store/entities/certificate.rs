@@ -3,40 +3,37 @@
 use sea_orm::entity::prelude::*;
 
 use crate::store::certificates::Status;
+use crate::store::database::table;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "certificate")]
-pub struct Model {
-    pub tenant: String,
-    #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
-    pub authority: String,
-    pub serial: String,
-    pub status: Status,
-    pub profile: String,
-    pub person: String,
-    pub owner_login: String,
-    pub card: Option<Uuid>,
-    pub slot: Option<String>,
-    pub subject: String,
-    /// What of the person it names, as a digest: another one means that the person has moved.
-    pub names_digest: String,
-    pub not_before: i64,
-    pub not_after: i64,
-    pub public_key_digest: String,
-    #[sea_orm(column_type = "Blob")]
-    pub to_be_signed: Vec<u8>,
-    #[sea_orm(column_type = "Blob", nullable)]
-    pub certificate: Option<Vec<u8>>,
-    pub fingerprint: Option<String>,
-    pub instance: Uuid,
-    pub step: i64,
-    pub created_at: i64,
-    pub revoked_at: Option<i64>,
-    pub reason: Option<String>,
+table! {
+    /// A certificate, from the intent to sign it on.
+    pub struct CertificateRecord in "certificate" {
+        tenant,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub authority: String,
+        pub serial: String,
+        pub status: Status,
+        pub profile: String,
+        pub person: String,
+        pub owner_login: String,
+        pub card: Option<Uuid>,
+        pub slot: Option<String>,
+        pub subject: String,
+        /// What of the person it names, as a digest: another one means that the person has moved.
+        pub names_digest: String,
+        pub not_before: i64,
+        pub not_after: i64,
+        pub public_key_digest: String,
+        #[sea_orm(column_type = "Blob")]
+        pub to_be_signed: Vec<u8>,
+        #[sea_orm(column_type = "Blob", nullable)]
+        pub certificate: Option<Vec<u8>>,
+        pub fingerprint: Option<String>,
+        pub instance: Uuid,
+        pub step: i64,
+        pub created_at: i64,
+        pub revoked_at: Option<i64>,
+        pub reason: Option<String>,
+    }
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}

@@ -2,29 +2,26 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::store::database::table;
 use crate::store::jobs::JobState;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "job")]
-pub struct Model {
-    pub tenant: String,
-    #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
-    pub root: Uuid,
-    pub instance: Uuid,
-    pub step: i64,
-    pub name: String,
-    pub card: Option<Uuid>,
-    #[sea_orm(column_type = "JsonBinary")]
-    pub parameters: Json,
-    #[sea_orm(column_type = "JsonBinary")]
-    pub plan: Json,
-    pub state: JobState,
-    pub created_at: i64,
-    pub ended_at: Option<i64>,
+table! {
+    /// Something that a card is to do, for the agent.
+    pub struct JobRecord in "job" {
+        tenant,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub root: Uuid,
+        pub instance: Uuid,
+        pub step: i64,
+        pub name: String,
+        pub card: Option<Uuid>,
+        #[sea_orm(column_type = "JsonBinary")]
+        pub parameters: Json,
+        #[sea_orm(column_type = "JsonBinary")]
+        pub plan: Json,
+        pub state: JobState,
+        pub created_at: i64,
+        pub ended_at: Option<i64>,
+    }
 }
-
-#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}

@@ -1,4 +1,4 @@
-//! One table a file, in the columns that the migrations make.
+//! One table a file, in the columns that the migrations make: the entity, and the record of a row without its tenant.
 
 pub(super) mod audit;
 pub(super) mod audit_seal;

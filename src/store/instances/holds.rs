@@ -1,10 +1,10 @@
 //! Holds: what one open tree has at a time.
 
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait, TryInsertResult};
+use sea_orm::{ColumnTrait, QueryFilter, QueryTrait, TryInsertResult};
 use uuid::Uuid;
 
-use crate::store::database::Statement;
-use crate::store::entities::hold;
+use crate::store::database::{Fetch, OfTenant, Statement, insertion};
+use crate::store::entities::hold::{self, HoldRecord};
 use crate::store::{Access, StoreError, Tx};
 
 /// What an instance holds that a person has one of at a time; the key is the login.
@@ -13,8 +13,8 @@ pub const OWNER: &str = "owner";
 /// Holds `key` for an instance; gives the instance that holds it already, if another one does.
 pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Option<Uuid>, StoreError> {
     loop {
-        let row = hold::Model { tenant: tx.tenant().to_owned(), what: what.to_owned(), key: key.to_owned(), instance };
-        let inserted = hold::Entity::insert(row.into_active_model())
+        let row = HoldRecord { what: what.to_owned(), key: key.to_owned(), instance };
+        let inserted = insertion(tx, row)
             .on_conflict_do_nothing_on([hold::Column::Tenant, hold::Column::What, hold::Column::Key])
             .exec_without_returning(tx.connection())
             .await?;
@@ -30,14 +30,17 @@ pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Opti
 
 /// Gives what a login holds to another login of the same person.
 pub(super) async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<(), StoreError> {
-    let held = hold::Entity::find()
-        .filter(hold::Column::Tenant.eq(tx.tenant()))
+    let held = hold::Entity::find_of(tx)
         .filter(hold::Column::What.eq(OWNER))
         .filter(hold::Column::Key.eq(former))
-        .one(tx.connection())
+        .fetch_one(tx)
         .await?;
     if let Some(held) = held {
-        hold::Entity::delete_by_id((held.tenant, held.what, held.key)).exec(tx.connection()).await?;
+        hold::Entity::delete_of(tx)
+            .filter(hold::Column::What.eq(held.what))
+            .filter(hold::Column::Key.eq(held.key))
+            .exec(tx.connection())
+            .await?;
         // What was begun under the new login meanwhile stays what a start leads to.
         hold(tx, OWNER, login, held.instance).await?;
     }
@@ -46,16 +49,16 @@ pub(super) async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<(
 
 /// Who holds `key`.
 pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Option<Uuid>, StoreError> {
-    let found = hold::Entity::find_by_id((access.tenant().to_owned(), what.to_owned(), key.to_owned()))
-        .one(access.connection())
+    let found = hold::Entity::find_of(access)
+        .filter(hold::Column::What.eq(what))
+        .filter(hold::Column::Key.eq(key))
+        .fetch_one(access)
         .await?;
     Ok(found.map(|row| row.instance))
 }
 
 /// Defers to COMMIT the release of what an instance holds.
 pub fn defer_release_of_holds(tx: &Tx, instance: Uuid) {
-    let released = hold::Entity::delete_many()
-        .filter(hold::Column::Tenant.eq(tx.tenant()))
-        .filter(hold::Column::Instance.eq(instance));
+    let released = hold::Entity::delete_of(tx).filter(hold::Column::Instance.eq(instance));
     tx.pending.execute(Statement::Delete(released.into_query()));
 }

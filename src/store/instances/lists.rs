@@ -2,14 +2,13 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    Select,
+    ColumnTrait, Condition, DbErr, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect, Select,
 };
 use sealwright_workflow::instance::Status;
 use uuid::Uuid;
 
 use super::OPEN;
-use crate::store::database::UnknownValue;
+use crate::store::database::{OfTenant, UnknownValue};
 use crate::store::entities::{instance, task};
 use crate::store::{Access, StoreError, is_storable};
 
@@ -115,7 +114,7 @@ pub struct VisibleTo {
 
 /// The newest first, at most `limit`; of tasks the oldest first.
 pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<Vec<Listed>, StoreError> {
-    let mut query = instance::Entity::find().filter(instance::Column::Tenant.eq(access.tenant()));
+    let mut query = instance::Entity::find_of(access);
     if let Some(owner) = &filter.owner {
         query = query.filter(instance::Column::Owner.eq(owner));
     }
@@ -149,7 +148,7 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
         Some(role) => {
             let mut waiting = Query::select();
             waiting.column(task::Column::Instance).from(task::Entity);
-            waiting.and_where(task::Column::Tenant.eq(access.tenant())).and_where(task::Column::Role.eq(role));
+            waiting.and_where(task::Entity::is_of(access.tenant())).and_where(task::Column::Role.eq(role));
             query
                 .filter(instance::Column::Id.in_subquery(waiting))
                 .order_by_asc(instance::Column::StartedAt)
@@ -162,11 +161,10 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
 
 /// How many instances are open, by status.
 pub async fn count_open(access: &impl Access) -> Result<Vec<(Status, i64)>, StoreError> {
-    let found = instance::Entity::find()
+    let found = instance::Entity::find_of(access)
         .select_only()
         .column(instance::Column::Status)
         .column_as(instance::Column::Id.count(), "count")
-        .filter(instance::Column::Tenant.eq(access.tenant()))
         .filter(instance::Column::Status.is_in(OPEN.map(Status::as_str)))
         .group_by(instance::Column::Status)
         .into_tuple::<(String, i64)>()
@@ -184,10 +182,9 @@ pub async fn outline(access: &impl Access, root: Uuid) -> Result<Vec<Listed>, St
 
 /// The query for the outline of a tree, which is as large as its workflows make it: with a limit PostgreSQL would plan it anew each time.
 pub(in crate::store) fn outline_of(access: &impl Access, root: Uuid) -> Select<instance::Entity> {
-    instance::Entity::find()
+    instance::Entity::find_of(access)
         .select_only()
         .columns(Listed::COLUMNS)
-        .filter(instance::Column::Tenant.eq(access.tenant()))
         .filter(instance::Column::Root.eq(root))
         .order_by_asc(instance::Column::StartedAt)
         .order_by_asc(instance::Column::Id)

@@ -6,7 +6,7 @@ use time::macros::format_description;
 use uuid::Uuid;
 
 use crate::clock::moment;
-use crate::desk::instances::HistoryRow;
+use crate::desk::instances::HistoryRecord;
 use crate::engine::verbs::View;
 use crate::portal::Portal;
 
@@ -26,7 +26,7 @@ pub struct Entry {
     pub who: String,
 }
 
-pub fn history(view: &View, id: Uuid) -> &[HistoryRow] {
+pub fn history(view: &View, id: Uuid) -> &[HistoryRecord] {
     view.histories.get(&id).map(Vec::as_slice).unwrap_or_default()
 }
 
