@@ -184,6 +184,21 @@ fn every_query_names_the_tenant() {
     }
 }
 
+/// The lower floor of the store knows its own tables, and none of the subjects whose queries are beside it.
+#[test]
+fn the_database_knows_no_subject() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/database");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        for path in text.split("crate::store::").skip(1) {
+            let is_own = ["database::", "database)", "StoreError"].iter().any(|own| path.starts_with(own));
+            assert!(is_own, "{}: {}", file.display(), path.lines().next().unwrap_or_default());
+        }
+    }
+}
+
 /// The demo world runs the server as a program: with the library it would be linked twice, and the mock sign-in could come back into the product.
 #[test]
 fn the_world_links_no_server_and_the_server_no_world() {

@@ -1,37 +1,21 @@
 //! Audit rows and the chain that seals them.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select, Statement,
-};
-use serde_json::json;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
+use super::database::audit_chain;
+use super::database::tables::{audit, audit_seal, instance};
 use super::database::{Fetch, OfTenant, Record};
-use super::entities::{audit, audit_seal, instance};
 use super::{Access, StoreError, Tx};
-use crate::random;
 
-pub use super::entities::audit::AuditRecord;
-pub use super::entities::audit_seal::SealRecord;
+pub use super::database::audit_chain::{ChainEnd, link};
+pub use super::database::tables::audit::AuditRecord;
+pub use super::database::tables::audit_seal::SealRecord;
 
 /// Defers the insert of a row to COMMIT; where no other transaction can be under way, with its seal.
 pub fn defer_insert(tx: &Tx, row: AuditRecord) {
     tx.pending.insert_audit(row);
-}
-
-/// The hash that covers a row, its place and everything before it.
-pub fn link(tenant: &str, before: &str, sequence: i64, row: &AuditRecord) -> String {
-    let covered =
-        json!([before, sequence, tenant, row.id, row.at, row.event, row.role, row.instance, row.request, row.personal]);
-    random::digest(covered.to_string().as_bytes())
-}
-
-/// The seal of a row that follows the seal with the hash `before`.
-fn seal(tenant: &str, before: &str, sequence: i64, row: &AuditRecord, sealed_at: i64) -> SealRecord {
-    let hash = link(tenant, before, sequence, row);
-    SealRecord { sequence, audit: row.id, hash, sealed_at }
 }
 
 /// Committed rows that no seal covers yet, oldest first.
@@ -53,65 +37,7 @@ pub async fn count_unsealed(access: &impl Access) -> Result<i64, StoreError> {
 }
 
 pub async fn last_seal(access: &impl Access) -> Result<Option<SealRecord>, StoreError> {
-    last_of(access.tenant()).fetch_one(access).await
-}
-
-fn last_of(tenant: &str) -> Select<audit_seal::Entity> {
-    audit_seal::Entity::find_in(tenant).order_by_desc(audit_seal::Column::Sequence).limit(1)
-}
-
-/// Where the chain ends that the next seal continues: the last sequence number and its hash.
-#[derive(Clone, Debug, Default)]
-pub struct ChainEnd {
-    sequence: i64,
-    hash: String,
-}
-
-impl ChainEnd {
-    /// What is asked for it.
-    pub(super) fn question(tenant: &str, backend: DbBackend) -> Statement {
-        last_of(tenant).build(backend)
-    }
-
-    /// The answer to it: no row where nothing is sealed yet.
-    pub(super) fn answer(row: Option<&QueryResult>) -> Result<Self, StoreError> {
-        let seal = row.map(|row| SealRecord::from_query_result(row, "")).transpose()?;
-        Ok(seal.map(Self::from).unwrap_or_default())
-    }
-
-    /// In a transaction that seals.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn find(tx: &Tx) -> Result<Self, StoreError> {
-        match tx.chain_end() {
-            Some(known) => Ok(known),
-            None => Ok(last_seal(tx).await?.map(Self::from).unwrap_or_default()),
-        }
-    }
-
-    /// The seals of rows that follow, which get their numbers; it is behind them then.
-    pub fn seal(
-        &mut self,
-        tenant: &str,
-        rows: &mut [AuditRecord],
-        sealed_at: impl Fn(&AuditRecord) -> i64,
-    ) -> Vec<SealRecord> {
-        let mut seals = Vec::with_capacity(rows.len());
-        for row in rows {
-            let seal = seal(tenant, &self.hash, self.sequence + 1, row, sealed_at(row));
-            row.sequence = Some(seal.sequence);
-            (self.sequence, self.hash) = (seal.sequence, seal.hash.clone());
-            seals.push(seal);
-        }
-        seals
-    }
-}
-
-impl From<SealRecord> for ChainEnd {
-    fn from(seal: SealRecord) -> Self {
-        Self { sequence: seal.sequence, hash: seal.hash }
-    }
+    audit_chain::last_of(access.tenant()).fetch_one(access).await
 }
 
 /// The seal of one sequence number.

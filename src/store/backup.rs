@@ -8,8 +8,8 @@ use sea_orm::{DbBackend, Statement};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
+use super::database::tables::{pairing, revocation_list, session, work};
 use super::database::{OfTenant, Options};
-use super::entities::{pairing, revocation_list, session, work};
 use super::pairings::PairingState;
 use super::{Access, Store, StoreError, Tx};
 

@@ -6,29 +6,11 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::database::{self, Fetch, OfTenant, stored_as_word};
-use super::entities::certificate;
+use super::database::tables::certificate;
+use super::database::{self, Fetch, OfTenant};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::certificate::CertificateRecord;
-
-/// Where a certificate stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Its bytes are stored, its signature is not: nobody has it.
-    Intended,
-    Issued,
-    /// On the list for now (`certificateHold`, RFC 5280 section 5.3.1).
-    Suspended,
-    Revoked,
-}
-
-stored_as_word!(Status of "certificate" {
-    Intended = "intended",
-    Issued = "issued",
-    Suspended = "suspended",
-    Revoked = "revoked",
-});
+pub use super::database::tables::certificate::{CertificateRecord, Status};
 
 impl CertificateRecord {
     pub fn is(&self, status: Status) -> bool {

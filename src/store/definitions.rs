@@ -2,11 +2,11 @@
 
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
+use super::database::tables::definition;
 use super::database::{self, Fetch, OfTenant};
-use super::entities::definition;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::definition::DefinitionRecord;
+pub use super::database::tables::definition::DefinitionRecord;
 
 pub async fn find(access: &impl Access, name: &str, version: u32) -> Result<Option<DefinitionRecord>, StoreError> {
     definition::Entity::find_of(access)

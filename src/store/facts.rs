@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::cards::SecretState;
+use super::database::tables::{audit, card, certificate, revocation_list, sealed_secret};
 use super::database::{Fetch, OfTenant};
-use super::entities::{audit, card, certificate, revocation_list, sealed_secret};
 use super::{Access, StoreError};
 
 /// Certificates, cards and secrets by state, and how many revocation lists there are.

@@ -2,11 +2,11 @@
 
 use sea_orm::{ColumnTrait, QueryFilter};
 
+use super::database::tables::idempotency;
 use super::database::{self, Fetch, OfTenant};
-use super::entities::idempotency;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::idempotency::IdempotencyRecord;
+pub use super::database::tables::idempotency::IdempotencyRecord;
 
 pub async fn insert(tx: &Tx, record: IdempotencyRecord) -> Result<(), StoreError> {
     database::insert(tx, record, "idempotency key").await

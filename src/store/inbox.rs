@@ -3,11 +3,11 @@
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::database::tables::inbox;
 use super::database::{Fetch, OfTenant, insertion};
-use super::entities::inbox;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::inbox::InboxRecord;
+pub use super::database::tables::inbox::InboxRecord;
 
 /// Leaves an event for an instance.
 pub async fn post(tx: &Tx, row: InboxRecord) -> Result<(), StoreError> {

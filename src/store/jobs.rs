@@ -7,27 +7,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::database::{OfTenant, Statement, stored_as_word};
-use super::entities::{card, instance, job, pairing};
+use super::database::tables::{card, instance, job, pairing};
+use super::database::{OfTenant, Statement};
 use super::instances::{Listed, Stored};
 use super::pairings::PairingState;
 use super::{Access, StoreError, Tx, instances};
 
-pub use super::entities::job::JobRecord;
-
-/// Where a job is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobState {
-    Queued,
-    Done,
-    Withdrawn,
-}
-
-stored_as_word!(JobState of "job" {
-    Queued = "queued",
-    Done = "done",
-    Withdrawn = "withdrawn",
-});
+pub use super::database::tables::job::{JobRecord, JobState};
 
 /// Defers the insert of a job to COMMIT.
 pub fn defer_insert(tx: &Tx, row: JobRecord) {
@@ -178,11 +164,6 @@ pub async fn defer_finish(tx: &Tx, id: Uuid, agent: Holder, at: i64) -> Result<O
         tx.pending.execute(Statement::Update(done.into_query()));
     }
     Ok(stored)
-}
-
-/// Ends a job that nobody is to do any more.
-pub(super) fn end(job: &mut JobRecord, at: i64) {
-    (job.state, job.ended_at) = (JobState::Withdrawn, Some(at));
 }
 
 /// Withdraws at once what an instance has queued, also where the insert is deferred.

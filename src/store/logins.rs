@@ -3,8 +3,8 @@
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, QueryFilter};
 
+use super::database::tables::login::{self, LoginRecord};
 use super::database::{Fetch, OfTenant, insertion};
-use super::entities::login::{self, LoginRecord};
 use super::{Access, StoreError, Tx, cards, certificates, idempotency, instances};
 
 /// How much changed hands.

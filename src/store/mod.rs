@@ -1,10 +1,10 @@
-//! The database room, the only one that knows sea-orm. Two floors: `database` has connections, transactions and the cache; beside
-//! it each subject has a module with its queries.
+//! The database room, the only one that knows sea-orm. Two floors: `database` has connections, transactions, tables and the cache;
+//! beside it each subject has a module with its queries.
 //!
 //! A function writes at once, unless its name begins with `defer_`: then the write is buffered and executed just before COMMIT
-//! (`database/pending_writes.rs`).
+//! (`database/pending_writes`).
 //!
-//! To add a table: a migration, `entities/<table>.rs`, `<tables>.rs` with its queries. Every query begins with one of
+//! To add a table: a migration, `database/tables/<table>.rs`, `<tables>.rs` with its queries. Every query begins with one of
 //! `OfTenant`, which names the tenant (`database/tenant.rs`); what leaves the room is a record without it.
 
 pub mod audits;
@@ -13,7 +13,6 @@ pub mod cards;
 pub mod certificates;
 pub mod database;
 pub mod definitions;
-mod entities;
 #[cfg(test)]
 pub(crate) mod facts;
 pub mod idempotency;

@@ -2,31 +2,13 @@
 
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::database::{Fetch, OfTenant, insertion, stored_as_word};
-use super::entities::pairing;
+use super::database::tables::pairing;
+use super::database::{Fetch, OfTenant, insertion};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::pairing::PairingRecord;
-
-/// Where a pairing is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PairingState {
-    Offered,
-    Redeemed,
-    Confirmed,
-    Ended,
-}
-
-stored_as_word!(PairingState of "pairing" {
-    Offered = "offered",
-    Redeemed = "redeemed",
-    Confirmed = "confirmed",
-    Ended = "ended",
-});
+pub use super::database::tables::pairing::{PairingRecord, PairingState};
 
 pub async fn insert(tx: &Tx, row: PairingRecord) -> Result<(), StoreError> {
     insertion(tx, row).exec_without_returning(tx.connection()).await?;

@@ -3,11 +3,11 @@
 use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use super::certificates::Status;
+use super::database::tables::{certificate, revocation_list};
 use super::database::{Fetch, OfTenant, insertion};
-use super::entities::{certificate, revocation_list};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::revocation_list::RevocationListRecord;
+pub use super::database::tables::revocation_list::RevocationListRecord;
 
 impl RevocationListRecord {
     /// Whether relying parties take it: it is not over, and it has begun, which one that a clock ahead of the time has dated has not.

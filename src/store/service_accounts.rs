@@ -3,11 +3,21 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
+use super::database::tables::service_account;
 use super::database::{self, Fetch, OfTenant};
-use super::entities::service_account;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::service_account::ServiceAccountRecord;
+pub use super::database::tables::service_account::ServiceAccountRecord;
+
+/// What the login of every program begins with; no person's login has a colon.
+const PREFIX: &str = "service:";
+
+impl ServiceAccountRecord {
+    /// As the engine, the history and the audit name it.
+    pub fn login(&self) -> String {
+        format!("{PREFIX}{}", self.name)
+    }
+}
 
 pub async fn insert(tx: &Tx, record: ServiceAccountRecord) -> Result<(), StoreError> {
     database::insert(tx, record, "service account").await
@@ -15,7 +25,7 @@ pub async fn insert(tx: &Tx, record: ServiceAccountRecord) -> Result<(), StoreEr
 
 /// Whether a login is a program's.
 pub fn is_login(login: &str) -> bool {
-    login.starts_with(service_account::PREFIX)
+    login.starts_with(PREFIX)
 }
 
 /// The account of a token, by the token's digest; none that was revoked.

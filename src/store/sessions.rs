@@ -5,11 +5,11 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
+use super::database::tables::session;
 use super::database::{Fetch, OfTenant, insertion};
-use super::entities::session;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::session::SessionRecord;
+pub use super::database::tables::session::SessionRecord;
 
 /// Writes a session down, or its role if it is there.
 pub async fn put(tx: &Tx, row: SessionRecord) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::database::tables::task::{self, TaskRecord};
 use super::database::{OfTenant, Record};
-use super::entities::task::{self, TaskRecord};
 use super::{Access, StoreError, Tx};
 
 /// Puts an instance's question on the lists of these roles.

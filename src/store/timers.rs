@@ -1,27 +1,18 @@
 //! Timers of instances.
 
-use std::collections::BTreeSet;
-
-use sea_orm::sea_query::{DeleteStatement, Expr, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::database::tables::timer;
 use super::database::{Fetch, OfTenant};
-use super::entities::timer;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::timer::TimerRecord;
+pub use super::database::tables::timer::TimerRecord;
 
 /// Defers the insert of a timer to COMMIT, in place of an older one of the same name.
 pub fn defer_arm(tx: &Tx, instance: Uuid, name: &str, step: i64, due_at: i64) {
     tx.pending.arm(TimerRecord { instance, timer: name.to_owned(), step, due_at });
-}
-
-/// What becomes of a timer that is there: it is the new one.
-pub(super) fn armed_again() -> OnConflict {
-    OnConflict::columns([timer::Column::Instance, timer::Column::Timer])
-        .update_columns([timer::Column::Step, timer::Column::DueAt])
-        .to_owned()
 }
 
 /// Takes a timer away that was found to be due; `false` when it is not that timer any more: it was fired elsewhere, or armed again.
@@ -101,14 +92,4 @@ pub(super) fn due_of(tenant: &str, instance: Uuid, timer: &str) -> SelectStateme
 /// Defers to COMMIT the removal of an ended instance's timers.
 pub fn defer_disarm(tx: &Tx, instance: Uuid) {
     tx.pending.disarm(instance);
-}
-
-/// The statement that takes away all timers of some instances.
-pub(super) fn disarmed(tx: &Tx, instances: BTreeSet<Uuid>) -> DeleteStatement {
-    let mut delete = Query::delete();
-    delete
-        .from_table(timer::Entity)
-        .and_where(timer::Entity::is_of(tx.tenant()))
-        .and_where(timer::Column::Instance.is_in(instances));
-    delete
 }

@@ -4,11 +4,11 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::database::tables::watch;
 use super::database::{Fetch, OfTenant, insertion};
-use super::entities::watch;
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::watch::WatchRecord;
+pub use super::database::tables::watch::WatchRecord;
 
 /// Has an instance wait for a condition, in place of the one that it waited for.
 pub async fn insert(

@@ -1,43 +1,19 @@
 //! Planned activities and their leases.
 
-use sea_orm::sea_query::{DeleteStatement, Expr, ExprTrait, InsertStatement, LockBehavior, LockType, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
 use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
+use super::database::tables::{instance, work};
 use super::database::{Fetch, OfTenant};
-use super::entities::{instance, work};
 use super::instances::{self, Stored};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::work::WorkRecord;
+pub use super::database::tables::work::WorkRecord;
 
 /// Defers the insert of a planned activity to COMMIT; its lease ends `lease` milliseconds from then, by the database's clock.
 pub fn defer_insert(tx: &Tx, row: WorkRecord, lease: i64) {
     tx.pending.insert_work(row, lease);
-}
-
-/// The statement that inserts a planned activity with its lease.
-pub(super) fn leased(tx: &Tx, row: WorkRecord, lease: i64) -> Result<InsertStatement, StoreError> {
-    let until = Expr::cust(format!("{} + {lease}", tx.clock()));
-    let columns: [(work::Column, Expr); 12] = [
-        (work::Column::Tenant, Expr::value(tx.tenant())),
-        (work::Column::Id, Expr::value(row.id)),
-        (work::Column::Instance, Expr::value(row.instance)),
-        (work::Column::Step, Expr::value(row.step)),
-        (work::Column::Activity, Expr::value(row.activity)),
-        (work::Column::Definition, Expr::value(row.definition)),
-        (work::Column::Parameters, Expr::value(row.parameters)),
-        (work::Column::Plan, Expr::value(row.plan)),
-        (work::Column::LeaseOwner, Expr::value(row.lease_owner)),
-        (work::Column::LeaseEpoch, Expr::value(row.lease_epoch)),
-        (work::Column::LeaseUntil, until),
-        (work::Column::CreatedAt, Expr::value(row.created_at)),
-    ];
-    let (columns, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-    let mut insert = Query::insert();
-    insert.into_table(work::Entity).columns(columns);
-    insert.values(values).map_err(|error| StoreError::Inconsistent { table: "work", why: error.to_string() })?;
-    Ok(insert)
 }
 
 /// The capabilities of a node: the activities and the definitions that its release has.
@@ -119,13 +95,6 @@ pub async fn defer_finish(tx: &Tx, row: &WorkRecord) -> Result<Option<Stored>, S
         tx.pending.finish_work(row.id, stored.instance.id);
     }
     Ok(stored)
-}
-
-/// The statement that takes an activity away.
-pub(super) fn finished(tx: &Tx, id: Uuid) -> DeleteStatement {
-    let mut delete = Query::delete();
-    delete.from_table(work::Entity).and_where(work::Entity::is_of(tx.tenant())).and_where(work::Column::Id.eq(id));
-    delete
 }
 
 /// Removes at once what an instance has planned, also where the insert is deferred.

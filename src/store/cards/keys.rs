@@ -4,11 +4,11 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QueryTrait};
 use uuid::Uuid;
 
+use crate::store::database::tables::card_key;
 use crate::store::database::{Fetch, OfTenant, Statement, insertion};
-use crate::store::entities::card_key;
 use crate::store::{Access, StoreError, Tx};
 
-pub use crate::store::entities::card_key::CardKeyRecord;
+pub use crate::store::database::tables::card_key::CardKeyRecord;
 
 /// Defers to COMMIT the record of the key that was made in a slot; it has no certificate yet.
 pub fn defer_key(tx: &Tx, row: CardKeyRecord) {

@@ -3,65 +3,18 @@
 mod keys;
 mod secrets;
 
-use schemars::JsonSchema;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QueryTrait};
-use sealwright_protocol::ManagementKeyAlgorithm;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::database::{self, Fetch, OfTenant, stored_as_word};
-use super::entities::{card, sealed_secret};
+use super::database::tables::{card, sealed_secret};
+use super::database::{self, Fetch, OfTenant};
 use super::jobs::{self, Holder};
 use super::{Access, StoreError, Tx};
 
-pub use super::entities::card::CardRecord;
+pub use super::database::tables::card::{CardRecord, CardState, ManagementKind};
 pub use keys::{CardKeyRecord, defer_key, keys, put_certificate, take_certificate};
 pub use secrets::{Purpose, SealedSecretRecord, SecretState, confirm_secrets, insert_secrets, secrets};
-
-/// Where a card is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CardState {
-    /// Blank and nobody's yet.
-    Stock,
-    /// Somebody's.
-    Assigned,
-    Lost,
-    Stolen,
-    Damaged,
-    Terminated,
-    /// Not known here, and not to be written: it carries somebody's certificates or is not in stock.
-    Foreign,
-}
-
-stored_as_word!(CardState of "card" {
-    Stock = "stock",
-    Assigned = "assigned",
-    Lost = "lost",
-    Stolen = "stolen",
-    Damaged = "damaged",
-    Terminated = "terminated",
-    Foreign = "foreign",
-});
-
-/// What kind of secret a card is managed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ManagementKind {
-    /// PIV 9B.
-    ManagementKey(ManagementKeyAlgorithm),
-    /// The security officer's PIN of a PKCS#11 token.
-    SoPin,
-}
-
-stored_as_word!(ManagementKind of "card" {
-    ManagementKey(ManagementKeyAlgorithm::TripleDes) = "tdes",
-    ManagementKey(ManagementKeyAlgorithm::Aes128) = "aes-128",
-    ManagementKey(ManagementKeyAlgorithm::Aes192) = "aes-192",
-    ManagementKey(ManagementKeyAlgorithm::Aes256) = "aes-256",
-    SoPin = "so-pin",
-});
 
 pub async fn find(access: &impl Access, id: Uuid) -> Result<Option<CardRecord>, StoreError> {
     card::Entity::find_of(access).filter(card::Column::Id.eq(id)).fetch_one(access).await

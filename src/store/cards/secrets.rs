@@ -4,43 +4,11 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
-use crate::store::database::{Fetch, OfTenant, Record, stored_as_word};
-use crate::store::entities::sealed_secret;
+use crate::store::database::tables::sealed_secret;
+use crate::store::database::{Fetch, OfTenant, Record};
 use crate::store::{Access, StoreError, Tx};
 
-pub use crate::store::entities::sealed_secret::SealedSecretRecord;
-
-/// What a sealed secret of a card is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Puk,
-    ManagementKey,
-    /// The security officer's PIN of a PKCS#11 token.
-    SoPin,
-}
-
-stored_as_word!(Purpose of "sealed_secret" {
-    Puk = "puk",
-    ManagementKey = "management-key",
-    SoPin = "so-pin",
-});
-
-/// Where a sealed secret is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretState {
-    /// To be set; it may be on the card already.
-    Pending,
-    /// On the card.
-    Confirmed,
-    /// On the card before another one.
-    Superseded,
-}
-
-stored_as_word!(SecretState of "sealed_secret" {
-    Pending = "pending",
-    Confirmed = "confirmed",
-    Superseded = "superseded",
-});
+pub use crate::store::database::tables::sealed_secret::{Purpose, SealedSecretRecord, SecretState};
 
 pub async fn insert_secrets(tx: &Tx, rows: Vec<SealedSecretRecord>) -> Result<(), StoreError> {
     let rows = rows.into_iter().map(|secret| secret.into_row(tx.tenant()));

@@ -5,8 +5,11 @@
 //! `BEGIN IMMEDIATE`, each in a savepoint, and answers after the commit (`single_writer`). Reads have their own pool and never
 //! wait for the writer.
 //!
+//! The tables are here, because the flush writes them together; their queries are beside this floor, which imports none of them.
+//!
 //! A transaction writes in two ways: at once, or deferred to the flush just before COMMIT (`pending_writes`).
 
+pub(super) mod audit_chain;
 mod connection;
 mod error;
 mod many_writers;
@@ -18,6 +21,7 @@ mod pool;
 mod read_cache;
 mod runtime_handle;
 mod single_writer;
+pub(super) mod tables;
 mod tenant;
 mod transaction;
 mod words;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use sea_orm::ConnectionTrait;
 use tokio::sync::{mpsc, oneshot};
 
+use super::audit_chain::ChainEnd;
 use super::options::Options;
 use super::pool::{Pool, Transaction};
 use super::{Boxed, StoreError, Tx, WriteError};
 use crate::fail_point;
-use crate::store::audits::ChainEnd;
 
 /// How many calls share one transaction at most.
 const BATCH: usize = 32;

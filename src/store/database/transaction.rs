@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
+use super::audit_chain::ChainEnd;
 use super::pending_writes::PendingWrites;
 use super::pool::Transaction;
 use super::{Access, StoreError, WriteError};
-use crate::store::audits::ChainEnd;
 
 /// An open transaction.
 #[derive(Clone, Debug)]

@@ -104,7 +104,7 @@ pub(in crate::store) use stored_as_word;
 mod tests {
     use super::*;
     use crate::store::StoreError;
-    use crate::store::cards::ManagementKind;
+    use crate::store::database::tables::card::ManagementKind;
 
     #[test]
     fn a_word_is_read_as_what_wrote_it() {

@@ -3,11 +3,11 @@
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use crate::store::database::tables::history;
 use crate::store::database::{Fetch, OfTenant};
-use crate::store::entities::history;
 use crate::store::{Access, StoreError, Tx};
 
-pub use crate::store::entities::history::HistoryRecord;
+pub use crate::store::database::tables::history::HistoryRecord;
 
 /// Defers the insert of a row to COMMIT.
 pub fn defer_history(tx: &Tx, row: HistoryRecord) {

@@ -3,8 +3,8 @@
 use sea_orm::{ColumnTrait, QueryFilter, QueryTrait, TryInsertResult};
 use uuid::Uuid;
 
+use crate::store::database::tables::hold::{self, HoldRecord};
 use crate::store::database::{Fetch, OfTenant, Statement, insertion};
-use crate::store::entities::hold::{self, HoldRecord};
 use crate::store::{Access, StoreError, Tx};
 
 /// What an instance holds that a person has one of at a time; the key is the login.

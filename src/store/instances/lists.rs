@@ -8,8 +8,8 @@ use sealwright_workflow::instance::Status;
 use uuid::Uuid;
 
 use super::OPEN;
+use crate::store::database::tables::{instance, task};
 use crate::store::database::{OfTenant, UnknownValue};
-use crate::store::entities::{instance, task};
 use crate::store::{Access, StoreError, is_storable};
 
 /// An instance as lists know it: without its document, which is the larger part.

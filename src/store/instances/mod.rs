@@ -6,13 +6,13 @@ mod lists;
 
 use sea_orm::{
     ColumnTrait, DbErr, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect, Select,
-    sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query},
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
 };
 use sealwright_workflow::instance::{Instance, Person, Status, Timer};
 use uuid::Uuid;
 
+use super::database::tables::instance::{self, InstanceRecord};
 use super::database::{Fetch, OfTenant};
-use super::entities::instance::{self, InstanceRecord};
 use super::{Access, StoreError, Tx, timers};
 
 pub use history::{HistoryRecord, defer_history, histories};
@@ -88,28 +88,6 @@ pub fn defer_write(tx: &Tx, changed: Vec<Stored>) -> Result<(), StoreError> {
     let rows = changed.iter().map(record).collect::<Result<_, _>>()?;
     tx.pending.write_instances(rows);
     Ok(())
-}
-
-/// What becomes of an instance that is there: it moves on.
-pub(super) fn moved_on() -> OnConflict {
-    let there = |column| Expr::col((instance::Entity, column));
-    let ours = |column| Expr::col(("excluded", column));
-    let is_later = there(instance::Column::Revision)
-        .lt(ours(instance::Column::Revision))
-        .and(there(instance::Column::Tenant).eq(ours(instance::Column::Tenant)));
-    OnConflict::column(instance::Column::Id)
-        .update_columns([
-            instance::Column::State,
-            instance::Column::Step,
-            instance::Column::Status,
-            instance::Column::Revision,
-            instance::Column::ClaimedBy,
-            instance::Column::Document,
-            instance::Column::ChangedAt,
-            instance::Column::EndedAt,
-        ])
-        .action_and_where(is_later)
-        .to_owned()
 }
 
 /// Reads and locks one instance for a step.

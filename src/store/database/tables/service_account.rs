@@ -17,13 +17,3 @@ table! {
         pub revoked_at: Option<i64>,
     }
 }
-
-/// What the login of every program begins with; no person's login has a colon.
-pub const PREFIX: &str = "service:";
-
-impl ServiceAccountRecord {
-    /// As the engine, the history and the audit name it.
-    pub fn login(&self) -> String {
-        format!("{PREFIX}{}", self.name)
-    }
-}

@@ -2,8 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::store::certificates::Status;
-use crate::store::database::table;
+use crate::store::database::{stored_as_word, table};
 
 table! {
     /// A certificate, from the intent to sign it on.
@@ -37,3 +36,21 @@ table! {
         pub reason: Option<String>,
     }
 }
+
+/// Where a certificate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its bytes are stored, its signature is not: nobody has it.
+    Intended,
+    Issued,
+    /// On the list for now (`certificateHold`, RFC 5280 section 5.3.1).
+    Suspended,
+    Revoked,
+}
+
+stored_as_word!(Status of "certificate" {
+    Intended = "intended",
+    Issued = "issued",
+    Suspended = "suspended",
+    Revoked = "revoked",
+});

@@ -5,6 +5,8 @@
 //! for then, and what they hold and wait for no more. A function of a subject whose write is deferred says so by its name,
 //! `defer_…`: until COMMIT no query sees the write, and its conflict is the transaction's. All others write at once.
 
+mod statements;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,13 +16,13 @@ use sea_orm::sea_query::{
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryTrait};
 use uuid::Uuid;
 
+use super::tables::audit::AuditRecord;
+use super::tables::history::HistoryRecord;
+use super::tables::instance::{self, InstanceRecord};
+use super::tables::job::{JobRecord, JobState};
+use super::tables::timer::TimerRecord;
+use super::tables::work::WorkRecord;
 use super::{Access, Record, StoreError, Tx};
-use crate::store::audits::AuditRecord;
-use crate::store::entities::instance::{self, InstanceRecord};
-use crate::store::instances::{self, HistoryRecord};
-use crate::store::jobs::{self, JobRecord};
-use crate::store::timers::{self, TimerRecord};
-use crate::store::work::{self, WorkRecord};
 
 /// Rows in one statement: databases bound the values that they take at once.
 const CHUNK: usize = 500;
@@ -97,7 +99,9 @@ impl PendingWrites {
 
     /// Withdraws what an instance has queued in this transaction.
     pub fn withdraw_jobs(&self, instance: Uuid, at: i64) {
-        self.rows().jobs.iter_mut().filter(|job| job.instance == instance).for_each(|job| jobs::end(job, at));
+        for job in self.rows().jobs.iter_mut().filter(|job| job.instance == instance) {
+            (job.state, job.ended_at) = (JobState::Withdrawn, Some(at));
+        }
     }
 
     pub fn insert_work(&self, row: WorkRecord, lease: i64) {
@@ -159,7 +163,7 @@ impl PendingWrites {
         // An instance has one activity at a time: the next one's row finds the place empty.
         let has_next = |instance: Uuid| works.iter().any(|(next, _)| next.instance == instance);
         let (first, finished): (Vec<_>, Vec<_>) = finished.into_iter().partition(|(_, instance)| has_next(*instance));
-        let delete = |(work, _)| Statement::Delete(work::finished(tx, work));
+        let delete = |(work, _)| Statement::Delete(statements::delete_work(tx, work));
         let first = first.into_iter().map(delete).collect();
         let mut beside = others;
         beside.extend(finished.into_iter().map(delete));
@@ -168,18 +172,17 @@ impl PendingWrites {
         beside.extend(inserts(tx, seals).map(Statement::Insert));
         beside.extend(inserts(tx, jobs).map(Statement::Insert));
         for (row, lease) in works {
-            beside.push(Statement::Insert(work::leased(tx, row, lease)?));
+            beside.push(Statement::Insert(statements::insert_work(tx, row, lease)?));
         }
         beside.extend(
-            inserts(tx, timers)
-                .map(|mut insert| Statement::Insert(insert.on_conflict(timers::armed_again()).to_owned())),
+            inserts(tx, timers).map(|mut insert| Statement::Insert(insert.on_conflict(statements::rearm()).to_owned())),
         );
         if !disarmed.is_empty() {
-            beside.push(Statement::Delete(timers::disarmed(tx, disarmed)));
+            beside.push(Statement::Delete(statements::delete_timers(tx, disarmed)));
         }
         let moved: Vec<_> = inserts(tx, instances)
             .map(|mut insert| {
-                insert.on_conflict(instances::moved_on()).returning_col(instance::Column::Id);
+                insert.on_conflict(statements::move_instance_on()).returning_col(instance::Column::Id);
                 Statement::Insert(insert)
             })
             .collect();

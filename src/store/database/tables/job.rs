@@ -2,8 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::store::database::table;
-use crate::store::jobs::JobState;
+use crate::store::database::{stored_as_word, table};
 
 table! {
     /// Something that a card is to do, for the agent.
@@ -25,3 +24,17 @@ table! {
         pub ended_at: Option<i64>,
     }
 }
+
+/// Where a job is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    Queued,
+    Done,
+    Withdrawn,
+}
+
+stored_as_word!(JobState of "job" {
+    Queued = "queued",
+    Done = "done",
+    Withdrawn = "withdrawn",
+});

@@ -1,9 +1,9 @@
 //! An agent and a person's page, from the code on.
 
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
 
-use crate::store::database::table;
-use crate::store::pairings::PairingState;
+use crate::store::database::{stored_as_word, table};
 
 table! {
     /// An agent and a person's page, from the code on.
@@ -31,3 +31,20 @@ table! {
         pub created_at: i64,
     }
 }
+
+/// Where a pairing is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairingState {
+    Offered,
+    Redeemed,
+    Confirmed,
+    Ended,
+}
+
+stored_as_word!(PairingState of "pairing" {
+    Offered = "offered",
+    Redeemed = "redeemed",
+    Confirmed = "confirmed",
+    Ended = "ended",
+});
