@@ -59,7 +59,7 @@ pub async fn copy(url: &str, password: Option<Zeroizing<String>>, to: &Path) -> 
 pub async fn restore(url: &str, password: Option<Zeroizing<String>>, from: &Path) -> Result<(), CopyError> {
     match url.strip_prefix("sqlite:") {
         Some(path) => {
-            // What a lost database left behind would be taken for a part of this one.
+            // SQLite would take a log that a lost database has left behind for a part of this one.
             if ["", "-wal", "-shm", "-journal"].iter().any(|end| Path::new(&format!("{path}{end}")).exists()) {
                 return Err(CopyError::NotEmpty);
             }

@@ -23,7 +23,7 @@ impl CertificateRecord {
     }
 }
 
-/// What is in use now.
+/// The condition that a certificate is in use.
 fn in_use(now: i64) -> Condition {
     Condition::all()
         .add(certificate::Column::Status.is_in([Status::Issued, Status::Suspended]))
@@ -74,7 +74,7 @@ pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<Certifica
         .await
 }
 
-/// What a person has in use.
+/// The certificates that a person has in use.
 pub async fn of_person(access: &impl Access, person: &str, now: i64) -> Result<Vec<CertificateRecord>, StoreError> {
     certificate::Entity::find_of(access)
         .filter(certificate::Column::Person.eq(person))

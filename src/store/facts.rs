@@ -1,4 +1,4 @@
-//! What a test compares of a database: rows of every subject, counted by what they say.
+//! Facts of a database that tests compare: rows of every subject, counted by state or event.
 
 use std::collections::BTreeMap;
 

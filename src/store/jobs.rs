@@ -24,7 +24,7 @@ pub fn defer_insert(tx: &Tx, row: JobRecord) {
 #[derive(Clone, Copy, Debug)]
 pub struct Holder {
     pub pairing: Uuid,
-    /// Of the pairing, when the agent took hold of it.
+    /// The epoch of the pairing when the agent took hold of it.
     pub epoch: i64,
     pub root: Uuid,
 }
@@ -45,7 +45,7 @@ impl Holder {
     }
 }
 
-/// What is queued for an agent; nothing when another one has taken over.
+/// The condition that a job is queued for an agent; false when another agent has taken over.
 fn is_for(tenant: &str, agent: Holder) -> Condition {
     is_queued_for(tenant, agent).add(job::Entity::is_of(tenant))
 }
@@ -81,11 +81,12 @@ pub async fn is_queued(access: &impl Access, id: Uuid, agent: Holder) -> Result<
 #[derive(Clone, Debug)]
 pub struct Queued {
     pub row: JobRecord,
-    /// Of the card that it is for.
+    /// Serial number of the card that it is for.
     pub serial: Option<String>,
 }
 
-/// What is open of the tree that an agent works for, and its root, as lists know it, and what is queued for that agent; each oldest first, in one look.
+/// Reads the open part of the tree that an agent works for, with its root, and the jobs queued for that agent, in one query; each
+/// oldest first.
 pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>, Vec<Queued>), StoreError> {
     let mut serial = Query::select();
     serial
@@ -113,7 +114,7 @@ pub async fn outlook(access: &impl Access, agent: Holder) -> Result<(Vec<Listed>
     Ok((tree, queued))
 }
 
-/// What the columns of a job begin with beside those of its instance.
+/// Prefix of a job's columns beside those of its instance.
 const JOB: &str = "job_";
 /// The card's serial number beside them.
 const SERIAL: &str = "card_serial";

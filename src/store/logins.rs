@@ -15,7 +15,7 @@ pub struct Followed {
     pub instances: u64,
 }
 
-/// Who has a login, as far as is known.
+/// The person who has a login, as far as is known.
 pub async fn person_of(access: &impl Access, name: &str) -> Result<Option<String>, StoreError> {
     let known = login::Entity::find_of(access).filter(login::Column::Login.eq(name)).fetch_one(access).await?;
     Ok(known.map(|row| row.person))
@@ -35,13 +35,13 @@ pub async fn follow(tx: &Tx, name: &str, person: &str) -> Result<Followed, Store
     tx.lock("logins").await?;
     let mut instances = 0;
     if let Some(former) = person_of(tx, name).await?.filter(|former| former != person) {
-        // Nobody can sign in by that: what the former holder began waits there until they come under their new login.
+        // A name that no one can sign in by: the former holder's instances wait there until they come under their new login.
         let kept = format!("{name} ({former})");
         instances += instances::follow_login(tx, name, &kept).await?;
         idempotency::forget(tx, name).await?;
         note(tx, &kept, &former).await?;
     }
-    // What the person was called before is nobody's now.
+    // The person's earlier logins belong to nobody now.
     let earlier = login::Entity::find_of(tx)
         .filter(login::Column::Person.eq(person))
         .filter(login::Column::Login.ne(name))

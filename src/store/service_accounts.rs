@@ -9,7 +9,7 @@ use super::{Access, StoreError, Tx};
 
 pub use super::database::tables::service_account::ServiceAccountRecord;
 
-/// What the login of every program begins with; no person's login has a colon.
+/// Prefix of the login of every program; no person's login has a colon.
 const PREFIX: &str = "service:";
 
 impl ServiceAccountRecord {

@@ -26,7 +26,7 @@ pub async fn secrets(access: &impl Access, card: Uuid) -> Result<Vec<SealedSecre
         .await
 }
 
-/// What was to be set is on the card now: it is confirmed, and what was before it is superseded.
+/// Confirms the pending secrets of a card, which are on it now, and supersedes those before them.
 pub async fn confirm_secrets(tx: &Tx, card: Uuid) -> Result<(), StoreError> {
     let next = Expr::case(sealed_secret::Column::State.eq(SecretState::Pending), SecretState::Confirmed)
         .finally(SecretState::Superseded);

@@ -27,7 +27,7 @@ pub(in crate::store) fn last_of(tenant: &str) -> Select<audit_seal::Entity> {
     audit_seal::Entity::find_in(tenant).order_by_desc(audit_seal::Column::Sequence).limit(1)
 }
 
-/// Where the chain ends that the next seal continues: the last sequence number and its hash.
+/// End of the chain, which the next seal continues: the last sequence number and its hash.
 #[derive(Clone, Debug, Default)]
 pub struct ChainEnd {
     sequence: i64,
@@ -35,18 +35,18 @@ pub struct ChainEnd {
 }
 
 impl ChainEnd {
-    /// What is asked for it.
+    /// The query for it.
     pub fn question(tenant: &str, backend: DbBackend) -> Statement {
         last_of(tenant).build(backend)
     }
 
-    /// The answer to it: no row where nothing is sealed yet.
+    /// Reads the answer to the query; no row where nothing is sealed yet.
     pub fn answer(row: Option<&QueryResult>) -> Result<Self, StoreError> {
         let seal = row.map(|row| SealRecord::from_query_result(row, "")).transpose()?;
         Ok(seal.map(Self::from).unwrap_or_default())
     }
 
-    /// In a transaction that seals.
+    /// Finds it in a transaction that seals.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -57,7 +57,7 @@ impl ChainEnd {
         }
     }
 
-    /// The seals of rows that follow, which get their numbers; it is behind them then.
+    /// Makes the seals of rows that follow, numbers the rows, and moves behind them.
     pub fn seal(
         &mut self,
         tenant: &str,

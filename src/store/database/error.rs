@@ -4,7 +4,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 use super::words::UnknownValue;
 
-/// Why the database did not do it.
+/// Failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database failed")]
@@ -13,10 +13,10 @@ pub enum StoreError {
     Conflict,
     #[error("`{0}` exists already")]
     Exists(&'static str),
-    /// A row that the program never writes: somebody else did, or a migration is wrong.
+    /// A row that the program never writes: another program wrote it, or a migration is wrong.
     #[error("the table `{table}` holds a row that cannot be read: {why}")]
     Inconsistent { table: &'static str, why: String },
-    /// What is not encrypted must not leave the machine.
+    /// A connection to another machine without TLS.
     #[error("the database is on another machine: say `?sslmode=verify-full&sslrootcert=/path/to/ca.pem` in its URL")]
     Plain,
     #[error("the database is shutting down")]
@@ -66,7 +66,7 @@ fn is_passing(error: &DbErr) -> bool {
     code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
-/// An error that a transaction may end with: the store's own, or the caller's reason to roll back.
+/// Error of a transaction: the store's own, or the caller's reason to roll back.
 pub trait WriteError: From<StoreError> + Send + 'static {
     fn store_error(&self) -> Option<&StoreError>;
 }

@@ -85,7 +85,7 @@ pub struct Store {
     writer: Writer,
     /// Counts the transactions of this process that may have changed something.
     commits: Arc<AtomicU64>,
-    /// Where the database's connections are used.
+    /// The runtime whose threads use the database's connections.
     runtime: RuntimeHandle,
 }
 
@@ -164,7 +164,7 @@ impl Store {
     /// Runs `work` in a transaction of its own, again if the database asks for it.
     ///
     /// # Errors
-    /// What `work` ends with; then nothing of it is in the database.
+    /// The error of `work`, which is rolled back then, or of the database.
     pub async fn write<T, E, F, Fut>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,

@@ -113,7 +113,7 @@ impl Options {
                 pool.connect_with((**options).clone()).await.map(DatabaseConnection::from)
             }
             Self::Postgres(options) => {
-                // One that holds the lock, and one that migrates.
+                // Two connections: the first holds the lock, the second migrates.
                 let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE);
                 pool.connect_with((**options).clone()).await.map(DatabaseConnection::from)
             }

@@ -21,7 +21,7 @@ pub struct ReadCache<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Syn
     places: Cache<K, Arc<Place<V>>>,
 }
 
-/// Where the value of a key is kept, and how many commits there were before it was read: what is changed meanwhile makes it old.
+/// The value of a key with the number of commits before it was read: a later commit makes it stale.
 type Place<V> = Mutex<Option<(u64, V)>>;
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> ReadCache<K, V> {
@@ -38,7 +38,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Rea
     /// The value, read again if something was changed since it was read.
     ///
     /// # Errors
-    /// What `read` ends with.
+    /// The error of `read`.
     pub async fn get<E>(&self, key: K, read: impl AsyncFnOnce() -> Result<V, E>) -> Result<V, E> {
         let place = self.places.get_with(key, Arc::default);
         let commits = self.commits.load(Ordering::Acquire);

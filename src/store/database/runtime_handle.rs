@@ -49,7 +49,7 @@ impl RuntimeHandle {
 #[derive(Clone, Debug)]
 pub struct PinnedReader {
     pub(super) pool: Pool,
-    /// None for SQLite, whose connections have threads of their own.
+    /// Absent for SQLite, whose connections have threads of their own.
     pub(super) runtime: Option<RuntimeHandle>,
 }
 

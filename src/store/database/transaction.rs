@@ -17,7 +17,7 @@ pub struct Tx {
     tenant: Arc<str>,
     /// Flushed just before COMMIT.
     pub(in crate::store) pending: PendingWrites,
-    /// Known where no other transaction can be under way.
+    /// The end of the audit's chain, where no other transaction can be under way.
     chain_end: Option<Arc<Mutex<ChainEnd>>>,
 }
 
@@ -42,7 +42,7 @@ impl Tx {
         Self { chain_end: Some(Arc::new(Mutex::new(chain_end))), ..Self::new(transaction, tenant) }
     }
 
-    /// Where the audit's chain ends, in a transaction that is alone.
+    /// The end of the audit's chain, in a transaction that is alone.
     pub(in crate::store) fn chain_end(&self) -> Option<ChainEnd> {
         self.chain_end.as_ref().map(|end| end.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }

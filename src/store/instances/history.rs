@@ -14,7 +14,7 @@ pub fn defer_history(tx: &Tx, row: HistoryRecord) {
     tx.pending.insert_history(row);
 }
 
-/// What happened to these instances, each in its order.
+/// The history of these instances, each in its order.
 pub async fn histories(access: &impl Access, instances: Vec<Uuid>) -> Result<Vec<HistoryRecord>, StoreError> {
     history::Entity::find_of(access)
         .filter(history::Column::Instance.is_in(instances))

@@ -7,7 +7,7 @@ use crate::store::database::tables::hold::{self, HoldRecord};
 use crate::store::database::{Fetch, OfTenant, Statement, insertion};
 use crate::store::{Access, StoreError, Tx};
 
-/// What an instance holds that a person has one of at a time; the key is the login.
+/// Kind of the hold that a person has one of at a time; the key is the login.
 pub const OWNER: &str = "owner";
 
 /// Holds `key` for an instance; gives the instance that holds it already, if another one does.
@@ -21,7 +21,7 @@ pub async fn hold(tx: &Tx, what: &str, key: &str, instance: Uuid) -> Result<Opti
         if matches!(inserted, TryInsertResult::Inserted(1)) {
             return Ok(None);
         }
-        // Whoever held it may have let go meanwhile: then it is to be taken still.
+        // The holder may have let go meanwhile: then another try takes it.
         if let Some(holder) = holder(tx, what, key).await? {
             return Ok((holder != instance).then_some(holder));
         }
@@ -41,13 +41,13 @@ pub(super) async fn follow_login(tx: &Tx, former: &str, login: &str) -> Result<(
             .filter(hold::Column::Key.eq(held.key))
             .exec(tx.connection())
             .await?;
-        // What was begun under the new login meanwhile stays what a start leads to.
+        // An instance begun under the new login meanwhile stays the one that a start leads to.
         hold(tx, OWNER, login, held.instance).await?;
     }
     Ok(())
 }
 
-/// Who holds `key`.
+/// The instance that holds `key`.
 pub async fn holder(access: &impl Access, what: &str, key: &str) -> Result<Option<Uuid>, StoreError> {
     let found = hold::Entity::find_of(access)
         .filter(hold::Column::What.eq(what))

@@ -105,7 +105,7 @@ pub struct Filter {
     pub visible_to: Option<VisibleTo>,
 }
 
-/// What somebody may see: their own, and whole workflows.
+/// The instances that a caller may see: their own, and whole workflows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VisibleTo {
     pub login: String,
@@ -170,7 +170,7 @@ pub async fn count_open(access: &impl Access) -> Result<Vec<(Status, i64)>, Stor
         .into_tuple::<(String, i64)>()
         .all(access.connection())
         .await?;
-    // What there is none of is told too.
+    // A status without instances is reported too.
     let count = |status: Status| found.iter().find(|(of, _)| of == status.as_str()).map_or(0, |(_, count)| *count);
     Ok(OPEN.map(|status| (status, count(status))).to_vec())
 }

@@ -147,7 +147,7 @@ impl PendingWrites {
     pub async fn flush(&self, tx: &Tx) -> Result<(), StoreError> {
         let Rows { histories, mut audits, instances, jobs, works, finished, timers, disarmed, others } =
             std::mem::take(&mut *self.rows());
-        // Where no other transaction can be under way, sealing costs no commit of its own.
+        // Sealing costs no commit of its own if no other transaction can be under way.
         let seals = match tx.chain_end() {
             Some(mut end) => {
                 let seals = end.seal(tx.tenant(), &mut audits, |row| row.at);
@@ -187,16 +187,16 @@ impl PendingWrites {
             })
             .collect();
         let mut written = 0;
-        for statement in together(tx, are_few, first, beside, moved) {
+        for statement in combine(tx, are_few, first, beside, moved) {
             written += tx.transaction.query_all_raw(statement).await?.len();
         }
         if written == changed { Ok(()) } else { Err(StoreError::Conflict) }
     }
 }
 
-/// What is sent to the database: as little as it can take at once. The first ones make place for those that are written beside each other, and
+/// Combines statements into as few as the database takes: the first ones run before the others, which are independent of each other, and
 /// the last ones return a row for each row that they write.
-fn together(
+fn combine(
     tx: &Tx,
     are_few: bool,
     first: Vec<Statement>,

@@ -1,11 +1,11 @@
-//! Who did what; `sequence` is given when it is sealed.
+//! An audited event; `sequence` is given when it is sealed.
 
 use sea_orm::entity::prelude::*;
 
 use crate::store::database::table;
 
 table! {
-    /// Who did what; `sequence` is given when it is sealed.
+    /// An audited event; `sequence` is given when it is sealed.
     pub struct AuditRecord in "audit" {
         tenant,
         #[sea_orm(primary_key, auto_increment = false)]

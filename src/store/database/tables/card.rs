@@ -24,7 +24,7 @@ table! {
     }
 }
 
-/// Where a card is in its life.
+/// State of a card in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CardState {
@@ -50,7 +50,7 @@ stored_as_word!(CardState of "card" {
     Foreign = "foreign",
 });
 
-/// What kind of secret a card is managed with.
+/// Kind of the secret that a card is managed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ManagementKind {

@@ -19,7 +19,7 @@ table! {
         pub card: Option<Uuid>,
         pub slot: Option<String>,
         pub subject: String,
-        /// What of the person it names, as a digest: another one means that the person has moved.
+        /// Digest of the person's attributes that the certificate names: another one means that they have changed.
         pub names_digest: String,
         pub not_before: i64,
         pub not_after: i64,
@@ -37,7 +37,7 @@ table! {
     }
 }
 
-/// Where a certificate stands.
+/// Status of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Its bytes are stored, its signature is not: nobody has it.

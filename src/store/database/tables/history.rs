@@ -1,11 +1,11 @@
-//! What happened to an instance, one row a step.
+//! A step of an instance, as its history tells it.
 
 use sea_orm::entity::prelude::*;
 
 use crate::store::database::table;
 
 table! {
-    /// What happened to an instance, one row a step.
+    /// A step of an instance, as its history tells it.
     pub struct HistoryRecord in "history" {
         tenant,
         #[sea_orm(primary_key, auto_increment = false)]

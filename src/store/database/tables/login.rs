@@ -1,11 +1,11 @@
-//! Who had a login when it was last looked up.
+//! The person who had a login when it was last looked up.
 
 use sea_orm::entity::prelude::*;
 
 use crate::store::database::table;
 
 table! {
-    /// Who had a login when it was last looked up.
+    /// The person who had a login when it was last looked up.
     pub struct LoginRecord in "login" {
         #[sea_orm(primary_key, auto_increment = false)]
         tenant,

@@ -32,7 +32,7 @@ table! {
     }
 }
 
-/// Where a pairing is in its life.
+/// State of a pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairingState {

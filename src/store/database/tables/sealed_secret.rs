@@ -23,7 +23,7 @@ table! {
     }
 }
 
-/// What a sealed secret of a card is.
+/// Purpose of a card's sealed secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Puk,
@@ -38,7 +38,7 @@ stored_as_word!(Purpose of "sealed_secret" {
     SoPin = "so-pin",
 });
 
-/// Where a sealed secret is in its life.
+/// State of a sealed secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretState {
     /// To be set; it may be on the card already.
