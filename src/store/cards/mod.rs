@@ -55,8 +55,12 @@ pub async fn insert(tx: &Tx, record: CardRecord) -> Result<(), StoreError> {
 }
 
 pub async fn update(tx: &Tx, row: &CardRecord) -> Result<(), StoreError> {
-    card::Entity::update_of(tx)
-        .col_expr(card::Column::State, Expr::value(row.state))
+    let mut update = card::Entity::update_of(tx);
+    // A state that only another release knows is read as foreign, and stays what it is.
+    if row.state != CardState::Foreign {
+        update = update.col_expr(card::Column::State, Expr::value(row.state));
+    }
+    update
         .col_expr(card::Column::Owner, Expr::value(row.owner.clone()))
         .col_expr(card::Column::OwnerLogin, Expr::value(row.owner_login.clone()))
         .col_expr(card::Column::Management, Expr::value(row.management))

@@ -35,8 +35,9 @@ pub(in crate::store) fn read_word<W: Word>(row: &QueryResult, index: impl ColIdx
 }
 
 /// Makes an enumeration one that a column keeps as a word: `stored_as_word!(State of "card" { Lost = "lost" });`.
+/// With `otherwise Foreign` an unknown word, of another release, is read as that variant.
 macro_rules! stored_as_word {
-    ($name:ident of $table:literal { $($variant:ident $(($inner:path))? = $word:literal),+ $(,)? }) => {
+    ($name:ident of $table:literal $(otherwise $other:ident)? { $($variant:ident $(($inner:path))? = $word:literal),+ $(,)? }) => {
         impl $name {
             /// The word that the database keeps.
             pub const fn as_str(self) -> &'static str {
@@ -52,6 +53,7 @@ macro_rules! stored_as_word {
             fn from_word(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$variant $(($inner))?),)+
+                    $(_ if true => Some(Self::$other),)?
                     _ => None,
                 }
             }

@@ -40,7 +40,7 @@ pub enum CardState {
     Foreign,
 }
 
-stored_as_word!(CardState of "card" {
+stored_as_word!(CardState of "card" otherwise Foreign {
     Stock = "stock",
     Assigned = "assigned",
     Lost = "lost",
