@@ -462,13 +462,15 @@ fn every_activity_and_job_and_commit_has_a_fail_point() {
         let text = std::fs::read_to_string(&path).expect("a source");
         let performs = text.contains("async fn perform(") && !text.contains("type Performed = Infallible");
         assert!(!performs || text.contains("fail_point!("), "{} has an effect without a fail point", path.display());
+        let is_one = [" Activity for ", " LocalActivity for ", " CardJob for "].iter().any(|of| text.contains(of));
+        assert!(!is_one || text.contains("trials!"), "{} is not tried: `trials!`", path.display());
     }
     for entry in std::fs::read_dir(root.join("agent/jobs")).expect("the jobs") {
         let path = entry.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("a source");
         assert!(path.ends_with("mod.rs") || text.contains("fail_point!("), "{} has no fail point", path.display());
     }
-    for file in ["store/single_writer.rs", "store/many_writers.rs"] {
+    for file in ["store/database/single_writer.rs", "store/database/many_writers.rs"] {
         let text = std::fs::read_to_string(root.join(file)).expect("a source");
         assert!(text.contains("fail_point!(async \"store.commit\")"), "{file} commits without a fail point");
     }

@@ -6,11 +6,11 @@ use sealwright_world::journey::{self, Begun};
 use sealwright_world::world::ForeignDirectory;
 
 use super::assert_personalized;
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::support::slapd::{ADMIN, BASE, Slapd};
 use crate::support::{Database, TestWorld, ended, later, shows, sqlite, view};
 
-on_both_databases! {
+on_either_database! {
     a_directory_that_was_down_is_asked_again,
     certificates_are_published_in_openldap,
     people_that_the_directory_does_not_know_for_certain_are_told_so,

@@ -7,13 +7,13 @@ use sealwright_world::journey::{self, Agent};
 use serde_json::{Value, json};
 
 use super::{assert_nothing_issued, assert_personalized};
-use crate::on_both_databases;
+use crate::on_either_database;
 use crate::operations::{certificates_of, revoke};
 use crate::support::client::Client;
 use crate::support::wire::Wire;
 use crate::support::{Database, TestWorld, go_on, new_code, run, start_again, until_it_stands_still, view};
 
-on_both_databases! {
+on_either_database! {
     a_request_with_a_bad_signature_is_refused,
     a_request_with_a_weak_key_is_refused,
     a_request_with_another_kind_of_key_is_refused,

@@ -10,30 +10,47 @@ use super::{HEADLINE, enter};
 use crate::support::webdriver::Chromium;
 use crate::support::{Database, TestWorld, run, workflows};
 
+/// The workflows of each test: they take about as long as each other.
+const PARTS: [&[&str]; 3] =
+    [&["personalize"], &["certify-slot", "issue-certificate"], &["synchronize-people", "settle-departure"]];
+
 /// Every state of a personalization has a page that says where it stands: an instance is put into each by hand, as no card could be.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_state_of_a_personalization_has_a_page() {
-    every_state_has_a_page(|name| name == "personalize").await;
+    every_state_has_a_page(Looks::Checked, |name| PARTS[0].contains(&name)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_state_of_its_parts_has_a_page() {
-    every_state_has_a_page(|name| ["certify-slot", "issue-certificate"].contains(&name)).await;
+    every_state_has_a_page(Looks::Checked, |name| PARTS[1].contains(&name)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_state_of_a_comparison_of_people_has_a_page() {
-    every_state_has_a_page(|name| ["synchronize-people", "settle-departure"].contains(&name)).await;
+    every_state_has_a_page(Looks::Checked, |name| PARTS[2].contains(&name)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_state_of_every_other_workflow_has_a_page() {
-    const ABOVE: [&str; 5] =
-        ["personalize", "certify-slot", "issue-certificate", "synchronize-people", "settle-departure"];
-    every_state_has_a_page(|name| !ABOVE.contains(&name)).await;
+    every_state_has_a_page(Looks::Checked, |name| !PARTS.concat().contains(&name)).await;
 }
 
-async fn every_state_has_a_page(is_wanted: impl Fn(&str) -> bool) {
+/// The gallery: pictures of all of them, in `var/screenshots`.
+mod chaos {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_state_has_its_pictures() {
+        super::every_state_has_a_page(super::Looks::Pictured, |_| true).await;
+    }
+}
+
+/// How a page is looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Looks {
+    Checked,
+    Pictured,
+}
+
+async fn every_state_has_a_page(looks: Looks, is_wanted: impl Fn(&str) -> bool) {
     let test = TestWorld::start(Database::Sqlite).await;
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/screenshots");
     let (owner, operator) = (Chromium::start(&test.path("owner")).await, Chromium::start(&test.path("operator")).await);
@@ -61,7 +78,11 @@ async fn every_state_has_a_page(is_wanted: impl Fn(&str) -> bool) {
             chromium.open(&format!("{base}{}?plain=1", instance.as_str().expect("a path"))).await;
             let said = chromium.until(HEADLINE).await;
             assert!(said.as_str().is_some_and(|said| said.len() > 4), "{workflow} {name}: {said}");
-            chromium.pictures(&pictures, &format!("30-{workflow}-{name}-{status}")).await;
+            let name = format!("30-{workflow}-{name}-{status}");
+            match looks {
+                Looks::Checked => chromium.look(&name).await,
+                Looks::Pictured => chromium.pictures(&pictures, &name).await,
+            }
         }
     }
 }

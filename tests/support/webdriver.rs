@@ -181,26 +181,36 @@ impl Chromium {
     /// Takes pictures at three widths, light and dark; nothing may be wider than the window, out of reach for somebody, or fetched from elsewhere.
     pub async fn pictures(&self, folder: &Path, name: &str) {
         std::fs::create_dir_all(folder).expect("a folder");
-        let fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)
-            .filter((name) => !name.startsWith(location.origin + '/'))";
-        assert_eq!(self.run(fetched).await, json!([]), "{name} fetches something from elsewhere");
         for width in [390, 768, 1280] {
             for scheme in ["light", "dark"] {
-                let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-                self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
-                let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-                self.devtools("Emulation.setEmulatedMedia", feature).await;
-                let wide = self.run("return document.documentElement.scrollWidth > window.innerWidth + 1").await;
-                assert_eq!(wide, Value::Bool(false), "{name} is wider than {width}");
-                // The middle width has nothing that the others have not.
-                if width != 768 {
-                    self.is_accessible(name).await;
-                }
+                self.look_at(name, width, scheme).await;
                 let capture = json!({ "format": "png", "captureBeyondViewport": true });
                 let picture = self.devtools("Page.captureScreenshot", capture).await;
                 let bytes = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
                 std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), bytes).expect("written");
             }
+        }
+    }
+
+    /// The same without pictures, on a phone in the light and on a desktop in the dark.
+    pub async fn look(&self, name: &str) {
+        self.look_at(name, 390, "light").await;
+        self.look_at(name, 1280, "dark").await;
+    }
+
+    async fn look_at(&self, name: &str, width: u32, scheme: &str) {
+        let fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)
+            .filter((name) => !name.startsWith(location.origin + '/'))";
+        assert_eq!(self.run(fetched).await, json!([]), "{name} fetches something from elsewhere");
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", feature).await;
+        let wide = self.run("return document.documentElement.scrollWidth > window.innerWidth + 1").await;
+        assert_eq!(wide, Value::Bool(false), "{name} is wider than {width}");
+        // The middle width has nothing that the others have not.
+        if width != 768 {
+            self.is_accessible(name).await;
         }
     }
 }

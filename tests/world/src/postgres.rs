@@ -39,6 +39,8 @@ impl Drop for SharedDatabase {
 
 fn maintain(server: &str, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(format!("{PROGRAMS}/{program}"));
-    command.args(["--maintenance-db", &format!("{server}/postgres")]).args(arguments).stdout(Stdio::null());
+    command.args(["--maintenance-db", &format!("{server}/postgres")]).args(arguments);
+    // A test does not wait for the one that drops its database.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
