@@ -14,7 +14,7 @@ use crate::error::Error;
 /// Tells the person something.
 pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
-/// The longest line that [`line`] reads, in bytes.
+/// The longest line that [`line()`] reads, in bytes.
 const LONGEST: usize = 1024;
 
 /// The error of a terminal that cannot be used.
