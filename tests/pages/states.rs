@@ -37,9 +37,26 @@ async fn every_state_of_every_other_workflow_has_a_page() {
 
 /// The gallery: pictures of all of them, in `var/screenshots`.
 mod chaos {
+    use super::{Looks, PARTS, every_state_has_a_page};
+
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_state_has_its_pictures() {
-        super::every_state_has_a_page(super::Looks::Pictured, |_| true).await;
+    async fn pictures_of_a_personalization() {
+        every_state_has_a_page(Looks::Pictured, |name| PARTS[0].contains(&name)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pictures_of_its_parts() {
+        every_state_has_a_page(Looks::Pictured, |name| PARTS[1].contains(&name)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pictures_of_a_comparison_of_people() {
+        every_state_has_a_page(Looks::Pictured, |name| PARTS[2].contains(&name)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pictures_of_every_other_workflow() {
+        every_state_has_a_page(Looks::Pictured, |name| !PARTS.concat().contains(&name)).await;
     }
 }
 
