@@ -81,13 +81,13 @@ async fn document() -> HttpResponse {
 #[derive(Serialize, ToSchema)]
 struct Session {
     login: String,
-    /// None was picked yet.
+    /// Before a role is picked.
     role: Option<String>,
-    /// What `X-CSRF-Token` must say.
+    /// The value that `X-CSRF-Token` must have.
     csrf: String,
 }
 
-/// Who has signed in, and the token for what changes something.
+/// The person who has signed in, and the CSRF token for requests that change something.
 #[utoipa::path(
     get, path = "/api/v1/session", security(("session" = [])),
     responses((status = 200, body = Session), (status = 403, body = Problem, content_type = "application/problem+json"))

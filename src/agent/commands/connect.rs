@@ -17,7 +17,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// finished.
 ///
 /// # Errors
-/// What the person reads.
+/// The text that the person reads.
 pub fn run(
     configuration: Configuration,
     code: &str,

@@ -57,7 +57,7 @@ impl Conversation {
     /// Talks to the portal until it is finished; a lost connection is opened again.
     ///
     /// # Errors
-    /// What the person reads.
+    /// The text that the person reads.
     pub async fn run(&mut self) -> Result<(), Error> {
         let mut tries = 0;
         loop {
