@@ -58,7 +58,7 @@ pub fn is_authentic(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &[u8],
         .is_ok_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(&expected, response).is_ok())
 }
 
-/// What a card with the key answers to the portal's challenge.
+/// Encrypts the portal's challenge under the management key, as a card with that key does.
 pub(crate) fn respond(algorithm: ManagementKeyAlgorithm, key: &[u8], nonce: &[u8]) -> Result<Vec<u8>, Misfit> {
     let mut block = challenge(algorithm, nonce)?;
     let key = EncryptingKey::ecb(unbound(algorithm, key)?).map_err(|_| Misfit)?;

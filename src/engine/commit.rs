@@ -353,7 +353,7 @@ impl<'a> Commit<'a> {
         let definition = definition.ok_or_else(|| EngineError::Definition { name: workflow.to_owned(), version: 0 })?;
         let parent = &stored.instance;
         let start = Begin {
-            id: random::id(),
+            id: self.engine.failures.child(parent.id, parent.step, index),
             owner: parent.owner.clone(),
             requester: parent.requester.clone(),
             role: role.unwrap_or_else(|| parent.role.clone()),

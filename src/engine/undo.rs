@@ -9,17 +9,28 @@ use uuid::Uuid;
 use super::EngineError;
 use super::contract::Failure;
 use super::events::failed;
+use crate::random;
+
+/// A child among the instances: its parent, the parent's step and its index in that step.
+type Place = (Uuid, u64, usize);
 
 /// The failures that one transaction was rolled back for, by instance and step. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Failures {
     known: Arc<Mutex<BTreeMap<(Uuid, u64), Event>>>,
+    children: Arc<Mutex<BTreeMap<Place, Uuid>>>,
 }
 
 impl Failures {
     /// The failure of this step in a run before, which is not made again.
     pub fn of(&self, instance: Uuid, step: u64) -> Option<Event> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(instance, step)).cloned()
+    }
+
+    /// The id of a child that a step starts: the same in each run of the transaction, so that its failures are found again.
+    pub fn child(&self, parent: Uuid, step: u64, index: usize) -> Uuid {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        *children.entry((parent, step, index)).or_insert_with(random::id)
     }
 
     /// Keeps the failure for the next run of the transaction; `false` for another error, or one that is known.

@@ -15,6 +15,34 @@ fn a_card_is_personalized() {
     assert_eq!((&effects["card"], &effects["published"]), (&json!(["9a", "9c"]), &json!(2)));
 }
 
+/// The part's first activity is planned in the transaction that starts it, which is rolled back and run again.
+#[test]
+fn a_part_whose_first_plan_fails_is_stuck() {
+    let workflow = "workflow: trial
+version: 1
+title: Trial
+start: { by: [user, system] }
+see: [owner, ca-operator]
+repair: [ca-operator]
+data:
+  certificate: certificate
+states:
+  trial:
+    run: revoke-certificate
+    label: Trial
+    with: { certificate: certificate, reason: superseded }
+    as: ca-operator
+    next: { otherwise: ended }
+  ended: { end: success, label: Ended }
+";
+    let world = World::new(Some(workflow));
+    let id = "5a1f0c9e-0000-4000-8000-000000000000";
+    let unknown = json!({ "certificate": { "id": id, "serial": "00", "subject": "CN=x", "profile": "signature" } });
+    let begun = world.begin("trial", &unknown).expect("no armed place");
+    let end = world.settle(begun).expect("no armed place");
+    assert!(end.is_stuck, "{end:?}");
+}
+
 #[test]
 fn a_personalization_goes_on_after_every_kill() {
     let fresh = || (World::new(None), json!({}));
