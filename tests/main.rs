@@ -7,6 +7,7 @@ mod api_programs;
 mod architecture;
 mod audit_chain;
 mod check;
+mod connections;
 mod database;
 mod demo;
 mod directory_server;

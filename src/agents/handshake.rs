@@ -1,6 +1,7 @@
 //! Handshake of an agent and the portal: by a code and a number that a person compares, or by the key of an earlier pairing.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, VERSION};
@@ -15,17 +16,23 @@ use crate::desk::instances;
 use crate::engine::{EngineError, Listener};
 use crate::random;
 
+/// How long an agent may take to say who it is: it has that ready when it connects.
+const GREETING: Duration = Duration::from_secs(30);
+/// The longest name of an agent or of its computer, in characters.
+const LONGEST_NAME: usize = 64;
+
 impl Channel {
     /// Pairs a new agent, or lets a known one go on.
     pub(super) async fn handshake(&mut self) -> Result<PairingRecord, Close> {
-        let hello = receive_text(&mut self.stream, &mut self.session).await?;
+        let hello = receive_text(&mut self.stream, &mut self.session);
+        let hello = tokio::time::timeout(GREETING, hello).await.map_err(|_| Close::Gone)??;
         if let Some(say) = spoken_version(&hello).and_then(other_version) {
             return Err(Close::Message(Box::new(refused(&say))));
         }
         let Ok(FromAgent::Hello { agent, host, key, .. }) = serde_json::from_str(&hello) else {
             return Err(Close::Protocol);
         };
-        let host: String = host.chars().filter(|letter| !letter.is_control()).take(64).collect();
+        let [agent, host] = [agent, host].map(|name| plain_name(&name));
         tracing::info!(request = self.origin.request, agent, host, "an agent connected");
         let row = match self.receive().await? {
             FromAgent::Redeem { code, commitment, readers } => {
@@ -138,6 +145,11 @@ impl Channel {
             .map_err(EngineError::from)?;
         Ok(row)
     }
+}
+
+/// A name as it is kept and shown.
+fn plain_name(name: &str) -> String {
+    name.chars().filter(|letter| !letter.is_control()).take(LONGEST_NAME).collect()
 }
 
 /// The version that somebody's first message names, whatever else it says: a newer agent may say more than is known here.

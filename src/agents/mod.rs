@@ -1,6 +1,8 @@
 //! The agents' WebSocket `/agent/v1`: one WebSocket an agent, opened by the agent. No cookie is read, a browser (`Origin`) is refused.
 
+mod frames;
 mod handshake;
+mod places;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,8 +25,11 @@ use crate::desk::instances;
 use crate::desk::jobs::{self, JobRecord, Queued};
 use crate::engine::contract::FailureClass;
 use crate::engine::{EngineError, verbs};
-use crate::http::observe::origin;
+use crate::http::observe::{client_address, origin};
 use crate::portal::Portal;
+
+use places::Place;
+pub use places::Places;
 
 /// An agent that says nothing for so long is gone; a card may need a minute for one key.
 const SILENCE: Duration = Duration::from_secs(180);
@@ -35,26 +40,37 @@ const TICK: Duration = Duration::from_secs(2);
 /// How long a message may wait for an agent that does not read.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
 
-/// The routes of this surface.
-pub fn routes(config: &mut web::ServiceConfig) {
-    config.route(sealwright_protocol::PATH, web::get().to(open));
+/// The routes of this surface. The places are those of the whole node.
+pub fn routes(places: Places) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        config.app_data(web::Data::new(places)).route(sealwright_protocol::PATH, web::get().to(open));
+    }
 }
 
-async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+async fn open(
+    portal: web::Data<Portal>,
+    places: web::Data<Places>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> actix_web::Result<HttpResponse> {
     let origin = origin(&request);
     if request.headers().contains_key(header::ORIGIN) {
-        if let Err(error) = portal.pairings.record_refusal(&origin, None, "browser").await {
-            tracing::error!(request = origin.request, %error, "a refusal could not be written down");
-        }
+        record_refusal(&portal, &origin, "browser").await;
         return Ok(HttpResponse::Forbidden().body("This address is for agents."));
     }
+    let Some(place) = places.take(client_address(&request)) else {
+        record_refusal(&portal, &origin, "crowded").await;
+        let answer = "Too many agents are connecting. Try again in a minute.";
+        return Ok(HttpResponse::ServiceUnavailable().insert_header((header::RETRY_AFTER, "60")).body(answer));
+    };
+    let body = frames::limited(&request, body, MAXIMUM_MESSAGE).await?;
     let (response, session, stream) = actix_ws::handle(&request, body)?;
     let stream =
         stream.max_frame_size(MAXIMUM_MESSAGE).aggregate_continuations().max_continuation_size(MAXIMUM_MESSAGE);
     actix_web::rt::spawn(async move {
         let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, origin };
         metrics::gauge!("sealwright_agents_connected").increment(1.0);
-        let close = channel.run().await;
+        let close = channel.run(place).await;
         metrics::gauge!("sealwright_agents_connected").decrement(1.0);
         let say = match close {
             Close::Gone => None,
@@ -72,6 +88,13 @@ async fn open(portal: web::Data<Portal>, request: HttpRequest, body: web::Payloa
         let _gone = channel.session.close(None).await;
     });
     Ok(response)
+}
+
+/// Writes down that a connection was refused before it was an agent's.
+async fn record_refusal(portal: &Portal, origin: &Origin, why: &'static str) {
+    if let Err(error) = portal.pairings.record_refusal(origin, None, why).await {
+        tracing::error!(request = origin.request, %error, "a refusal could not be written down");
+    }
 }
 
 /// The end of a conversation, and the message that tells the agent of it.
@@ -125,13 +148,14 @@ struct Channel {
 }
 
 impl Channel {
-    /// Conducts the whole conversation.
-    async fn run(&mut self) -> Close {
+    /// Conducts the whole conversation; whoever has paired needs their place no more.
+    async fn run(&mut self, place: Place) -> Close {
         let paired = match tokio::time::timeout(HANDSHAKE, self.handshake()).await {
             Ok(Ok(paired)) => paired,
             Ok(Err(close)) => return close,
             Err(_) => return Close::Gone,
         };
+        drop(place);
         match self.serve(paired).await {
             Ok(()) => Close::Gone,
             Err(close) => close,

@@ -7,13 +7,14 @@ mod instances;
 mod problem;
 mod views;
 
+use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::http::{COOKIE, Face, Failure, Visitor};
+use crate::http::{COOKIE, Face, Failure, Visitor, is_incomplete};
 
 pub use caller::Door;
 use problem::{Problem, problem, refused};
@@ -27,8 +28,14 @@ pub fn routes(door: Door) -> impl FnOnce(&mut web::ServiceConfig) {
         let mut scope = web::scope("/api/v1")
             .app_data(door)
             .app_data(Face(problem))
-            .app_data(web::JsonConfig::default().limit(MAXIMUM_BODY).error_handler(|_, _| {
-                refused(StatusCode::BAD_REQUEST, "The body is not valid JSON of the expected form.").into()
+            .app_data(web::JsonConfig::default().limit(MAXIMUM_BODY).error_handler(|error, _| {
+                match error {
+                    JsonPayloadError::Payload(error) if is_incomplete(&error) => {
+                        refused(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time. Nothing was done.")
+                    }
+                    _ => refused(StatusCode::BAD_REQUEST, "The body is not valid JSON of the expected form."),
+                }
+                .into()
             }))
             .app_data(web::PathConfig::default().error_handler(|_, _| problem::not_found().into()))
             .app_data(web::QueryConfig::default().error_handler(|_, _| {

@@ -89,17 +89,15 @@ fn pages(portal: &Portal) -> anyhow::Result<Server> {
         App::new()
             .app_data(data.clone())
             .app_data(http::Face(web::error_page))
-            .app_data(actix::FormConfig::default().limit(MAXIMUM_FORM).error_handler(|_, _| {
-                http::Failure::new(
-                    actix_web::http::StatusCode::BAD_REQUEST,
-                    "The form cannot be read",
-                    "The form was not complete. Go back, reload the page and try again.",
-                )
-                .into()
-            }))
+            .app_data(
+                actix::FormConfig::default()
+                    .limit(MAXIMUM_FORM)
+                    .error_handler(|error, _| http::unreadable_form(&error).into()),
+            )
             // No page is asked for like that.
             .app_data(actix::QueryConfig::default().error_handler(|_, _| http::Failure::not_found().into()))
             .app_data(actix::PathConfig::default().error_handler(|_, _| http::Failure::not_found().into()))
+            .wrap(from_fn(http::end_slow_bodies))
             .wrap(from_fn(http::observe::observe))
             .configure(api::routes(api::Door::Session))
             .configure(web::routes)
@@ -118,12 +116,14 @@ fn pages(portal: &Portal) -> anyhow::Result<Server> {
 /// The surface for agents, and for programs with a service account.
 fn agents(portal: &Portal) -> anyhow::Result<Server> {
     let data = actix::Data::new(portal.clone());
+    let places = agents::Places::default();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .wrap(from_fn(http::reject_identity_headers))
+            .wrap(from_fn(http::end_slow_bodies))
             .wrap(from_fn(http::observe::observe))
-            .configure(agents::routes)
+            .configure(agents::routes(places.clone()))
             .configure(api::routes(api::Door::ServiceAccount))
     });
     let address = portal.configuration.server.agent;
@@ -138,6 +138,7 @@ fn public(portal: &Portal) -> anyhow::Result<Server> {
         App::new()
             .app_data(data.clone())
             .wrap(from_fn(http::reject_identity_headers))
+            .wrap(from_fn(http::end_slow_bodies))
             .wrap(from_fn(http::observe::observe))
             .configure(public::routes)
     });
@@ -166,6 +167,7 @@ fn operations(portal: &Portal) -> anyhow::Result<impl Future<Output = std::io::R
                     .app_data(data.clone())
                     .app_data(handle.clone())
                     .wrap(from_fn(http::reject_identity_headers))
+                    .wrap(from_fn(http::end_slow_bodies))
                     .configure(operations::routes)
             });
             let server = server.workers(1).bind(address).with_context(|| format!("operations: {address}"))?;

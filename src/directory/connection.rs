@@ -10,7 +10,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::person::MappingOptions;
-use super::{DirectoryError, classify};
+use super::{DirectoryError, bounded_stream, classify};
 
 pub(super) const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -113,7 +113,8 @@ impl managed::Manager for Manager {
     type Error = LdapError;
 
     async fn create(&self) -> Result<Ldap, LdapError> {
-        let (connection, mut ldap) = LdapConnAsync::with_settings(self.settings.clone(), &self.url).await?;
+        let settings = self.settings.clone().set_std_stream(bounded_stream::connect(&self.url).await?);
+        let (connection, mut ldap) = LdapConnAsync::with_settings(settings, &self.url).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.drive().await {
                 tracing::debug!(%error, "a directory connection ended");

@@ -3,6 +3,7 @@
 //! Answers are complete or an error: a partial answer never means that somebody is gone. Values go into filters escaped, referrals
 //! are not followed, every operation has a time limit. What one server does not do the next one is asked for.
 
+mod bounded_stream;
 mod connection;
 mod person;
 mod sid;

@@ -39,10 +39,20 @@ pub fn portal_of(request: &HttpRequest) -> Result<Data<Portal>, Failure> {
 pub fn origin(request: &HttpRequest) -> Origin {
     let peer = peer(request);
     let address = match request.app_data::<Data<Portal>>() {
-        Some(portal) => portal.sign_in.address(peer, |name| request.headers().get_all(name).last()?.to_str().ok()),
+        Some(portal) => portal.sign_in.address(peer, |name| last_value(request, name)),
         None => peer,
     };
     origin_at(request, address)
+}
+
+/// The address of one client; none where the proxy does not tell it.
+pub fn client_address(request: &HttpRequest) -> Option<IpAddr> {
+    let portal = request.app_data::<Data<Portal>>()?;
+    portal.sign_in.client_address(peer(request), |name| last_value(request, name))
+}
+
+fn last_value<'a>(request: &'a HttpRequest, header: &str) -> Option<&'a str> {
+    request.headers().get_all(header).last()?.to_str().ok()
 }
 
 /// The same, of a request that the proxy may not have passed on.

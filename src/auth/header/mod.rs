@@ -138,8 +138,20 @@ impl HeaderSignIn {
     /// Where a request comes from, for the audit: as the proxy says, or else the peer. `last` gives the last value of a header; of a list in it the last
     /// address is what the proxy itself has added.
     pub fn address<'a>(&self, peer: Option<IpAddr>, last: impl FnOnce(&str) -> Option<&'a str>) -> Option<IpAddr> {
-        let said = self.address_header.as_deref().filter(|_| self.is_proxy(peer)).and_then(last);
-        said.and_then(|list| list.rsplit(',').next()?.trim().parse().ok()).or(peer)
+        self.client_address(peer, last).or(peer)
+    }
+
+    /// The address of one client; none where everybody seems to come from the proxy's.
+    pub fn client_address<'a>(
+        &self,
+        peer: Option<IpAddr>,
+        last: impl FnOnce(&str) -> Option<&'a str>,
+    ) -> Option<IpAddr> {
+        if !self.is_proxy(peer) {
+            return peer;
+        }
+        let said = self.address_header.as_deref().and_then(last)?;
+        said.rsplit(',').next()?.trim().parse().ok()
     }
 
     fn is_proxy(&self, peer: Option<IpAddr>) -> bool {
