@@ -1,6 +1,9 @@
 //! Time, as an argument. Nothing else in the portal asks for the time of day.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
+
+/// How far a node's clock may be from the database's. What a node dates that is further off is valid at another time than people are told.
+pub const MOST_APART: Duration = Duration::minutes(2);
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -9,6 +12,11 @@ pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64 {
         milliseconds(self.now())
+    }
+
+    /// How far it is ahead of the database's clock, which has just told this time.
+    fn ahead_of(&self, database: OffsetDateTime) -> Duration {
+        self.now() - database
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::{Mode, umask};
 use sealwright::{commands, hsm};
 use tokio::runtime::Runtime;
 
@@ -61,6 +62,8 @@ fn main() -> ExitCode {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         eprintln!("sealwright: core dumps cannot be switched off: {error}");
     }
+    // Whatever the umask of whoever starts it: what is written is for this user alone, unless it says otherwise.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     let result = match Arguments::parse().command {
         Command::Serve { config } => commands::serve::run(&config),
         Command::HsmWorker => return hsm::worker::run(),

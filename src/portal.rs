@@ -13,6 +13,7 @@ use sealwright_workflow::diagnostic::Diagnostic;
 use sealwright_workflow::library::Library;
 
 use crate::activities::{self, Services, Stock};
+use crate::audit::Refusals;
 use crate::auth::header::HeaderSignIn;
 use crate::auth::service_accounts::ServiceAccounts;
 use crate::auth::sessions::Sessions;
@@ -23,8 +24,8 @@ use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::directory::Directory;
 use crate::engine::{Engine, Parts};
-use crate::issuance::Issuance;
 use crate::issuance::keys::Attestations;
+use crate::issuance::{Issuance, NodeClock};
 use crate::random;
 use crate::store::Store;
 
@@ -44,7 +45,9 @@ pub struct Portal {
     pub pairings: Pairings,
     pub sealing: Arc<SealingKey>,
     pub issuance: Issuance,
+    pub node_clock: NodeClock,
     pub clock: Arc<dyn Clock>,
+    pub refusals: Refusals,
 }
 
 /// Opens the configured database.
@@ -88,10 +91,12 @@ impl Portal {
             authorities: cards.attestation_authorities()?.into(),
             are_required: cards.attestation_required,
         };
+        let node_clock = NodeClock::new(store.clone(), clock.clone());
         let services = Services {
             store: store.clone(),
             directory: directory.clone(),
             issuance: issuance.clone(),
+            node_clock: node_clock.clone(),
             sealing: sealing.clone(),
             stock,
             attestations,
@@ -113,6 +118,7 @@ impl Portal {
             .collect();
         let policy = catalog::policies(&configuration, &slots)?;
         let node = random::id().to_string();
+        let refusals = Refusals::default();
         let session_key = sealing.authentication_key("session")?;
         let parts = Parts {
             store: store.clone(),
@@ -124,13 +130,20 @@ impl Portal {
             policy,
             clock: clock.clone(),
             node: node.clone(),
+            refusals: refusals.clone(),
         };
         let engine = Engine::new(parts).await?;
 
         Ok(Self {
-            sessions: Sessions::new(store.clone(), clock.clone(), configuration.sign_in.idle_minutes, session_key),
+            sessions: Sessions::new(
+                store.clone(),
+                clock.clone(),
+                configuration.sign_in.idle_minutes,
+                session_key,
+                refusals.clone(),
+            ),
             service_accounts: ServiceAccounts::new(store.clone(), clock.clone()),
-            pairings: Pairings::new(store.clone(), clock.clone(), &node),
+            pairings: Pairings::new(store.clone(), clock.clone(), &node, refusals.clone()),
             configuration: Arc::new(configuration),
             store,
             engine,
@@ -138,7 +151,9 @@ impl Portal {
             roles,
             sealing,
             issuance,
+            node_clock,
             clock,
+            refusals,
         })
     }
 }

@@ -31,6 +31,7 @@ async fn chain() -> (TempDir, Store) {
 }
 
 async fn verified(store: &Store, heads: &[Head]) -> Chain {
+    let heads = (!heads.is_empty()).then_some(heads);
     audit::verify(store.read(), heads, SystemClock.now_ms()).await.expect("verified")
 }
 
@@ -104,6 +105,53 @@ async fn a_chain_that_was_cut_off_or_made_anew_is_found_by_an_exported_head() {
     let forged = std::fs::read_to_string(&heads_file).expect("heads").replace("\"sequence\":5", "\"sequence\":4");
     std::fs::write(&heads_file, forged).expect("written");
     assert!(heads.read("default").is_err());
+}
+
+/// The file of heads was removed, or its end was, which hides what was removed of the chain since.
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_are_missing_are_found() {
+    let (folder, store) = chain().await;
+    let (sealer, heads, heads_file) = exporter(&folder, &store);
+    let later = SystemClock.now_ms() + 11 * 60_000;
+    let problems = async |at| {
+        let exported = heads.read("default").expect("heads");
+        audit::verify(store.read(), Some(&exported), at).await.expect("verified").problems
+    };
+    // A portal that has just begun has exported none yet.
+    assert_eq!(problems(SystemClock.now_ms()).await, []);
+    assert_eq!(problems(later).await, [Problem::NoHead { after: 0 }]);
+    assert_eq!(sealer.export(0).await.expect("exported"), 5);
+    assert_eq!(problems(later).await, []);
+    std::fs::remove_file(&heads_file).expect("removed");
+    assert_eq!(problems(later).await, [Problem::NoHead { after: 0 }]);
+    // Where none are exported none are missed.
+    assert_eq!(audit::verify(store.read(), None, later).await.expect("verified").problems, []);
+}
+
+/// A chain goes on from a backup, and then from a backup that was made of the chain before that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_restore_looks_like_no_tampering() {
+    let (folder, store) = chain().await;
+    let (sealer, heads, _) = exporter(&folder, &store);
+    assert_eq!(sealer.export(0).await.expect("exported"), 5);
+    let seal = async |sequence| audits::seal_of(store.read(), sequence).await.expect("a seal").expect("a seal");
+    let at = SystemClock.now_ms();
+    heads.note_restored("default", &seal(2).await, 2, at).expect("noted");
+    // Another chain goes on from there, which this database does not have.
+    let mut other = seal(4).await;
+    other.hash = "00".repeat(32);
+    heads.append("default", &other, at + 10).expect("appended");
+    assert_eq!(
+        verified(&store, &heads.read("default").expect("heads")).await.problems,
+        [Problem::Head { sequence: 4 }]
+    );
+    // The backup of five records is restored: the chain of before, which has no head of the one between.
+    let kept = audit::agreement(store.read(), &heads.read("default").expect("heads")).await.expect("compared");
+    assert_eq!(kept, 3);
+    heads.note_restored("default", &seal(5).await, kept, at + 20).expect("noted");
+    let exported = heads.read("default").expect("heads");
+    assert_eq!(exported.iter().map(|head| head.sequence).collect::<Vec<_>>(), [2, 5]);
+    assert_eq!(verified(&store, &exported).await.problems, []);
 }
 
 /// A disk that was full in the middle of a line spoils neither the heads before it nor those after.

@@ -24,7 +24,7 @@ use crate::directory::{Directory, DirectoryError, Person};
 use crate::engine::Registry;
 use crate::engine::contract::{Failure, FailureClass};
 use crate::issuance::keys::Attestations;
-use crate::issuance::{CertificateHolder, CertificationError, Issuance};
+use crate::issuance::{CertificateHolder, CertificationError, Issuance, NodeClock};
 use crate::store::Store;
 
 use registration::Registration;
@@ -35,6 +35,7 @@ pub struct Services {
     pub store: Store,
     pub directory: Directory,
     pub issuance: Issuance,
+    pub node_clock: NodeClock,
     pub sealing: Arc<SealingKey>,
     pub stock: Stock,
     pub attestations: Attestations,

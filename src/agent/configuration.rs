@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sealwright_protocol::visible;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -74,8 +75,8 @@ impl Configuration {
         if known.lines().any(|line| same(line, portal)) {
             return Ok(());
         }
-        if !terminal::ask(&format!("The portal {portal} is not known on this computer. Is it your company's? [y/N] "))?
-        {
+        let shown = visible(portal);
+        if !terminal::ask(&format!("The portal {shown} is not known on this computer. Is it your company's? [y/N] "))? {
             return Err(Error::say("Nothing was done."));
         }
         private_file::write(&list, &format!("{known}{portal}\n"))

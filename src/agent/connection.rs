@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use sealwright_protocol::{FromAgent, FromPortal, MAXIMUM_MESSAGE, PATH};
+use sealwright_protocol::{FromAgent, FromPortal, MAXIMUM_MESSAGE, PATH, visible, visible_lines};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, Message, protocol::WebSocketConfig};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
@@ -74,7 +74,7 @@ impl Connection {
         loop {
             match tokio::time::timeout(SILENCE, self.socket.next()).await {
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    return serde_json::from_str(text.as_str()).map_err(|error| {
+                    return serde_json::from_str(text.as_str()).map(made_visible).map_err(|error| {
                         tracing::warn!(%error, "a message cannot be read");
                         Lost::Protocol
                     });
@@ -83,6 +83,21 @@ impl Connection {
                 Ok(Some(Ok(_))) => {}
             }
         }
+    }
+}
+
+/// The same message, whose texts can be printed: a portal's escape sequences are nothing for a terminal, and names
+/// look as they are.
+fn made_visible(message: FromPortal) -> FromPortal {
+    match message {
+        FromPortal::Offer { pairing, portal, person, purpose, nonce } => {
+            let [portal, person, purpose] = [portal, person, purpose].map(|text| visible(&text));
+            FromPortal::Offer { pairing, portal, person, purpose, nonce }
+        }
+        FromPortal::Progress { label } => FromPortal::Progress { label: visible(&label) },
+        FromPortal::Finished { success, say } => FromPortal::Finished { success, say: visible_lines(&say) },
+        FromPortal::Refused { say } => FromPortal::Refused { say: visible_lines(&say) },
+        other => other,
     }
 }
 
@@ -149,6 +164,29 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.expect("sent");
         });
         Connection::open(&portal, None).await.err().expect("no connection")
+    }
+
+    #[test]
+    fn a_portals_texts_move_no_terminal_and_look_as_they_are() {
+        let evil = || "A\u{1b}[2J\u{202e}B".to_owned();
+        let shown = "A⟨U+001B⟩[2J⟨U+202E⟩B";
+        let offer = FromPortal::Offer {
+            pairing: "1".to_owned(),
+            portal: evil(),
+            person: evil(),
+            purpose: evil(),
+            nonce: sealwright_protocol::Bytes(Vec::new()),
+        };
+        let messages = [
+            offer,
+            FromPortal::Progress { label: evil() },
+            FromPortal::Finished { success: true, say: evil() + "\nC" },
+            FromPortal::Refused { say: evil() },
+        ];
+        for message in messages.map(made_visible) {
+            let text = serde_json::to_string(&message).expect("a message");
+            assert!(text.contains(shown) && !text.contains("u001b") && !text.contains('\u{202e}'), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -41,6 +41,10 @@ pub struct Head {
     /// The database was restored from a backup that ends here: greater numbers before this line are of a chain that was lost with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
+    /// Of a restore: the greatest number up to which the heads before this line are of the chain that goes on; the sequence, where it is left out.
+    /// A backup may be of a chain that an earlier restore had ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<i64>,
     /// Ed25519, base64.
     signature: String,
 }
@@ -89,29 +93,22 @@ impl Heads {
     /// # Errors
     /// [`HeadError::File`].
     pub fn append(&self, tenant: &str, seal: &SealRecord, at: i64) -> Result<(), HeadError> {
-        self.write(tenant, seal, at, false)
+        self.write(Head::new(tenant, seal, at))
     }
 
-    /// Notes that the chain goes on from this seal, as a backup had it.
+    /// Notes that the chain goes on from this seal, as a backup had it. Of the heads before, those up to the number `kept` are of that chain.
     ///
     /// # Errors
     /// [`HeadError::File`].
-    pub fn note_restored(&self, tenant: &str, seal: &SealRecord, at: i64) -> Result<(), HeadError> {
+    pub fn note_restored(&self, tenant: &str, seal: &SealRecord, kept: i64, at: i64) -> Result<(), HeadError> {
         // It is the newest line, also when the clock was set back.
-        let newest = self.read(tenant)?.iter().map(|head| head.at + 1).max().unwrap_or(at);
-        self.write(tenant, seal, at.max(newest), true)
+        let newest = self.all(tenant)?.iter().map(|head| head.at + 1).max().unwrap_or(at);
+        let kept = Some(kept).filter(|kept| *kept != seal.sequence);
+        self.write(Head { restored: true, kept, ..Head::new(tenant, seal, at.max(newest)) })
     }
 
-    fn write(&self, tenant: &str, seal: &SealRecord, at: i64, restored: bool) -> Result<(), HeadError> {
-        let signature = self.key.sign(&signed(tenant, seal.sequence, &seal.hash, at, restored));
-        let head = Head {
-            tenant: tenant.to_owned(),
-            sequence: seal.sequence,
-            hash: seal.hash.clone(),
-            at,
-            restored,
-            signature: STANDARD.encode(signature.as_ref()),
-        };
+    fn write(&self, mut head: Head) -> Result<(), HeadError> {
+        head.signature = STANDARD.encode(self.key.sign(&head.signed()).as_ref());
         let file_error = |error| HeadError::File { path: self.path.clone(), error };
         let line = serde_json::to_string(&head).map_err(|error| file_error(error.into()))?;
         // What a full disk has left of a line is ended first: the next head must be readable.
@@ -140,11 +137,24 @@ impl Heads {
     /// # Errors
     /// [`HeadError`]; a file that is not there yet holds none.
     pub fn read(&self, tenant: &str) -> Result<Vec<Head>, HeadError> {
+        let mut heads: Vec<Head> = Vec::new();
+        for head in self.all(tenant)? {
+            if head.restored {
+                let kept = head.kept.unwrap_or(head.sequence).min(head.sequence);
+                heads.retain(|lost| lost.sequence <= kept);
+            }
+            heads.push(head);
+        }
+        Ok(heads)
+    }
+
+    /// All heads of a tenant in the file, also those that were lost.
+    fn all(&self, tenant: &str) -> Result<Vec<Head>, HeadError> {
         if !self.path.exists() {
             return Ok(Vec::new());
         }
         let key = UnparsedPublicKey::new(&ED25519, self.key.public_key().as_ref());
-        let mut heads = Vec::new();
+        let mut heads: Vec<Head> = Vec::new();
         // As bytes: what was cut off may end in the middle of a letter.
         for (index, line) in read(&self.path)?.split(|byte| *byte == b'\n').enumerate() {
             let wrong = || HeadError::Signature { path: self.path.clone(), line: index + 1 };
@@ -155,15 +165,11 @@ impl Heads {
                 Err(_) => return Err(wrong()),
             };
             let signature = STANDARD.decode(&head.signature).map_err(|_| wrong())?;
-            key.verify(&signed(&head.tenant, head.sequence, &head.hash, head.at, head.restored), &signature)
-                .map_err(|_| wrong())?;
+            key.verify(&head.signed(), &signature).map_err(|_| wrong())?;
             if head.tenant == tenant {
                 // A note of a restore is the newest line when it is written; an older one that is written again hides nothing.
-                if head.restored && heads.iter().any(|known: &Head| known.at >= head.at) {
+                if head.restored && heads.iter().any(|known| known.at >= head.at) {
                     return Err(wrong());
-                }
-                if head.restored {
-                    heads.retain(|lost: &Head| lost.sequence <= head.sequence);
                 }
                 heads.push(head);
             }
@@ -172,9 +178,29 @@ impl Heads {
     }
 }
 
-fn signed(tenant: &str, sequence: i64, hash: &str, at: i64, restored: bool) -> Vec<u8> {
-    let how = if restored { "restored\n" } else { "" };
-    format!("{CONTEXT}\n{tenant}\n{sequence}\n{hash}\n{at}\n{how}").into_bytes()
+impl Head {
+    /// Not signed yet.
+    fn new(tenant: &str, seal: &SealRecord, at: i64) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            sequence: seal.sequence,
+            hash: seal.hash.clone(),
+            at,
+            restored: false,
+            kept: None,
+            signature: String::new(),
+        }
+    }
+
+    fn signed(&self) -> Vec<u8> {
+        let Self { tenant, sequence, hash, at, .. } = self;
+        let how = match (self.restored, self.kept) {
+            (true, Some(kept)) => format!("restored, kept {kept}\n"),
+            (true, None) => "restored\n".to_owned(),
+            (false, _) => String::new(),
+        };
+        format!("{CONTEXT}\n{tenant}\n{sequence}\n{hash}\n{at}\n{how}").into_bytes()
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, HeadError> {

@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError, Tx, audits};
 
 pub use head::{Head, HeadError, Heads, HeadsOptions};
 pub use refusals::Refusals;
-pub use seal::{Chain, Problem, Sealer, verify};
+pub use seal::{Chain, Problem, Sealer, agreement, verify};
 
 /// Where a change comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,6 +194,11 @@ pub enum Event {
     },
     PersonErased {
         records: u64,
+    },
+    /// So many refusals of a kind were no rows of their own.
+    RefusalsSummedUp {
+        why: &'static str,
+        count: u64,
     },
     /// The database was made from a backup of that time; so many revocations were taken from the last list.
     Restored {

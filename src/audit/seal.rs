@@ -23,6 +23,8 @@ const HEAD_INTERVAL: Duration = Duration::from_secs(60);
 const HEAD_RETRY: Duration = Duration::from_secs(10);
 /// How long a head may take to be written.
 const EXPORT_LIMIT: Duration = Duration::from_secs(5);
+/// Rows without a head after them for longer are reported: one is exported a minute.
+const UNEXPORTED_LIMIT_MS: i64 = 10 * 60_000;
 /// Rows that are unsealed for longer are reported.
 const UNSEALED_LIMIT_MS: i64 = 60_000;
 
@@ -167,6 +169,11 @@ pub enum Problem {
         "{erased} records are without what they told of a person, and {declared} were erased by the command for it"
     )]
     Erased { erased: u64, declared: u64 },
+    #[error(
+        "nothing after number {after} has an exported head, and some of it is over ten minutes old: the file of heads was cut, or the portal was \
+         ended by force; it exports one when it runs"
+    )]
+    NoHead { after: i64 },
     #[error("{count} rows have not been sealed for over a minute")]
     Unsealed { count: usize },
 }
@@ -181,13 +188,33 @@ pub struct Chain {
     pub problems: Vec<Problem>,
 }
 
-/// Follows the whole chain of the tenant up to exported heads and beyond.
+/// The greatest number up to which all heads are of this chain.
 ///
 /// # Errors
 /// [`StoreError`] when the database cannot be read.
-pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Chain, StoreError> {
+pub async fn agreement(access: &impl Access, heads: &[Head]) -> Result<i64, StoreError> {
+    let mut first_other = i64::MAX;
+    for head in heads {
+        if !is_of_chain(access, head).await? {
+            first_other = first_other.min(head.sequence);
+        }
+    }
+    Ok(first_other - 1)
+}
+
+async fn is_of_chain(access: &impl Access, head: &Head) -> Result<bool, StoreError> {
+    let seal = audits::seal_of(access, head.sequence).await?;
+    Ok(seal.is_some_and(|seal| seal.hash == head.hash))
+}
+
+/// Follows the whole chain of the tenant up to exported heads and beyond; `None` where none are exported.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot be read.
+pub async fn verify(access: &impl Access, heads: Option<&[Head]>, now: i64) -> Result<Chain, StoreError> {
     let mut chain = Chain::default();
     let mut declared = 0;
+    let mut last_head = heads.map(|heads| heads.last().map_or(0, |head| head.sequence));
     loop {
         let after = chain.head.as_ref().map_or(0, |(sequence, _)| *sequence);
         let links = audits::chain(access, after, BATCH).await?;
@@ -195,6 +222,10 @@ pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Ch
             break;
         }
         for (seal, row) in links {
+            let is_late = row.as_ref().is_some_and(|row| row.at < now - UNEXPORTED_LIMIT_MS);
+            if last_head.is_some_and(|last| seal.sequence > last) && is_late {
+                chain.problems.push(Problem::NoHead { after: last_head.take().unwrap_or_default() });
+            }
             let (number, before) = chain.head.as_ref().map_or((0, ""), |(number, hash)| (*number, hash.as_str()));
             if seal.sequence != number + 1 {
                 chain.problems.push(Problem::Gap { after: number, found: seal.sequence });
@@ -216,9 +247,8 @@ pub async fn verify(access: &impl Access, heads: &[Head], now: i64) -> Result<Ch
             chain.head = Some((seal.sequence, seal.hash));
         }
     }
-    for head in heads {
-        let seal = audits::seal_of(access, head.sequence).await?;
-        if seal.is_none_or(|seal| seal.hash != head.hash) {
+    for head in heads.unwrap_or_default() {
+        if !is_of_chain(access, head).await? {
             chain.problems.push(Problem::Head { sequence: head.sequence });
         }
     }

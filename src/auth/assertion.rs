@@ -76,6 +76,10 @@ impl Assertions {
             return None;
         }
         let head = jsonwebtoken::decode_header(token).ok()?;
+        // RFC 7515 section 4.1.11: it says what must be understood, and none of that is here.
+        if head.crit.is_some() {
+            return None;
+        }
         let key = self.keys.iter().find(|key| Some(key.id.as_str()) == head.kid.as_deref())?;
         // The algorithm is the key's: what the token says of it chooses nothing.
         let mut validation = Validation::new(key.algorithm);

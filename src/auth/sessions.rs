@@ -42,7 +42,7 @@ pub struct Sessions {
     recent: ReadCache<String, Option<SessionRecord>>,
     /// What cookies are signed with.
     key: hmac::Key,
-    refused: Arc<Refusals>,
+    refused: Refusals,
 }
 
 /// How many sessions are kept in memory, for a second.
@@ -52,9 +52,9 @@ const KEPT: u64 = 4096;
 const TOUCH: i64 = 60_000;
 
 impl Sessions {
-    pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key) -> Self {
+    pub fn new(store: Store, clock: Arc<dyn Clock>, idle_minutes: u32, key: hmac::Key, refused: Refusals) -> Self {
         let (idle, recent) = (i64::from(idle_minutes) * 60_000, ReadCache::until_forgotten(KEPT));
-        Self { store, clock, idle, recent, key, refused: Arc::default() }
+        Self { store, clock, idle, recent, key, refused }
     }
 
     /// The session of a cookie if it is this person's, else a new one. Nothing is written for a new one before a role is picked: until then
@@ -245,12 +245,22 @@ impl Sessions {
         .await
     }
 
-    /// Writes down a refusal.
+    /// Writes down that a form or call of a session came without its token.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn record(&self, origin: &Origin, event: Event) -> Result<(), StoreError> {
-        audit::record_alone(&self.store, origin.clone(), None, self.clock.now_ms(), event).await
+    pub async fn record_csrf_refusal(&self, origin: &Origin) -> Result<(), StoreError> {
+        let now = self.clock.now_ms();
+        self.refused.record(&self.store, origin.clone(), None, now, "csrf", Event::CsrfRefused).await
+    }
+
+    /// Writes down that somebody has not the role that they asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_role_refusal(&self, origin: &Origin, role: String) -> Result<(), StoreError> {
+        let (now, event) = (self.clock.now_ms(), Event::RoleRefused { role });
+        self.refused.record(&self.store, origin.clone(), None, now, "role", event).await
     }
 
     /// Writes down that somebody was refused who has not signed in: as many rows as [`Refusals`] lets.
@@ -263,10 +273,8 @@ impl Sessions {
         why: &'static str,
         claimed: Option<String>,
     ) -> Result<(), StoreError> {
-        if !self.refused.is_row(self.clock.now_ms(), why) {
-            return Ok(());
-        }
-        self.record(origin, Event::SignInRefused { why: why.to_owned(), claimed }).await
+        let event = Event::SignInRefused { why: why.to_owned(), claimed };
+        self.refused.record(&self.store, origin.clone(), None, self.clock.now_ms(), why, event).await
     }
 }
 

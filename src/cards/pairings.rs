@@ -96,6 +96,8 @@ pub fn holder(row: &PairingRecord) -> Holder {
 /// [`StoreError`].
 pub async fn offer_in(tx: &Tx, code: PairingRecord, origin: &Origin) -> Result<(), StoreError> {
     let (root, at) = (code.root, code.created_at);
+    // Of two codes that are offered at once the later one ends the other.
+    tx.lock(&format!("codes {root}")).await?;
     pairings::end_others(tx, root, code.id).await?;
     pairings::insert(tx, code).await?;
     audit::record(tx, origin, Some(root), at, &Event::CodeOffered)
@@ -109,12 +111,12 @@ pub struct Pairings {
     node: Arc<str>,
     wrong: Arc<Mutex<HashMap<Vec<u8>, Vec<i64>>>>,
     /// When agents were refused that are not what they say.
-    refused: Arc<Refusals>,
+    refused: Refusals,
 }
 
 impl Pairings {
-    pub fn new(store: Store, clock: Arc<dyn Clock>, node: &str) -> Self {
-        Self { store, clock, node: Arc::from(node), wrong: Arc::default(), refused: Arc::default() }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, node: &str, refused: Refusals) -> Self {
+        Self { store, clock, node: Arc::from(node), wrong: Arc::default(), refused }
     }
 
     /// A new code for a root and a browser session, not yet written.
@@ -171,19 +173,17 @@ impl Pairings {
         };
         if let Err(error) = &checked {
             let now = self.clock.now_ms();
-            let is_row = match error {
+            let (why, origin) = (error.why(), origin.clone());
+            let event = Event::CodeRefused { why };
+            match error {
                 // Said once by the wrong codes before it: what is refused without a look is no row of its own.
-                PairingError::Limited => false,
+                PairingError::Limited => {}
                 PairingError::Unknown if is_short => {
                     self.note_wrong(agent_key);
-                    true
+                    audit::record_alone(&self.store, origin, None, now, event).await?;
                 }
                 // Nothing else bounds how often these are sent; they are no try to guess what somebody types.
-                other => self.refused.is_row(now, other.why()),
-            };
-            if is_row {
-                let event = Event::CodeRefused { why: error.why() };
-                audit::record_alone(&self.store, origin.clone(), None, now, event).await?;
+                _ => self.refused.record(&self.store, origin, None, now, why, event).await?,
             }
         }
         checked
@@ -200,17 +200,17 @@ impl Pairings {
         why: &'static str,
     ) -> Result<(), StoreError> {
         let now = self.clock.now_ms();
-        if self.refused.is_row(now, why) {
-            audit::record_alone(&self.store, origin.clone(), root, now, Event::AgentRefused { why }).await?;
-        }
-        Ok(())
+        let event = Event::AgentRefused { why };
+        self.refused.record(&self.store, origin.clone(), root, now, why, event).await
     }
 
     fn is_good(&self, row: &PairingRecord) -> Result<(), PairingError> {
         if row.state != PairingState::Offered {
             return Err(PairingError::Used);
         }
-        if row.expires_at < self.clock.now_ms() {
+        // One of a clock that was ahead would be good for longer than ten minutes.
+        let now = self.clock.now_ms();
+        if row.expires_at < now || now < row.expires_at - LIFETIME {
             return Err(PairingError::Expired);
         }
         Ok(())

@@ -121,7 +121,8 @@ pub async fn restore(config: &Path, from: &Path, lists: &[PathBuf]) -> anyhow::R
         })
         .await?;
     if let (Some(heads), Some(last)) = (&heads, last) {
-        heads.note_restored(&configuration.tenant, &last, at)?;
+        let kept = audit::agreement(store.read(), &heads.read(&configuration.tenant)?).await?;
+        heads.note_restored(&configuration.tenant, &last, kept.min(last.sequence), at)?;
     }
     println!("restored: everything that the portal knew at {}", manifest.made_at);
     if !lists.is_empty() {

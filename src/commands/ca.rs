@@ -2,6 +2,8 @@
 //! list.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -165,11 +167,15 @@ fn write_root_list(
     // A reader sees the old list or the new one.
     let new = directory.join("root.crl.new");
     let mut file = std::fs::File::create(&new)?;
+    file.set_permissions(Permissions::from_mode(PUBLIC))?;
     file.write_all(&list)?;
     file.sync_all()?;
     std::fs::rename(new, path)?;
     Ok(revoked.len())
 }
+
+/// The mode of certificates and lists, which anybody may read.
+const PUBLIC: u32 = 0o644;
 
 /// Makes both authorities; refuses to overwrite.
 fn init(
@@ -220,7 +226,7 @@ fn init(
             let pem = key_file::write(key, passphrase, &random::bytes()?, random::bytes()?)?;
             write_new(&directory.join(format!("{file}.key")), &pem, 0o600)?;
         }
-        write_new(&directory.join(format!("{file}.pem")), &certificate::pem("CERTIFICATE", der), 0o644)?;
+        write_new(&directory.join(format!("{file}.pem")), &certificate::pem("CERTIFICATE", der), PUBLIC)?;
     }
     Ok(())
 }
@@ -234,6 +240,8 @@ fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
         .mode(mode)
         .open(path)
         .with_context(|| path.display().to_string())?;
+    // Whatever the umask.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(())

@@ -40,6 +40,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         ("workflows", workflows(&configuration)),
         ("approvals", configuration.check_approvals().map_err(Into::into)),
         ("sign-in", sign_in(&configuration)),
+        ("secret files", configuration.check_secret_files().map_err(Into::into)),
         ("sealing key", sealing_key(&configuration)),
         ("cards", cards(&configuration)),
         ("audit", audit(&configuration)),

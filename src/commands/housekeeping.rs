@@ -34,6 +34,9 @@ pub(super) async fn keep_house(portal: Portal, stop: CancellationToken) {
                 tracing::error!(%error, "old idempotency keys could not be forgotten");
             }
         }
+        if let Err(error) = portal.refusals.sum_up(&portal.store, portal.clock.now_ms()).await {
+            tracing::error!(%error, "refusals could not be summed up");
+        }
         if let Err(error) = refresh_lists(&portal).await {
             tracing::error!(%error, "a revocation list could not be asked for");
         }

@@ -32,6 +32,8 @@ pub enum ConfigurationError {
     SoPin { path: PathBuf },
     #[error("`attestation-required` needs `attestation-authorities-file`")]
     AttestationRequired,
+    #[error("{0} holds a secret and is open to every user of this machine: `chmod o= {0}`")]
+    Readable(PathBuf),
     #[error("{path} holds no certificate")]
     NoCertificate { path: PathBuf },
 }

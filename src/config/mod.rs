@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod personalization;
 mod secret;
+mod secret_files;
 mod server;
 mod sign_in;
 mod synchronization;

@@ -58,5 +58,5 @@ pub async fn own(store: &Store, caller: &Caller) -> Result<Vec<CertificateRecord
 pub fn may_revoke(engine: &Engine, caller: &Caller, row: &CertificateRecord, now: i64) -> bool {
     let revoke = engine.definitions().current(REVOKE);
     let may = revoke.is_some_and(|definition| may_start_for(definition, &row.owner_login, &caller.actor));
-    may && row.is_in_use(now)
+    may && row.is_outstanding(now)
 }

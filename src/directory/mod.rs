@@ -5,6 +5,7 @@
 
 mod bounded_stream;
 mod connection;
+mod matching;
 mod person;
 mod sid;
 

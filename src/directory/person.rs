@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Kind;
+use super::matching::is_any_common;
 use super::sid;
 
 /// A person of the directory.
@@ -19,6 +20,9 @@ pub struct Person {
     pub name: String,
     pub mail: Option<String>,
     pub employee_number: Option<String>,
+    /// Where the attribute has several values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_employee_numbers: Vec<String>,
     /// User principal name, for Windows logon.
     pub upn: Option<String>,
     /// `objectSid` in its textual form.
@@ -35,19 +39,23 @@ impl Person {
             name: String::new(),
             mail: None,
             employee_number: None,
+            other_employee_numbers: Vec::new(),
             upn: None,
             object_sid: None,
         }
     }
 
-    /// Whether two entries are one human: the same identifier, or the same number of an employee with two accounts. None where a number is
-    /// missing: an account without one might be anybody's second one.
+    /// Whether two entries are one human: the same identifier, or an employee with two accounts, whose numbers have one in common. None where a
+    /// number is missing: an account without one might be anybody's second one.
     pub fn is_same_human(&self, other: &Self) -> Option<bool> {
-        if self.id == other.id {
+        if self.id.eq_ignore_ascii_case(&other.id) {
             return Some(true);
         }
-        let numbers = self.employee_number.as_ref().zip(other.employee_number.as_ref());
-        numbers.map(|(own, theirs)| own == theirs)
+        is_any_common(&self.employee_numbers(), &other.employee_numbers())
+    }
+
+    fn employee_numbers(&self) -> Vec<&str> {
+        self.employee_number.iter().chain(&self.other_employee_numbers).map(String::as_str).collect()
     }
 
     /// The attributes that a certificate profile may ask for.
@@ -177,7 +185,8 @@ impl Mapping {
         let id = self.id(entry).filter(|_| is_known);
         let name = text(entry, &self.name);
         let mail = text(entry, &self.mail);
-        let employee_number = text(entry, &self.employee_number);
+        let mut employee_numbers = texts(entry, &self.employee_number).unwrap_or_default().into_iter();
+        let employee_number = employee_numbers.next();
         let upn = text(entry, &self.upn);
         let object_sid = values(entry, &self.object_sid).first().and_then(|value| sid::to_text(value));
         let missing = require
@@ -197,6 +206,7 @@ impl Mapping {
             name,
             mail,
             employee_number,
+            other_employee_numbers: employee_numbers.collect(),
             upn,
             object_sid,
         });
@@ -225,9 +235,18 @@ fn values(entry: &SearchEntry, name: &str) -> Vec<Vec<u8>> {
     texts.map(|value| value.clone().into_bytes()).chain(binaries.cloned()).collect()
 }
 
-/// The first value as text; control characters make it unusable rather than altered.
+/// The first value as text.
 fn text(entry: &SearchEntry, name: &str) -> Option<String> {
-    let value = values(entry, name).into_iter().next()?;
+    usable(values(entry, name).into_iter().next()?)
+}
+
+/// All values as texts; none when one of them is unusable.
+fn texts(entry: &SearchEntry, name: &str) -> Option<Vec<String>> {
+    values(entry, name).into_iter().map(usable).collect()
+}
+
+/// A value as text; control characters make it unusable rather than altered.
+fn usable(value: Vec<u8>) -> Option<String> {
     let value = String::from_utf8(value).ok()?;
     let clean = !value.trim().is_empty() && value.chars().count() <= 500 && !value.chars().any(char::is_control);
     clean.then_some(value)
@@ -284,6 +303,9 @@ mod tests {
         for (other, expected) in [
             (person("alice", None), Some(true)),
             (person("alice-ra", Some("17")), Some(true)),
+            (person("alice-rb", Some(" 017")), Some(true)),
+            (Person { other_employee_numbers: vec!["17".to_owned()], ..person("alice-rc", Some("44")) }, Some(true)),
+            (Person { other_employee_numbers: vec!["-".to_owned()], ..person("alice-rd", Some("44")) }, None),
             (person("rita", Some("21")), Some(false)),
             (person("alice-adm", None), None),
         ] {

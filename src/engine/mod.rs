@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::audit::Refusals;
 use crate::clock::Clock;
 use crate::engine::contract::{Failure, FailureClass};
 use crate::store::instances::{Filter, Listed};
@@ -128,6 +129,7 @@ struct Inner {
     identities: Arc<dyn IdentityResolver>,
     policy: BTreeMap<String, Value>,
     clock: Arc<dyn Clock>,
+    refusals: Refusals,
     /// This node, as leases name it.
     node: String,
     changes: Changes,
@@ -157,6 +159,7 @@ pub struct Parts {
     pub policy: BTreeMap<String, Value>,
     pub clock: Arc<dyn Clock>,
     pub node: String,
+    pub refusals: Refusals,
 }
 
 impl Engine {
@@ -177,6 +180,7 @@ impl Engine {
             identities: parts.identities,
             policy: parts.policy,
             clock: parts.clock,
+            refusals: parts.refusals,
             node: parts.node,
             changes: Changes::new(),
             look: Notify::new(),
@@ -192,6 +196,10 @@ impl Engine {
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
+    }
+
+    fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
     }
 
     pub fn definitions(&self) -> &Definitions {

@@ -8,7 +8,7 @@ use sealwright_workflow::instance::Actor;
 
 use super::failure::Failure;
 use super::observe::{NewCookie, origin, peer, portal_of, unproved_origin};
-use crate::audit::{Event, Origin};
+use crate::audit::Origin;
 use crate::auth::Recheck;
 use crate::auth::header::Refusal;
 use crate::auth::sessions::SessionRecord;
@@ -126,7 +126,7 @@ impl Visitor {
         if aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), own).is_ok() {
             return Ok(());
         }
-        let recorded = portal.sessions.record(&self.origin(), Event::CsrfRefused).await;
+        let recorded = portal.sessions.record_csrf_refusal(&self.origin()).await;
         recorded.map_err(|error| Failure::internal(&error))?;
         Err(Failure::csrf())
     }

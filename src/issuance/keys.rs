@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{CertificateHolder, Csr, Finding, Issuance, KeyAlgorithmName, SlotName};
 use crate::random;
 use crate::store::certificates::Status;
-use crate::store::{Access, StoreError, certificates};
+use crate::store::{StoreError, Tx, certificates};
 
 /// Authorities whose attestations of keys are trusted, and whether a key must have one.
 #[derive(Clone, Debug, Default)]
@@ -110,9 +110,12 @@ impl Attestations {
 ///
 /// Refuses blocked keys, a key that was certified for somebody else, and a key whose certificate was
 /// revoked. `instance` is the one that asks: a repeat finds its own intent, which is no reuse.
+///
+/// The key is locked until the end of the transaction: of two that ask at once the later one finds what the first
+/// has decided.
 pub(super) async fn check_use(
     issuance: &Issuance,
-    access: &impl Access,
+    tx: &Tx,
     request: &Request,
     holder: &CertificateHolder,
     instance: Uuid,
@@ -123,7 +126,8 @@ pub(super) async fn check_use(
         return Ok(Err(Finding::new("blocked-key", message)));
     }
 
-    for other in certificates::of_key(access, &digest).await? {
+    tx.lock(&format!("key {digest}")).await?;
+    for other in certificates::of_key(tx, &digest).await? {
         let is_own = other.instance == instance;
         if other.person != holder.id || (!is_own && other.is(Status::Revoked)) {
             let message = "the key was certified before, for somebody else or until it was revoked";

@@ -10,6 +10,7 @@ mod error;
 mod holder;
 pub mod keys;
 pub mod lists;
+mod node_clock;
 mod options;
 pub mod preparation;
 pub mod revocation;
@@ -36,6 +37,7 @@ use blocked_keys::BlockedKeys;
 pub use departure::{Departure, DepartureAction, DepartureKind, MOST_DEPARTURES};
 pub use error::CertificationError;
 pub use holder::CertificateHolder;
+pub use node_clock::NodeClock;
 pub use options::{AuthorityOptions, IssuanceError, SlotOptions, load};
 
 /// An authority that can sign.

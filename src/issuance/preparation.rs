@@ -11,7 +11,7 @@ use super::{CertificateHolder, CertificationError, Csr, DraftCertificate, Findin
 use crate::clock::milliseconds;
 use crate::random;
 use crate::store::certificates::Status;
-use crate::store::{Access, StoreError, certificates};
+use crate::store::{Access, StoreError, Tx, certificates};
 
 /// What is asked for, whoever asks.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub struct Prepared {
 /// [`CertificationError::Encoding`] and [`CertificationError::Store`].
 pub async fn prepare(
     issuance: &Issuance,
-    access: &impl Access,
+    tx: &Tx,
     asked: &CertificateRequest<'_>,
     now: OffsetDateTime,
 ) -> Result<Preparation, CertificationError> {
@@ -70,7 +70,7 @@ pub async fn prepare(
         Ok(request) => request,
         Err(error) => return Ok(refused("request", error.to_string())),
     };
-    let public_key_digest = match keys::check_use(issuance, access, &request, holder, asked.instance).await? {
+    let public_key_digest = match keys::check_use(issuance, tx, &request, holder, asked.instance).await? {
         Ok(digest) => digest,
         Err(finding) => return Ok(Preparation::Refused(vec![finding])),
     };
@@ -119,8 +119,8 @@ pub async fn duplicates(
     now: OffsetDateTime,
 ) -> Result<Vec<Finding>, StoreError> {
     let rows = certificates::of_owner(access, owner_login).await?.into_iter();
-    let valid =
-        rows.filter(|row| row.is(Status::Issued) && row.profile == profile && row.not_after > milliseconds(now));
+    let now = milliseconds(now);
+    let valid = rows.filter(|row| row.is(Status::Issued) && row.profile == profile && row.is_in_use(now));
     let message = "the person has a valid certificate of this profile already, serial number";
     Ok(valid.map(|row| Finding::new("duplicate", format!("{message} {}", row.serial))).collect())
 }

@@ -27,6 +27,9 @@ pub fn count() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()
 }
 
+/// The same for a database that has not answered: whoever watches must not be left to find out by themselves.
+const DATABASE_LIMIT: Duration = Duration::from_secs(5);
+
 /// The routes of this surface.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -41,31 +44,48 @@ async fn live() -> HttpResponse {
 }
 
 /// Whether the portal can do its work, and each part of it.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Ready {
-    /// Without it nothing can be done: then the answer is 503.
+    /// Whether it answers. Without it nothing can be done: then the answer is 503.
     database: bool,
+    /// Whether it can be written: its disk may be full. As without it.
+    writable: bool,
     /// While an authority's is away certificates or lists wait; everything else goes on.
     key: bool,
+    /// Whether this node's clock agrees with the database's: while it does not, the node signs nothing.
+    clock: bool,
     /// Whether the lists that relying parties have are good still, also those that are signed elsewhere.
     revocation_list: bool,
 }
 
 async fn ready(portal: web::Data<Portal>) -> HttpResponse {
-    let key = keys_online(&portal).await.into_iter().all(|online| online);
-    let mut ready = Ready { database: true, key, revocation_list: true };
+    let stored = tokio::time::timeout(DATABASE_LIMIT, stored(&portal));
+    let (keys, stored) = tokio::join!(keys_online(&portal), stored);
+    let stored = stored.unwrap_or_default();
+    let mut ready = Ready { key: keys.into_iter().all(|online| online), ..stored };
+    for (_, until) in portal.issuance.lists_valid_until().await {
+        ready.revocation_list &= until.is_some_and(|until| until > portal.clock.now());
+    }
+    match ready.database && ready.writable {
+        true => HttpResponse::Ok().json(ready),
+        false => HttpResponse::ServiceUnavailable().json(ready),
+    }
+}
+
+/// What the database says, or that it does not.
+async fn stored(portal: &Portal) -> Ready {
+    let Ok(clock) = portal.node_clock.is_right().await else { return Ready::default() };
+    let written = portal.store.try_to_write().await;
+    if let Err(error) = &written {
+        tracing::error!(error = error as &dyn std::error::Error, "the database cannot be written");
+    }
+    let mut ready = Ready { database: true, writable: written.is_ok(), clock, revocation_list: true, key: false };
     for issuer in portal.issuance.issuers() {
         let list = revocation_lists::latest(&portal.store, issuer.authority.name()).await;
         ready.database &= list.is_ok();
         ready.revocation_list &= list.ok().flatten().is_some_and(|list| list.is_good(portal.clock.now_ms()));
     }
-    for (_, until) in portal.issuance.lists_valid_until().await {
-        ready.revocation_list &= until.is_some_and(|until| until > portal.clock.now());
-    }
-    match ready.database {
-        true => HttpResponse::Ok().json(ready),
-        false => HttpResponse::ServiceUnavailable().json(ready),
-    }
+    ready
 }
 
 async fn metrics(portal: web::Data<Portal>, handle: web::Data<PrometheusHandle>) -> HttpResponse {

@@ -199,7 +199,7 @@ impl Authority {
         extensions.extend(extension::of_profile(profile, draft.attributes)?);
         let not_before = (draft.now - BACKDATE).max(self.not_before);
         let not_after = not_before + profile.validity();
-        if not_after > self.not_after {
+        if not_before > draft.now || not_after > self.not_after {
             return Err(AuthorityError::Validity);
         }
         let serial = positive(draft.serial);

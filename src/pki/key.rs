@@ -1,6 +1,7 @@
 //! Public keys: which ones a certificate may have, and the weak ones that it may not.
 
 mod fermat;
+mod prime;
 mod roca;
 
 use der::asn1::{AnyRef, UintRef};
@@ -49,7 +50,7 @@ pub enum WeakKey {
     UnknownAlgorithm,
     #[error("the RSA modulus is too short or of an unusual length")]
     RsaLength,
-    #[error("the RSA modulus is even or has a small factor")]
+    #[error("the RSA modulus is even or prime, or has a small factor")]
     RsaModulus,
     #[error("the RSA exponent is not 65537, the only one that is certified here")]
     RsaExponent,
@@ -109,7 +110,7 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
         (512, true) => KeyAlgorithm::Rsa4096,
         _ => return Err(WeakKey::RsaLength),
     };
-    if SMALL_PRIMES.iter().any(|&prime| remainder(modulus, prime) == 0) {
+    if prime::has_small_factor(modulus) {
         return Err(WeakKey::RsaModulus);
     }
     // Cards' keys have no other one (SP 800-78-5 section 3.1), and the same modulus with another one would be a key that nobody knows again.
@@ -122,15 +123,10 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, WeakKey> {
     if fermat::is_factored(modulus) {
         return Err(WeakKey::Fermat);
     }
+    if prime::is_prime(modulus) {
+        return Err(WeakKey::RsaModulus);
+    }
     Ok(algorithm)
-}
-
-/// The primes below 100: an honest modulus has none of them.
-const SMALL_PRIMES: [u32; 25] =
-    [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97];
-
-fn remainder(number: &[u8], by: u32) -> u32 {
-    number.iter().fold(0, |rest, &byte| (rest * 256 + u32::from(byte)) % by)
 }
 
 /// The library checks the point when it parses it for a key agreement.

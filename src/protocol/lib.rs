@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 mod bytes;
 pub mod comparison;
+mod visible;
 pub use bytes::{Bytes, Secret};
+pub use visible::{visible, visible_lines};
 
 /// The version of this protocol; a portal refuses another one and says which it speaks.
 pub const VERSION: u32 = 1;

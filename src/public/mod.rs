@@ -1,12 +1,15 @@
 //! `/pki/…`: revocation lists and authorities' certificates, anonymous over plain http, without redirect (RFC 5280 section 8).
 
-use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{self, EntityTag};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use sealwright_pki::certificate;
 
-use crate::clock::moment;
 use crate::desk::revocation_lists;
 use crate::portal::Portal;
+use crate::random;
+
+/// How long a cache may answer with a list, in seconds. A revocation is promised to be known at once: this is what is left of that.
+const FRESH: u32 = 60;
 
 /// The routes of this surface.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -16,10 +19,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/pki/ca/{name}.pem", web::get().to(authority_pem));
 }
 
-async fn crl(portal: web::Data<Portal>, name: web::Path<String>) -> HttpResponse {
+async fn crl(portal: web::Data<Portal>, name: web::Path<String>, request: HttpRequest) -> HttpResponse {
     if let Some(path) = portal.issuance.list_file(&name) {
         return match tokio::fs::read(path).await {
-            Ok(der) => HttpResponse::Ok().content_type("application/pkix-crl").body(der),
+            Ok(der) => list(&request, der),
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a revocation list could not be read");
                 HttpResponse::ServiceUnavailable().finish()
@@ -29,19 +32,29 @@ async fn crl(portal: web::Data<Portal>, name: web::Path<String>) -> HttpResponse
     match revocation_lists::latest(&portal.store, &name).await {
         // One that a restore has put aside: another one was published since, and a new one is made now.
         Ok(Some(list)) if list.next_update <= list.this_update => HttpResponse::ServiceUnavailable().finish(),
-        Ok(Some(list)) => {
-            let until = moment(list.next_update) - portal.clock.now();
-            let seconds = until.whole_seconds().clamp(0, 3600);
-            HttpResponse::Ok()
-                .content_type("application/pkix-crl")
-                .insert_header((header::CACHE_CONTROL, format!("public, max-age={seconds}")))
-                .body(list.der)
-        }
+        Ok(Some(latest)) => list(&request, latest.der),
         Ok(None) => HttpResponse::NotFound().finish(),
         Err(error) => {
             tracing::error!(%error, "a revocation list could not be read");
             HttpResponse::ServiceUnavailable().finish()
         }
+    }
+}
+
+/// A list, or that it is the one that the client has (RFC 9110 section 13.1.2).
+fn list(request: &HttpRequest, der: Vec<u8>) -> HttpResponse {
+    let tag = EntityTag::new_strong(random::digest(&der));
+    let caching = (header::CACHE_CONTROL, format!("public, max-age={FRESH}"));
+    let is_known = match request.get_header::<header::IfNoneMatch>() {
+        Some(header::IfNoneMatch::Any) => true,
+        Some(header::IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        None => false,
+    };
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header(header::ETag(tag)).insert_header(caching);
+    match is_known {
+        true => answer.finish(),
+        false => answer.content_type("application/pkix-crl").body(der),
     }
 }
 

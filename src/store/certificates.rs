@@ -17,14 +17,20 @@ impl CertificateRecord {
         self.status == status
     }
 
-    /// Whether it is valid, or may be again.
+    /// Whether it is valid now, or would be if its suspension ended. One that has not begun, because a clock was ahead when it was signed, is of
+    /// no use to its card.
     pub fn is_in_use(&self, now: i64) -> bool {
+        self.is_outstanding(now) && self.not_before <= now
+    }
+
+    /// Whether it is valid at some time from now on unless it is revoked.
+    pub fn is_outstanding(&self, now: i64) -> bool {
         (self.is(Status::Issued) || self.is(Status::Suspended)) && self.not_after > now
     }
 }
 
-/// The condition that a certificate is in use.
-fn in_use(now: i64) -> Condition {
+/// The condition that a certificate is outstanding.
+fn outstanding(now: i64) -> Condition {
     Condition::all()
         .add(certificate::Column::Status.is_in([Status::Issued, Status::Suspended]))
         .add(certificate::Column::NotAfter.gt(now))
@@ -74,17 +80,17 @@ pub async fn of_owner(access: &impl Access, login: &str) -> Result<Vec<Certifica
         .await
 }
 
-/// The certificates that a person has in use.
+/// The outstanding certificates of a person.
 pub async fn of_person(access: &impl Access, person: &str, now: i64) -> Result<Vec<CertificateRecord>, StoreError> {
     certificate::Entity::find_of(access)
         .filter(certificate::Column::Person.eq(person))
-        .filter(in_use(now))
+        .filter(outstanding(now))
         .order_by_asc(certificate::Column::CreatedAt)
         .fetch_all(access)
         .await
 }
 
-/// A certificate in use, as it is compared with the directory.
+/// An outstanding certificate, as it is compared with the directory.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Held {
     pub person: String,
@@ -93,7 +99,7 @@ pub struct Held {
     pub status: Status,
 }
 
-/// Everything that people have in use, after the first `skip` of it.
+/// All outstanding certificates of people, after the first `skip` of them.
 pub async fn held(access: &impl Access, now: i64, skip: u64, limit: u64) -> Result<Vec<Held>, StoreError> {
     let rows = certificate::Entity::find_of(access)
         .select_only()
@@ -103,7 +109,7 @@ pub async fn held(access: &impl Access, now: i64, skip: u64, limit: u64) -> Resu
             certificate::Column::NamesDigest,
             certificate::Column::Status,
         ])
-        .filter(in_use(now))
+        .filter(outstanding(now))
         .order_by_asc(certificate::Column::Id)
         .offset(skip)
         .limit(limit)

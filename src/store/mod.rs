@@ -30,4 +30,5 @@ pub mod watches;
 pub mod work;
 
 use database::is_storable;
+pub use database::time::now as database_time;
 pub use database::{Access, Listener, ReadCache, Reader, RuntimeHandle, Store, StoreError, Tx, WriteError};

@@ -32,7 +32,7 @@ pub async fn claim(
     lease: i64,
     limit: u64,
 ) -> Result<Vec<WorkRecord>, StoreError> {
-    let now = tx.database_time().await?;
+    let now = super::database_time(tx).await?;
     let free = Condition::any()
         .add(work::Column::LeaseUntil.is_null())
         .add(work::Column::LeaseUntil.lt(now))
@@ -65,7 +65,7 @@ pub async fn claim(
 
 /// Extends the leases that `owner` still has; gives how many they are.
 pub async fn heartbeat(tx: &Tx, owner: &str, held: &[(Uuid, i64)], lease: i64) -> Result<u64, StoreError> {
-    let now = tx.database_time().await?;
+    let now = super::database_time(tx).await?;
     let mut kept = 0;
     for (id, epoch) in held {
         let updated = work::Entity::update_of(tx)

@@ -12,5 +12,6 @@ mod directory;
 pub mod node;
 mod tests;
 pub mod trial;
+mod two_at_once;
 
 pub use node::World;

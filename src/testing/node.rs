@@ -243,7 +243,12 @@ impl World {
 
     /// Starts a workflow as alice, with data that the portal itself may give.
     pub fn begin(&self, workflow: &str, arguments: &Value) -> Result<Uuid, Killed> {
-        let (portal, caller, workflow) = (self.portal().clone(), caller("alice", "user"), workflow.to_owned());
+        self.begin_as("alice", workflow, arguments)
+    }
+
+    /// The same as somebody else.
+    pub fn begin_as(&self, login: &str, workflow: &str, arguments: &Value) -> Result<Uuid, Killed> {
+        let (portal, caller, workflow) = (self.portal().clone(), caller(login, "user"), workflow.to_owned());
         let arguments: Map<String, Value> = serde_json::from_value(arguments.clone()).expect("an object");
         self.run(async move { portal.engine.start_own(&caller, &workflow, arguments).await.expect("started") })
     }
@@ -295,27 +300,17 @@ impl World {
 
     /// Lets the instance go on until it rests: it has ended, is stuck, or asks a person. The simulated agent does its jobs.
     pub fn settle(&self, id: Uuid) -> Result<End, Killed> {
-        let (portal, card, clock) = (self.portal().clone(), self.card.clone(), self.clock.clone());
+        let settled = settled(self.portal().clone(), self.card.clone(), self.clock.clone(), id);
+        self.run(settled)
+    }
+
+    /// Lets two instances go on at once, each with a card of its own.
+    pub fn settle_both(&self, instances: [(Uuid, Arc<SimulatedCard>); 2]) -> Result<[End; 2], Killed> {
+        let (portal, clock) = (self.portal().clone(), self.clock.clone());
+        let settle = move |(id, card)| tokio::spawn(settled(portal.clone(), card, clock.clone(), id));
         self.run(async move {
-            let mut agent = card::Agent::new(&portal, card);
-            let mut listener = portal.engine.listen(id);
-            loop {
-                let view = portal.engine.view(&caller("carl", "ca-operator"), id).await.expect("a view");
-                if let Some(end) = rest(&view) {
-                    return end;
-                }
-                if agent.work(id, &view.stored.instance.owner.login).await {
-                    continue;
-                }
-                // An attempt that was put off is made once the clock says so.
-                let put_off =
-                    timers::scheduled_after(portal.store.read(), Timer::Retry.as_str(), clock.now_ms(), 1).await;
-                if let Some(timer) = put_off.expect("timers").first() {
-                    clock.advance(time::Duration::milliseconds(timer.due_at - clock.now_ms()));
-                    portal.engine.wake();
-                }
-                let _changed = tokio::time::timeout(Duration::from_millis(20), listener.changed()).await;
-            }
+            let [first, second] = instances.map(settle);
+            [first.await.expect("settled"), second.await.expect("settled")]
         })
     }
 }
@@ -328,7 +323,28 @@ impl Drop for World {
     }
 }
 
-fn caller(login: &str, role: &str) -> Caller {
+async fn settled(portal: Portal, card: Arc<SimulatedCard>, clock: Arc<TestClock>, id: Uuid) -> End {
+    let mut agent = card::Agent::new(&portal, card);
+    let mut listener = portal.engine.listen(id);
+    loop {
+        let view = portal.engine.view(&caller("carl", "ca-operator"), id).await.expect("a view");
+        if let Some(end) = rest(&view) {
+            return end;
+        }
+        if agent.work(id, &view.stored.instance.owner.login).await {
+            continue;
+        }
+        // An attempt that was put off is made once the clock says so.
+        let put_off = timers::scheduled_after(portal.store.read(), Timer::Retry.as_str(), clock.now_ms(), 1).await;
+        if let Some(timer) = put_off.expect("timers").first() {
+            clock.advance(time::Duration::milliseconds(timer.due_at - clock.now_ms()));
+            portal.engine.wake();
+        }
+        let _changed = tokio::time::timeout(Duration::from_millis(20), listener.changed()).await;
+    }
+}
+
+pub fn caller(login: &str, role: &str) -> Caller {
     Caller::new(login, role, &Origin::system("test"))
 }
 

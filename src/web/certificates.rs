@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use sealwright_protocol::visible;
 use serde::Deserialize;
 
 use super::instance::time_text;
@@ -48,7 +49,7 @@ impl CertificateView {
             slot: row.slot.map(|slot| slot.to_uppercase()).unwrap_or_default(),
             until: time_text(row.not_after),
             owner: row.owner_login,
-            subject: row.subject,
+            subject: visible(&row.subject),
             serial: row.serial,
             status: row.status.as_str().to_owned(),
         }

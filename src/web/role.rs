@@ -6,7 +6,6 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Frame, render, see_other};
-use crate::audit::Event;
 use crate::auth::Grant;
 use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
@@ -61,8 +60,8 @@ pub async fn post(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Resu
     let origin = visitor.origin();
     let Grant::Granted { person } = grant else {
         let named = form.role.chars().filter(|letter| !letter.is_control());
-        let event = Event::RoleRefused { role: named.take(64).collect() };
-        portal.sessions.record(&origin, event).await.map_err(|error| Failure::internal(&error))?;
+        let recorded = portal.sessions.record_role_refusal(&origin, named.take(64).collect()).await;
+        recorded.map_err(|error| Failure::internal(&error))?;
         let (title, say) = match grant {
             Grant::NotKnown => (
                 "The directory does not know you",

@@ -16,17 +16,19 @@ use crate::clock::milliseconds;
 use crate::engine::contract::{Activity, Call, Failure, FailureClass, Planned};
 use crate::fail_point;
 use crate::issuance::lists::{self, SignedList};
-use crate::issuance::{Certificate, CertificationError, Issuance};
+use crate::issuance::{Certificate, CertificationError, Issuance, NodeClock};
 use crate::store::{Store, Tx, certificates};
 
 pub struct IssueCrl {
     issuance: Issuance,
+    node_clock: NodeClock,
     store: Store,
 }
 
 impl From<&Services> for IssueCrl {
     fn from(services: &Services) -> Self {
-        Self { issuance: services.issuance.clone(), store: services.store.clone() }
+        let Services { issuance, node_clock, store, .. } = services;
+        Self { issuance: issuance.clone(), node_clock: node_clock.clone(), store: store.clone() }
     }
 }
 
@@ -91,6 +93,10 @@ impl Activity for IssueCrl {
     async fn perform(&self, call: &Call, plan: &Plan) -> Result<Performed, Failure> {
         fail_point!("pki.issue-crl");
         let mut performed = Performed { signed: Vec::new(), offline: None };
+        if !self.node_clock.is_right().await? {
+            performed.offline = plan.authorities.first().cloned();
+            return Ok(performed);
+        }
         let changed = certificates::find_all(self.store.read(), plan.certificates.clone()).await?;
         for authority in &plan.authorities {
             if lists::is_current(&self.issuance, self.store.read(), authority, &changed, call.now).await? {

@@ -19,17 +19,20 @@ use crate::engine::contract::{Activity, Call, Failure, Planned};
 use crate::fail_point;
 use crate::issuance::preparation::{self, CertificateRequest, Preparation};
 use crate::issuance::signing::{self, Placement, Recorded};
-use crate::issuance::{Certificate, CertificateHolder, CertificationError, Csr, DraftCertificate, Issuance, SlotName};
+use crate::issuance::{
+    Certificate, CertificateHolder, CertificationError, Csr, DraftCertificate, Issuance, NodeClock, SlotName,
+};
 use crate::store::certificates::CertificateRecord;
 use crate::store::{Tx, certificates};
 
 pub struct SignCertificate {
     issuance: Issuance,
+    node_clock: NodeClock,
 }
 
 impl From<&Services> for SignCertificate {
     fn from(services: &Services) -> Self {
-        Self { issuance: services.issuance.clone() }
+        Self { issuance: services.issuance.clone(), node_clock: services.node_clock.clone() }
     }
 }
 
@@ -122,6 +125,9 @@ impl Activity for SignCertificate {
     }
 
     async fn perform(&self, _: &Call, plan: &Plan) -> Result<Performed, Failure> {
+        if !self.node_clock.is_right().await? {
+            return Ok(Performed::KeyOffline);
+        }
         fail_point!("pki.sign.before");
         let signed = signing::sign(&self.issuance, &plan.authority, &plan.profile, &plan.to_be_signed.0).await;
         fail_point!("pki.sign.after");

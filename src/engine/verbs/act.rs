@@ -60,7 +60,8 @@ impl Engine {
             action: action.to_owned(),
         };
         let now = self.clock().now_ms();
-        Ok(audit::record_alone(self.store(), caller.origin(), Some(instance.id), now, event).await?)
+        let refusals = self.refusals();
+        Ok(refusals.record(self.store(), caller.origin(), Some(instance.id), now, "action", event).await?)
     }
 
     async fn act_once(&self, caller: &Caller, view: &View, act: Act, key: Option<Key>) -> Result<(), EngineError> {

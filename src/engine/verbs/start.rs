@@ -93,7 +93,8 @@ impl Engine {
         let definition = self.definitions().current(workflow).cloned().ok_or(EngineError::NotFound)?;
         if definition.start.subject.is_none() && !may_start(&definition, &caller.actor) {
             let event = audit::Event::StartRefused { workflow: definition.name.text.clone() };
-            audit::record_alone(self.store(), caller.origin(), None, self.clock().now_ms(), event).await?;
+            let now = self.clock().now_ms();
+            self.refusals().record(self.store(), caller.origin(), None, now, "start", event).await?;
             return Err(EngineError::Forbidden);
         }
         Ok(definition)

@@ -12,7 +12,7 @@ const GENERATOR: u32 = 65537;
 
 /// Whether a modulus, big-endian, has the fingerprint.
 pub(super) fn has_fingerprint(modulus: &[u8]) -> bool {
-    PRIMES.iter().all(|&prime| is_power(super::remainder(modulus, prime), prime))
+    PRIMES.iter().all(|&prime| is_power(super::prime::remainder(modulus, prime), prime))
 }
 
 /// Whether `number` is a power of the generator modulo `prime`.

@@ -57,6 +57,12 @@ fn weak_keys_are_not() {
     }
     assert_eq!(rsa(&modulus(1024), 65_537), Err(WeakKey::RsaLength));
     assert_eq!(rsa(&(&good + 1_u8), 65_537), Err(WeakKey::RsaModulus), "an even modulus");
+    for factor in [101_u32, 751] {
+        let multiple = &good - (&good % (2 * factor)) + factor;
+        assert_eq!(rsa(&multiple, 65_537), Err(WeakKey::RsaModulus), "a multiple of {factor}");
+    }
+    // RFC 3526 section 3: the prime of 2048 bits.
+    assert_eq!(rsa(&prime_of_2048_bits(), 65_537), Err(WeakKey::RsaModulus), "a prime");
     let close = (BigUint::from(3_u8) << 1022_u32) + 1_u8;
     let coprime = |number: &BigUint| (2_u32..100).all(|by| number % by != BigUint::ZERO);
     let first = (0_u32..).map(|more| &close + more).find(coprime).expect("a number");
@@ -67,6 +73,17 @@ fn weak_keys_are_not() {
     assert_eq!(examine(&rest.subject_public_key_info()), Err(WeakKey::UnknownAlgorithm));
     // DSA.
     assert_eq!(examine(&info("1.2.840.10040.4.1", None, &[2, 1, 5])), Err(WeakKey::UnknownAlgorithm));
+}
+
+/// 2^2048 - 2^1984 - 1 + 2^64 * ( [2^1918 pi] + 124476 ).
+fn prime_of_2048_bits() -> BigUint {
+    let digits = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD\
+                  EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+                  EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F\
+                  83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
+                  E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510\
+                  15728E5A8AACAA68FFFFFFFFFFFFFFFF";
+    BigUint::parse_bytes(digits.as_bytes(), 16).expect("a number")
 }
 
 /// ROCA: k·M + 65537^a, made of the generator's own M.

@@ -23,6 +23,7 @@ mod runtime_handle;
 mod single_writer;
 pub(super) mod tables;
 mod tenant;
+pub(super) mod time;
 mod transaction;
 mod words;
 
@@ -32,7 +33,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend};
 use zeroize::Zeroizing;
 
 pub use error::{StoreError, WriteError};
@@ -155,6 +156,23 @@ impl Store {
 
     pub fn read(&self) -> &Reader {
         &self.reader
+    }
+
+    /// Writes as little as can be written and be on the disk: a full disk, or one that may only be read, fails here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn try_to_write(&self) -> Result<(), StoreError> {
+        self.write(|tx| async move {
+            // SQLite writes its header page; PostgreSQL the end of a transaction that has a number.
+            let statement = match tx.connection().get_database_backend() {
+                DbBackend::Postgres => "SELECT pg_current_xact_id()",
+                _ => "PRAGMA user_version = 0",
+            };
+            tx.connection().execute_unprepared(statement).await?;
+            Ok(())
+        })
+        .await
     }
 
     pub fn runtime(&self) -> &RuntimeHandle {

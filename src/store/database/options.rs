@@ -16,6 +16,11 @@ use super::connection::{Connection, connection_error};
 /// Timeout for a connection that is in use, or whose server is starting.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Timeout of a statement in the server.
+const STATEMENT_TIMEOUT: &str = "30s";
+/// Timeout of a statement here: a server, or the network to it, that says nothing past its own timeout is gone.
+pub(super) const STATEMENT_DEADLINE: Duration = Duration::from_secs(35);
+
 /// Capacity of a connection's cache of prepared statements: a multi-row INSERT is another statement for each number of rows.
 const STATEMENTS: usize = 512;
 
@@ -43,7 +48,9 @@ impl Options {
             .application_name("sealwright")
             .statement_cache_capacity(STATEMENTS)
             .options([
-                ("statement_timeout", "30s"),
+                ("statement_timeout", STATEMENT_TIMEOUT),
+                // The server ends the session of a node that does not acknowledge, and frees its locks.
+                ("tcp_user_timeout", STATEMENT_TIMEOUT),
                 // A node that stands still or is cut off within a transaction keeps its rows from the others no longer than its leases.
                 ("idle_in_transaction_session_timeout", "10s"),
             ])
@@ -96,8 +103,8 @@ impl Options {
 
     async fn try_to_open(&self) -> Result<Connection, DbErr> {
         let opened = match self {
-            Self::Sqlite(options) => options.connect().await.map(Connection::Sqlite),
-            Self::Postgres(options) => options.connect().await.map(Connection::Postgres),
+            Self::Sqlite(options) => options.connect().await.map(Connection::from),
+            Self::Postgres(options) => options.connect().await.map(Connection::from),
         };
         opened.map_err(connection_error)
     }

@@ -37,7 +37,7 @@ impl managed::Manager for Opener {
 
     async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DbErr> {
         // A file does not go away.
-        if matches!(connection, Connection::Sqlite(_)) {
+        if connection.is_file() {
             return Ok(());
         }
         if is_old(metrics) {
@@ -169,6 +169,9 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let (open, mut unsettled) = (self.open, Unsettled(Some(connection)));
+        if unsettled.0.as_ref().is_some_and(|connection| connection.is_silent()) {
+            return;
+        }
         let Ok(runtime) = runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let Some(connection) = unsettled.0.as_mut() else { return };

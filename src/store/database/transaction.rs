@@ -102,24 +102,4 @@ impl Tx {
         let (backend, key) = (self.transaction.get_database_backend(), format!("{name} of {}", self.tenant));
         Ok(self.transaction.query_one_raw(Statement::from_sql_and_values(backend, sql, [key.into()])).await?)
     }
-
-    /// The SQL expression for the database's own clock, in milliseconds.
-    pub(in crate::store) fn clock(&self) -> &'static str {
-        match self.transaction.get_database_backend() {
-            DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-            _ => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-        }
-    }
-
-    /// The database's own clock, in milliseconds: leases of several nodes are measured by it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn database_time(&self) -> Result<i64, StoreError> {
-        let backend = self.transaction.get_database_backend();
-        let sql = format!("SELECT {} AS now", self.clock());
-        let row = self.transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
-        let row = row.ok_or(StoreError::Inconsistent { table: "clock", why: "no row".to_owned() })?;
-        Ok(row.try_get("", "now")?)
-    }
 }

@@ -1,6 +1,7 @@
 //! What the page shows now: headline, question, what to do about the agent, picture.
 
 use askama::Template;
+use sealwright_protocol::visible;
 use sealwright_workflow::definition::{Action, Kind};
 use sealwright_workflow::instance::{Instance, Status, Waiting};
 use sealwright_workflow::render::{self, Diagram};
@@ -170,7 +171,7 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     };
     let latest = portal.pairings.latest(view.stored.root).await.map_err(|error| Failure::internal(&error))?;
     let Some(row) = latest else { return Ok(Pairing::Ask) };
-    let host = row.host.clone().unwrap_or_default();
+    let host = visible(row.host.as_deref().unwrap_or_default());
     if row.state == PairingState::Confirmed {
         // A pairing may be confirmed as long as its code is good, and not when that was offered.
         let is_silent = portal.clock.now_ms() - since.max(row.expires_at) > SILENT;
@@ -183,8 +184,9 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     if row.state == PairingState::Redeemed {
         let readers: Vec<sealwright_protocol::Reader> =
             row.readers.and_then(|readers| serde_json::from_value(readers).ok()).unwrap_or_default();
-        let cards =
-            readers.into_iter().filter_map(|reader| Some(format!("{} in {}", reader.card?, reader.name))).collect();
+        let shown =
+            |reader: sealwright_protocol::Reader| Some(visible(&format!("{} in {}", reader.card?, reader.name)));
+        let cards = readers.into_iter().filter_map(shown).collect();
         let pairing = row.id.to_string();
         return Ok(Pairing::Compare { pairing, host, cards, number: row.number, confirmed: row.confirmed_by_person });
     }
@@ -227,7 +229,7 @@ fn asked(visitor: &Visitor, question: &rights::Question) -> Question {
     Question {
         instance: question.instance.to_string(),
         step: question.step,
-        text: question.text.clone(),
+        text: visible(&question.text),
         actions: if is_theirs { Vec::new() } else { question.actions.clone() },
         data: question.data.iter().filter_map(|(name, value)| panel(name, value)).collect(),
         shown: question.shown.clone(),
@@ -274,7 +276,7 @@ fn named(fields: &Map<String, Value>) -> impl Iterator<Item = (String, String)> 
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(visible(text)),
         Value::Object(fields) => {
             let parts: Vec<String> = named(fields).map(|(name, value)| format!("{name}: {value}")).collect();
             Some(parts.join(" · "))

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::ColumnTrait;
 use sea_orm::sea_query::{DeleteStatement, Expr, ExprTrait, InsertStatement, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait};
 use uuid::Uuid;
 
 use crate::store::database::tables::work::WorkRecord;
 use crate::store::database::tables::{instance, timer, work};
-use crate::store::database::{Access, OfTenant, StoreError, Tx};
+use crate::store::database::{Access, OfTenant, StoreError, Tx, time};
 
 /// The conflict clause for an instance that exists: it moves on, unless somebody else has moved it as far.
 pub fn move_instance_on() -> OnConflict {
@@ -34,7 +34,7 @@ pub fn move_instance_on() -> OnConflict {
 
 /// Inserts a planned activity with its lease, which ends `lease` milliseconds from now by the database's clock.
 pub fn insert_work(tx: &Tx, row: WorkRecord, lease: i64) -> Result<InsertStatement, StoreError> {
-    let until = Expr::cust(format!("{} + {lease}", tx.clock()));
+    let until = Expr::cust(format!("{} + {lease}", time::expression(tx.connection().get_database_backend())));
     let columns: [(work::Column, Expr); 12] = [
         (work::Column::Tenant, Expr::value(tx.tenant())),
         (work::Column::Id, Expr::value(row.id)),
