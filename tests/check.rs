@@ -1,5 +1,6 @@
 //! `sealwright check --config`: what is wrong is named before the portal is started.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use crate::on_both_databases;
@@ -41,6 +42,7 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
         "workflows",
         "approvals",
         "sign-in",
+        "secret files",
         "sealing key",
         "cards",
         "audit",
@@ -72,6 +74,17 @@ async fn every_part_is_tried_and_the_wrong_one_is_named(database: Database) {
         let (good, said) = check(&test, &[(name, value)]);
         assert!(!good && !said.contains(&format!("{part}: good")), "{name}: {said}");
         assert!(said.lines().any(|line| line.starts_with(&format!("{part}: "))), "{name}: {said}");
+    }
+    // Secrets that any user of the machine can read, or write.
+    for (secret, mode) in [("sealing-key", 0o644), ("proxy-secret", 0o604), ("ca/passphrase", 0o602)] {
+        let path = test.world.folder.join(secret);
+        let set = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("permissions");
+        set(mode);
+        let (good, said) = check(&test, &[]);
+        assert!(!good && said.contains(&format!("secret files: {}", path.display())), "{said}");
+        // Its group may.
+        set(0o640);
+        assert!(check(&test, &[]).0, "{secret}");
     }
     // An authority that ends before what it issues does.
     let late = later("+3400d");

@@ -22,7 +22,7 @@ use crate::random;
 const TIMES: usize = 12;
 
 #[test]
-fn one_key_is_certified_for_one_of_two_people() {
+fn one_key_is_certified_for_one_of_two_people_on_postgres() {
     let world = World::on_postgres();
     let person: Person = from_value(world.personalize()["person"].clone()).expect("a person");
     for _ in 0..TIMES {
@@ -63,9 +63,9 @@ fn one_key_is_certified_for_one_of_two_people() {
 
 /// Both say that they have it: an agent may say any number.
 #[test]
-fn one_blank_card_is_taken_by_one_of_two_people() {
-    let world = World::on_postgres();
+fn one_blank_card_is_taken_by_one_of_two_people_on_postgres() {
     for time in 0..4 {
+        let world = World::on_postgres();
         let serial = format!("3000000{time}");
         let begun = ["alice", "bob"].map(|login| {
             let id = world.begin_as(login, "personalize", &json!({})).expect("no armed place");
@@ -78,10 +78,10 @@ fn one_blank_card_is_taken_by_one_of_two_people() {
 }
 
 #[test]
-fn of_two_codes_that_are_offered_at_once_one_is_good() {
+fn of_two_codes_that_are_offered_at_once_one_is_good_on_postgres() {
     let world = World::on_postgres();
+    let root: Uuid = world.begin("personalize", &json!({})).expect("no armed place");
     for _ in 0..TIMES {
-        let root: Uuid = world.begin("personalize", &json!({})).expect("no armed place");
         let portal = world.portal().clone();
         let good = world.run(async move {
             let pairings = portal.pairings.clone();

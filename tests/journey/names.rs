@@ -16,7 +16,7 @@ on_either_database! {
 }
 
 /// Base64, as LDIF has values of any kind.
-fn encode(value: &str) -> String {
+pub fn encode(value: &str) -> String {
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, value)
 }
 
@@ -71,7 +71,7 @@ async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
         }
         let page = client.request(reqwest::Method::GET, &format!("/instances/{id}")).send().await.expect("a page");
         let page = page.text().await.expect("a page");
-        let escaped = name
+        let escaped = sealwright_protocol::visible(name)
             .replace('&', "&#38;")
             .replace('<', "&#60;")
             .replace('>', "&#62;")
@@ -79,6 +79,7 @@ async fn names_of_any_kind_are_kept_and_shown_as_they_are(database: Database) {
             .replace('\'', "&#39;");
         assert!(page.contains(&escaped), "{name}: {page}");
         assert!(name == escaped || !page.contains(name), "{name}");
+        assert!(!page.contains('\u{202e}'), "{name}");
     }
     // A line's end in a name would be another line of a log or a header: such an entry is not used.
     let two_lines = encode("Alice\r\nSet-Cookie: x=y");

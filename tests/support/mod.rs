@@ -185,7 +185,7 @@ impl TestWorld {
             token = Some(SoftHsm::start(folder));
             if let Some(pin) = factory_so_pin {
                 let file = folder.join("factory-so-pin");
-                std::fs::write(&file, format!("{pin}\n")).expect("written");
+                sealwright_world::private_file(&file, &format!("{pin}\n")).expect("written");
                 options.cards = format!("{}\nfactory-so-pin-file = \"{}\"", options.cards, file.display());
             }
             // SoftHSM2 makes an RSA key in no time.

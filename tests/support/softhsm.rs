@@ -72,7 +72,7 @@ impl SoftHsm {
 
     /// Writes the PIN that the portal reads.
     pub fn put_pin(&self, pin: &str) {
-        std::fs::write(self.folder.join("pin"), format!("{pin}\n")).expect("written");
+        sealwright_world::private_file(&self.folder.join("pin"), &format!("{pin}\n")).expect("written");
     }
 
     /// Where the portal writes down that the PIN was refused.

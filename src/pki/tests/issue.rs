@@ -120,8 +120,11 @@ fn a_certificate_ends_before_its_issuer_does() {
     let last = ends - Duration::days(365) + BACKDATE;
     assert!(prepare(last).is_ok());
     assert_eq!(prepare(last + Duration::seconds(1)), Err(AuthorityError::Validity));
-    // A clock that goes wrong by years issues nothing that is valid before its issuer is.
-    let early = prepare(begins - Duration::days(400)).expect("prepared");
+    // A clock that goes wrong by years issues nothing that is valid before its issuer is, or not yet.
+    for early in [Duration::days(400), Duration::seconds(1)] {
+        assert_eq!(prepare(begins - early), Err(AuthorityError::Validity));
+    }
+    let early = prepare(begins).expect("prepared");
     let (_, parsed) = x509_parser::certificate::TbsCertificate::from_der(&early.to_be_signed).expect("a certificate");
     assert_eq!(parsed.validity().not_before.timestamp(), begins.unix_timestamp());
 }

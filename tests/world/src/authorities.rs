@@ -6,6 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
+use crate::private_file;
 use crate::random;
 
 /// The label that `sealwright ca init` gives the issuing authority's key in a token.
@@ -31,7 +32,7 @@ pub struct TokenOptions {
 pub async fn make(program: &Path, folder: &Path, public_url: &str, token: Option<&TokenOptions>) -> anyhow::Result<()> {
     let passphrase = folder.join("passphrase");
     std::fs::create_dir_all(folder)?;
-    std::fs::write(&passphrase, random::token()?)?;
+    private_file(&passphrase, &random::token()?)?;
 
     let mut command = Command::new(program);
     command.args(["ca", "init", "--name", "DC=test", "DC=demo", "OU=PKI", "--public-url", public_url]);

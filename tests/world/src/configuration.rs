@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use data_encoding::BASE64;
 
 use crate::authorities::{ISSUING_KEY, TokenOptions};
+use crate::private_file;
 use crate::random;
 
 /// The portal's file in the demo's folder.
@@ -42,7 +43,7 @@ pub struct Written<'a> {
 pub fn write_portal(written: &Written<'_>, addresses: &Addresses, agent: &Path) -> anyhow::Result<()> {
     let Written { folder, database, secret, directory, groups, cards, profiles, proof, hsm } = written;
     let Addresses { pages, agent: agents, public, proxy } = addresses;
-    std::fs::write(folder.join("proxy-secret"), secret)?;
+    private_file(&folder.join("proxy-secret"), secret)?;
     write_keys(folder)?;
     let here = folder.display();
     let agent = agent.display();
@@ -119,7 +120,7 @@ key-file = "{here}/audit-key.pem"
 
 /// Writes the sealing key, and the key for the audit's heads, as the README tells administrators to.
 fn write_keys(folder: &Path) -> anyhow::Result<()> {
-    std::fs::write(folder.join("sealing-key"), BASE64.encode(&random::bytes::<32>()?) + "\n")?;
+    private_file(&folder.join("sealing-key"), &(BASE64.encode(&random::bytes::<32>()?) + "\n"))?;
 
     let audit_key = folder.join("audit-key.pem");
     let mut command = std::process::Command::new("openssl");

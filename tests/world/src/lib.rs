@@ -13,6 +13,9 @@ pub mod open_request;
 mod options;
 pub mod ports;
 pub mod postgres;
+mod private_file;
 mod proxy;
 mod random;
 pub mod world;
+
+pub use private_file::private_file;

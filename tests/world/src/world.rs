@@ -16,6 +16,7 @@ use crate::configuration::{self, Addresses, Written};
 use crate::directory::Directory;
 use crate::front_page::{FrontPage, Visitor};
 use crate::ports::free_address;
+use crate::private_file;
 use crate::proxy;
 use crate::random;
 
@@ -90,7 +91,7 @@ impl World {
         let (card_service, socket, ports) = CardService::start(&folder, &programs.virtual_card).await?;
         let secret = random::token()?;
         let password = random::token()?;
-        std::fs::write(folder.join("ldap-password"), &password)?;
+        private_file(&folder.join("ldap-password"), &password)?;
         let (embedded, section, groups, people) = match directory {
             Some(ForeignDirectory { section, groups, logins }) => {
                 let people = logins.into_iter().map(Visitor::unknown);
