@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Output;
 
 use sealwright::clock::{Clock, SystemClock};
-use sealwright::clock::{Clock, SystemClock};
 use sealwright::store::{Store, StoreError};
 use sealwright_world::journey;
 use sealwright_world::ports::free_address;
