@@ -24,7 +24,7 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("agents", &["portal", "http", "desk", "engine", "audit", "cards"]),
         ("public", &["portal", "desk"]),
         ("operations", &["portal", "desk"]),
-        ("portal", &["activities", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),
+        ("portal", &["activities", "audit", "auth", "cards", "config", "directory", "engine", "issuance", "store"]),
         (
             "commands",
             &[

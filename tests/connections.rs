@@ -9,7 +9,7 @@ use crate::support::{Database, TestWorld};
 
 /// What the portal may need beside: some times the longest message.
 const MOST_MEMORY: usize = 64 << 20;
-const CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
+static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// A connection to the agents' address.
 async fn connect(test: &TestWorld) -> TcpStream {

@@ -76,7 +76,7 @@ async fn a_request_is_left_open_and_ends_with_its_approval() {
     let question = task(&rita).await;
     assert_eq!(question["data"]["person"]["employee_number"], "1008");
     let dora = Client::sign_in(&test, "dora", "user").await;
-    assert_eq!(certificates_of(&dora).await.len(), 1);
+    assert_eq!(certificates_of(&dora).await.len(), 0);
 
     assert_eq!(take(&rita, &question, "approve", json!({})).await.0, 200);
     open_request.follow(&mut test.world).await.expect("followed");

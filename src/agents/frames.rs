@@ -45,7 +45,7 @@ impl Frames {
             } else {
                 let arrived = usize::try_from(self.outstanding).map_or(bytes.len(), |left| left.min(bytes.len()));
                 self.outstanding -= arrived as u64;
-                bytes = &bytes[arrived..];
+                bytes = bytes.get(arrived..).unwrap_or_default();
             }
         }
         Ok(())
@@ -64,7 +64,7 @@ fn payload_length(header: &[u8]) -> Option<u64> {
     if rest.len() < extended + masking_key {
         return None;
     }
-    let length = rest[..extended].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+    let length = rest.iter().take(extended).fold(0, |length, byte| (length << 8) | u64::from(*byte));
     Some(if extended == 0 { u64::from(second & 0x7f) } else { length })
 }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Event, Origin, record_alone};
+use super::event::{Event, Origin};
+use super::record::record_alone;
 use crate::store::{Store, StoreError};
 
 /// In milliseconds.

@@ -151,7 +151,7 @@ fn declared_by(row: &AuditRecord) -> u64 {
     records.unwrap_or_default()
 }
 
-/// The name of [`super::Event::PersonErased`].
+/// The name of [`super::event::Event::PersonErased`].
 const PERSON_ERASED: &str = "person-erased";
 
 /// Something that is not as it was written.

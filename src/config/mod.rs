@@ -30,7 +30,7 @@ use crate::issuance::{self, AuthorityOptions, Issuance, IssuanceError, Slot};
 pub use cards::CardOptions;
 pub use environment::OverrideError;
 pub use error::ConfigurationError;
-pub use personalization::PersonalizationOptions;
+pub use personalization::{ApprovalScope, PersonalizationOptions};
 pub use server::ServerOptions;
 pub use sign_in::SignInOptions;
 pub use synchronization::SynchronizationOptions;

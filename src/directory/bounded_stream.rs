@@ -72,7 +72,7 @@ async fn copy(
         if length == 0 || !may_pass(length as u64) {
             return Ok(());
         }
-        to.write_all(&buffer[..length]).await?;
+        to.write_all(buffer.get(..length).unwrap_or_default()).await?;
     }
 }
 

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod lists;
 mod node_clock;
 mod options;
+pub mod plan;
 pub mod preparation;
 pub mod revocation;
 pub mod signing;
@@ -208,11 +209,33 @@ pub struct DraftCertificate {
 pub struct Finding {
     pub rule: String,
     pub message: String,
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// The weight of a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The rules do not allow it.
+    #[default]
+    Refusal,
+    /// An approver has to decide on it.
+    Question,
 }
 
 impl Finding {
     fn new(rule: &str, message: impl Into<String>) -> Self {
-        Self { rule: rule.to_owned(), message: message.into() }
+        Self { rule: rule.to_owned(), message: message.into(), severity: Severity::Refusal }
+    }
+
+    fn question(rule: &str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Question, ..Self::new(rule, message) }
+    }
+
+    /// Whether somebody has to decide on it.
+    pub fn asks(&self) -> bool {
+        self.severity == Severity::Question
     }
 }
 

@@ -122,11 +122,11 @@ pub async fn duplicates(
     let now = milliseconds(now);
     let valid = rows.filter(|row| row.is(Status::Issued) && row.profile == profile && row.is_in_use(now));
     let message = "the person has a valid certificate of this profile already, serial number";
-    Ok(valid.map(|row| Finding::new("duplicate", format!("{message} {}", row.serial))).collect())
+    Ok(valid.map(|row| Finding::question("duplicate", format!("{message} {}", row.serial))).collect())
 }
 
 /// The names that the certificate would have beside its subject, in words.
-fn alternative_names(profile: &Profile, holder: &CertificateHolder) -> Vec<String> {
+pub(super) fn alternative_names(profile: &Profile, holder: &CertificateHolder) -> Vec<String> {
     let names = profile.alternative_names().iter().map(|name| match name {
         AlternativeName::UserPrincipalName => ("user principal name", holder.attribute("upn")),
         AlternativeName::Email => ("mail", holder.attribute("mail")),
@@ -135,7 +135,7 @@ fn alternative_names(profile: &Profile, holder: &CertificateHolder) -> Vec<Strin
     names.chain(identifier).filter_map(|(what, value)| Some(format!("{what} {}", value?))).collect()
 }
 
-fn key_usage(profile: &Profile) -> Vec<String> {
+pub(super) fn key_usage(profile: &Profile) -> Vec<String> {
     let word = |value: Result<Value, _>| value.ok()?.as_str().map(|word: &str| word.replace('-', " "));
     let bits = profile.key_usage().iter().map(|bit| word(serde_json::to_value(bit)));
     bits.chain(profile.extended_key_usage().iter().map(|usage| word(serde_json::to_value(usage)))).flatten().collect()

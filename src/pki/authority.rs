@@ -215,6 +215,22 @@ impl Authority {
         Ok(UnsignedCertificate { to_be_signed: parts.encode(algorithm)?, serial, not_before, not_after })
     }
 
+    /// The terms of a certificate before it has a key: issuer, subject, extensions and length of validity; SHA-256.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the profile or the person do not allow it.
+    pub fn terms(&self, profile: &Profile, attributes: &BTreeMap<String, String>) -> Result<Vec<u8>, AuthorityError> {
+        let subject = profile.subject().fill(attributes)?;
+        let mut extensions = extension::locations(&self.crl_url, &self.issuer_url)?;
+        extensions.extend(extension::of_profile(profile, attributes)?);
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for part in [&self.subject, &subject, &extensions.to_der()?] {
+            context.update(part);
+        }
+        context.update(&profile.validity().whole_seconds().to_be_bytes());
+        Ok(context.finish().as_ref().to_vec())
+    }
+
     /// Lints to-be-signed bytes; only what has no error gets a ticket.
     ///
     /// # Errors

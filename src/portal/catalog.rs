@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::activities;
 use crate::auth::header::SYSTEM;
 use crate::auth::roles::ROLES;
-use crate::config::Configuration;
+use crate::config::{ApprovalScope, Configuration};
 use crate::issuance::Slot;
 
 /// A value of the configuration that a workflow copies at its start, as `policy.<path>`.
@@ -20,11 +20,16 @@ struct Policy {
 }
 
 /// Every policy: its path, its type in the language, and where its value comes from.
-const POLICIES: [Policy; 6] = [
+const POLICIES: [Policy; 7] = [
     Policy {
         path: "personalization.slots",
         declared: || Type::List(Box::new(named("slot"))),
         value: |_, slots| serde_json::to_value(slots),
+    },
+    Policy {
+        path: "personalization.together",
+        declared: || Type::Bool,
+        value: |configuration, _| Ok((configuration.personalization.approvals == ApprovalScope::Together).into()),
     },
     Policy {
         path: "synchronization.gone",

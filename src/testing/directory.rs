@@ -42,6 +42,11 @@ impl SimulatedDirectory {
         self.directory.remove(&dn(login)).expect("an entry");
     }
 
+    /// Gives an attribute of somebody's entry one value.
+    pub fn set(&self, login: &str, attribute: &str, value: &str) {
+        self.directory.set(&dn(login), attribute, &[value]).expect("an entry");
+    }
+
     /// Takes the certificates out of somebody's entry.
     pub fn unpublish(&self, login: &str) {
         self.directory.set(&dn(login), "userCertificate;binary", &[]).expect("an entry");

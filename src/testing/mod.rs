@@ -6,6 +6,7 @@
 //! - [`trial`] runs one activity or card job through its three tests: succeeds twice with one effect, fails and unwinds, is
 //!   killed at each fail point and goes on.
 
+mod approvals;
 pub mod card;
 pub mod clock;
 mod directory;

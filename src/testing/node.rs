@@ -69,16 +69,28 @@ struct Node {
 impl World {
     /// A world whose workflows are the built-in ones, and one of the test's own.
     pub fn new(workflow: Option<&str>) -> Self {
-        Self::with(workflow, None)
+        Self::with(workflow, None, &[])
+    }
+
+    /// A world whose configuration has these texts in place of others.
+    pub fn configured(changes: &[(&str, &str)]) -> Self {
+        Self::with(None, None, changes)
+    }
+
+    /// Starts a new node with another configuration.
+    pub fn reconfigure(&mut self, changes: &[(&str, &str)]) {
+        self.kill();
+        self.configure(None, changes);
+        self.start();
     }
 
     /// The same on PostgreSQL, with the built-in workflows.
     pub fn on_postgres() -> Self {
         let shared = SharedDatabase::create().expect("a database");
-        Self::with(None, Some(shared.expect("run this by `make test`, which starts a PostgreSQL server")))
+        Self::with(None, Some(shared.expect("run this by `make test`, which starts a PostgreSQL server")), &[])
     }
 
-    fn with(workflow: Option<&str>, postgres: Option<SharedDatabase>) -> Self {
+    fn with(workflow: Option<&str>, postgres: Option<SharedDatabase>, changes: &[(&str, &str)]) -> Self {
         let mut world = Self {
             clock: Arc::new(TestClock::new()),
             directory: SimulatedDirectory::start(),
@@ -88,16 +100,21 @@ impl World {
             node: None,
             restarts: 0,
         };
-        world.configure(workflow);
+        world.write_keys();
+        world.configure(workflow, changes);
         world.start();
         world
     }
 
-    fn configure(&self, workflow: Option<&str>) {
+    fn write_keys(&self) {
         let path = |name: &str| self.folder.path().join(name);
         std::fs::write(path("sealing-key"), SealingKey::generate().expect("a key").as_bytes()).expect("written");
         std::fs::write(path("ldap-password"), PASSWORD).expect("written");
         std::fs::write(path("proxy-secret"), "a secret of at least thirty-two characters").expect("written");
+    }
+
+    fn configure(&self, workflow: Option<&str>, changes: &[(&str, &str)]) {
+        let path = |name: &str| self.folder.path().join(name);
         let workflows = workflow.map_or(String::new(), |text| {
             std::fs::create_dir(path("workflows")).expect("a folder");
             for (file, built_in) in workflow_files(None).expect("the built-in workflows") {
@@ -118,6 +135,7 @@ impl World {
             .replace("{directory}", &self.directory.url())
             .replace("{bind-dn}", BIND_DN)
             .replace("{workflows}", &workflows);
+        let text = changes.iter().fold(text, |text, (from, to)| text.replace(from, to));
         std::fs::write(path("sealwright.toml"), text).expect("written");
     }
 

@@ -162,6 +162,11 @@ fn sample(of: &Type) -> Value {
                 "alternative_names": ["mail alice@demo.test"], "key_usage": ["digital signature"],
                 "validity_days": 365, "digest": "0".repeat(64),
             }),
+            "planned-certificate" => json!({
+                "title": "Signatures", "slot": "9c", "subject": "CN=Alice,DC=demo,DC=test", "profile": "smartcard-signature",
+                "alternative_names": ["mail alice@demo.test"], "key_usage": ["digital signature"],
+                "key_algorithm": "p-256", "validity_days": 365, "findings": [], "terms": "0".repeat(64),
+            }),
             "finding" => json!({ "rule": "duplicate", "message": "the person has a valid certificate already" }),
             "departure" => json!({
                 "person": "5a1f0c9e-0001-4000-9000-000000000001", "login": "alice", "kind": "moved",

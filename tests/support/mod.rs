@@ -386,7 +386,9 @@ fn ask_for_approvals(options: &mut WorldOptions, approvals: u32) {
     let title = "title = \"Signatures\"\n";
     let asks = format!("{title}approval = \"ra\"\napprovals = {approvals}\n");
     if approvals > 0 {
-        options.profiles = options.profiles.replace(title, &asks);
+        // When its key is made, with an agent that waits.
+        let each = "[personalization]\napprovals = \"each\"\n";
+        options.profiles = options.profiles.replace(title, &asks).replace("[personalization]\n", each);
     }
 }
 

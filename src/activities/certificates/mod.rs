@@ -3,6 +3,7 @@
 mod certificate_status;
 mod certificates_of_person;
 mod lookup;
+mod plan_certificates;
 mod prepare_certificate;
 mod reinstate_certificates;
 mod revoke_certificate;
@@ -13,6 +14,7 @@ use super::registration::Registration;
 use crate::audit;
 use crate::clock::milliseconds;
 use crate::engine::contract::{Call, Failure};
+use crate::issuance::Finding;
 use crate::store::Tx;
 
 /// Everything of this subject that workflows may name.
@@ -20,6 +22,7 @@ pub(super) const ALL: &[Registration] = &[
     Registration::activity::<certificate_status::CertificateStatus>(),
     Registration::activity::<certificates_of_person::CertificatesOfPerson>(),
     Registration::subject::<lookup::CertificateLookup>(),
+    Registration::activity::<plan_certificates::PlanCertificates>(),
     Registration::activity::<prepare_certificate::PrepareCertificate>(),
     Registration::activity::<reinstate_certificates::ReinstateCertificates>(),
     Registration::activity::<revoke_certificate::RevokeCertificate>(),
@@ -30,4 +33,10 @@ pub(super) const ALL: &[Registration] = &[
 /// Records what became of a certificate.
 fn note(tx: &Tx, call: &Call, event: audit::Event) -> Result<(), Failure> {
     Ok(audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?)
+}
+
+/// Records that the rules do not allow what was asked for.
+fn note_refusal(tx: &Tx, call: &Call, findings: &[Finding]) -> Result<(), Failure> {
+    let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
+    note(tx, call, audit::Event::RequestRefused { why })
 }

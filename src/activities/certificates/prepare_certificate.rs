@@ -5,12 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::activities::Services;
-use crate::audit;
-use crate::clock::milliseconds;
 use crate::directory::Person;
 use crate::engine::contract::{Call, Failure, LocalActivity};
+use crate::issuance::plan::{self, PlannedCertificate};
 use crate::issuance::preparation::{self, CertificateRequest, Preparation};
-use crate::issuance::{CertificateHolder, Csr, DraftCertificate, Finding, Issuance};
+use crate::issuance::{CertificateHolder, Csr, DraftCertificate, Finding, Issuance, SlotName};
 use crate::store::Tx;
 
 pub struct PrepareCertificate {
@@ -28,6 +27,9 @@ pub struct Parameters {
     person: Person,
     csr: Csr,
     profile: String,
+    slot: Option<SlotName>,
+    /// Certificates of this personalization that were approved before there was a key.
+    approved: Option<Vec<PlannedCertificate>>,
 }
 
 /// A request that the rules allow.
@@ -36,8 +38,10 @@ pub struct Admissible {
     draft: DraftCertificate,
     /// Shown to the approvers; forbids nothing.
     findings: Vec<Finding>,
-    /// How many RA operators must say yes.
+    /// How many RA operators must say yes to this one.
     approvals: i64,
+    /// They have said yes to it before it had a key.
+    covered: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -66,21 +70,36 @@ impl LocalActivity for PrepareCertificate {
 
         match preparation::prepare(&self.issuance, tx, &asked, call.now).await? {
             Preparation::Prepared(prepared) => {
-                let approvals = i64::from(prepared.approvals);
                 let owner = &call.instance.owner.login;
-                let findings = match approvals {
+                let findings = match prepared.approvals {
                     0 => Vec::new(),
                     _ => preparation::duplicates(tx, owner, profile, call.now).await?,
                 };
-                Ok(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals }))
+                let covered = self.is_covered(&parameters, &holder, &findings)?;
+                let approvals = if covered { 0 } else { i64::from(prepared.approvals) };
+                Ok(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals, covered }))
             }
             Preparation::Refused(findings) => {
-                let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
-                let event = audit::Event::RequestRefused { why };
-                audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?;
+                super::note_refusal(tx, call, &findings)?;
                 Ok(Outcome::Refused(Refused { findings }))
             }
         }
+    }
+}
+
+impl PrepareCertificate {
+    /// Whether an approval of before covers the certificate: it says the same, and nothing was found since that somebody has to decide on.
+    fn is_covered(
+        &self,
+        parameters: &Parameters,
+        holder: &CertificateHolder,
+        findings: &[Finding],
+    ) -> Result<bool, Failure> {
+        let Parameters { csr, profile, slot: Some(slot), approved: Some(approved), .. } = parameters else {
+            return Ok(false);
+        };
+        let terms = plan::terms(&self.issuance, holder, *slot, profile, &csr.algorithm)?;
+        Ok(terms.is_ok_and(|terms| approved.iter().any(|planned| planned.covers(&terms, findings))))
     }
 }
 

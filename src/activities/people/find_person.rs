@@ -38,7 +38,7 @@ pub struct Plan {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    Found(Person),
+    Found(Box<Person>),
     /// The account is disabled.
     Disabled,
     NotFound,
@@ -74,7 +74,7 @@ impl Activity for FindPerson {
                 if plan.person.is_some_and(|planned| planned != person.id) {
                     return Ok(Outcome::NotFound);
                 }
-                Outcome::Found(person.clone())
+                Outcome::Found(Box::new(person.clone()))
             }
             Lookup::Disabled => Outcome::Disabled,
             Lookup::NotFound => Outcome::NotFound,

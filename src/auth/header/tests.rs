@@ -78,8 +78,14 @@ impl Signer {
     }
 
     fn sign(&self, id: &str, claims: &serde_json::Value) -> String {
+        self.sign_critical(id, claims, None)
+    }
+
+    /// With extensions that must be understood (RFC 7515 section 4.1.11).
+    fn sign_critical(&self, id: &str, claims: &serde_json::Value, critical: Option<&[&str]>) -> String {
         let mut head = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
         head.kid = Some(id.to_owned());
+        head.crit = critical.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
         jsonwebtoken::encode(&head, claims, &self.key).expect("a token")
     }
 }
@@ -122,6 +128,9 @@ fn an_assertion_is_believed_for_its_key_its_audience_and_its_time_alone() {
         with("name", serde_json::Value::Null),
         spliced,
         unsigned,
+        ours.sign_critical("one", &good, Some(&["b64"])),
+        ours.sign_critical("one", &good, Some(&["x", "exp"])),
+        ours.sign_critical("one", &good, Some(&[])),
         "x".repeat(10_000),
         "a.b.c".to_owned(),
     ] {

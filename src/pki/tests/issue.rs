@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use der::{Decode as _, Encode as _};
 use time::Duration;
 use x509_cert::time::Validity;
@@ -10,6 +12,7 @@ use crate::encoding::{ToBeSigned, moment};
 use crate::key::{KeyAlgorithm, WeakKey};
 use crate::key_file;
 use crate::name::{NameError, NameTemplate};
+use crate::profile::Profile;
 use crate::request::{Request, RequestError};
 use crate::revocation::{self, ListError, RevocationReason, Revoked};
 use crate::signer::{SignError, SignatureAlgorithm, Signer, SoftwareKey};
@@ -301,4 +304,22 @@ fn an_authority_is_one() {
         assert_eq!(Authority::new("x", elsewhere.der(), "http://pki.example.test").err(), expected);
     }
     assert!(Authority::new("x", b"garbage", "http://pki.example.test").is_err());
+}
+
+/// What an approval binds to before there is a key.
+#[test]
+fn terms_are_of_names_extensions_and_length_of_validity() {
+    let fixture = fixture();
+    let terms = |profile: &Profile, person: &BTreeMap<String, String>| fixture.authority.terms(profile, person);
+    let approved = terms(&fixture.authentication, &fixture.person).expect("terms");
+    assert_eq!(terms(&fixture.authentication, &fixture.person), Ok(approved.clone()));
+    assert_ne!(terms(&fixture.signature, &fixture.person), Ok(approved.clone()));
+    for attribute in ["name", "upn", "object_sid"] {
+        let mut other = fixture.person.clone();
+        let value = other.get_mut(attribute).expect("an attribute");
+        value.push('1');
+        assert_ne!(terms(&fixture.authentication, &other), Ok(approved.clone()), "{attribute}");
+        other.remove(attribute);
+        assert!(terms(&fixture.authentication, &other).is_err(), "{attribute}");
+    }
 }
