@@ -15,7 +15,8 @@ use crate::on_both_databases;
 use crate::support::client::Client;
 use crate::support::postgres::Postgres;
 use crate::support::slapd::certificates;
-use crate::support::{Database, TestWorld, ended, later, lint_lists, run, self_signed, sqlite};
+use crate::support::strace::{Fault, Strace};
+use crate::support::{Database, TestWorld, ended, go_on, later, lint_lists, run, self_signed, sqlite, stop};
 
 on_both_databases! {
     health_and_metrics_tell_what_happens,
@@ -23,6 +24,47 @@ on_both_databases! {
     an_authority_that_issues_nothing_any_more_keeps_its_list,
     what_was_revoked_is_on_a_list_still_after_it_has_expired,
     what_cannot_be_recorded_is_not_done,
+}
+
+/// The status of `/health/ready`, and its parts.
+async fn ready(address: &str) -> (u16, Value) {
+    let answer = reqwest::get(format!("http://{address}/health/ready")).await.expect("an answer");
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_says_that_the_disk_is_full() {
+    let address = free_address().expect("an address").to_string();
+    let variables = [("SEALWRIGHT__SERVER__OPERATIONS", address.as_str())];
+    let test = TestWorld::start_with(Database::Sqlite, &variables, "any-blank = true").await;
+    assert_eq!(ready(&address).await.0, 200);
+    let full = Fault { call: "pwrite64", error: "ENOSPC", when: "1+", path: None };
+    let strace = Strace::attach(test.world.portal_id(), full, &test.path("strace")).await;
+    let (status, parts) = ready(&address).await;
+    assert_eq!((status, &parts["database"], &parts["writable"]), (503, &json!(true), &json!(false)), "{parts}");
+    strace.detach();
+    let (status, parts) = ready(&address).await;
+    assert_eq!((status, &parts["writable"], &parts["clock"]), (200, &json!(true), &json!(true)), "{parts}");
+}
+
+/// All processes of the server stand still, and its connections stay open.
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_says_that_the_database_is_silent() {
+    let address = free_address().expect("an address").to_string();
+    let variables = [("SEALWRIGHT__SERVER__OPERATIONS", address.as_str())];
+    let test = TestWorld::start_with(Database::OwnPostgres, &variables, "any-blank = true").await;
+    assert_eq!(ready(&address).await.0, 200);
+    let server = test.database_process().expect("a server");
+    let children = run("pgrep", &["--parent", &server.to_string()], &[]);
+    let processes: Vec<u32> = children.lines().map(|line| line.parse().expect("a number")).chain([server]).collect();
+    for process in &processes {
+        stop(*process).await;
+    }
+    let (status, parts) = ready(&address).await;
+    processes.iter().for_each(|process| go_on(*process));
+    assert_eq!((status, &parts["database"], &parts["key"]), (503, &json!(false), &json!(true)), "{parts}");
+    assert_eq!(ready(&address).await.0, 200);
 }
 
 async fn health_and_metrics_tell_what_happens(database: Database) {

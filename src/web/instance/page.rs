@@ -231,7 +231,7 @@ fn asked(visitor: &Visitor, question: &rights::Question) -> Question {
         step: question.step,
         text: visible(&question.text),
         actions: if is_theirs { Vec::new() } else { question.actions.clone() },
-        data: question.data.iter().filter_map(|(name, value)| panel(name, value)).collect(),
+        data: question.data.iter().flat_map(|(name, value)| panels(name, value)).collect(),
         shown: question.shown.clone(),
         claimed_by: claimed_by.filter(|_| !is_mine),
         is_mine,
@@ -251,6 +251,20 @@ fn repairs(visitor: &Visitor, view: &View) -> Vec<Operation> {
     view.operations.iter().copied().filter(wanted).collect()
 }
 
+/// Data that is shown: a list of records that have titles is a panel for each.
+fn panels(name: &str, value: &Value) -> Vec<(String, Vec<(String, String)>)> {
+    let titled = |element: &Value| {
+        let mut fields = element.as_object()?.clone();
+        let title = fields.remove("title")?;
+        Some((visible(title.as_str()?), named(&fields).collect()))
+    };
+    let all = value.as_array().and_then(|elements| elements.iter().map(titled).collect::<Option<Vec<_>>>());
+    match all.filter(|all| !all.is_empty()) {
+        Some(all) => all,
+        None => panel(name, value).into_iter().collect(),
+    }
+}
+
 /// Data that is shown, as names and values.
 fn panel(name: &str, value: &Value) -> Option<(String, Vec<(String, String)>)> {
     let values: Vec<(String, String)> = match value {
@@ -267,7 +281,7 @@ fn named(fields: &Map<String, Value>) -> impl Iterator<Item = (String, String)> 
     let is_said = |field: &str, value: &Value| {
         // A serial number has as many digits, and no hyphens.
         let is_id = value.as_str().is_some_and(|text| text.contains('-') && Uuid::try_parse(text).is_ok());
-        !is_id && !matches!(field, "id" | "dn" | "owner" | "has_factory_secrets")
+        !is_id && !matches!(field, "id" | "dn" | "owner" | "has_factory_secrets" | "terms")
     };
     let said = fields.iter().filter(move |(field, value)| is_said(field, value));
     said.filter_map(|(field, value)| Some((words(field), plain(value)?)))
