@@ -1,4 +1,4 @@
-//! The start page: what can be started in this role, and what was started before. Deep links show one of them without the menu.
+//! The start page: what can be started in this role, and what was started before.
 
 use std::sync::Arc;
 
@@ -33,13 +33,8 @@ struct Start {
     workflow: String,
     title: String,
     open: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "start.html")]
-struct StartPage {
-    frame: Frame,
-    start: Start,
+    /// A form comes first.
+    has_form: bool,
 }
 
 pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, Failure> {
@@ -47,7 +42,13 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
     let mut starts = Vec::new();
     for definition in portal.engine.definitions().all() {
         if may_start(definition, &caller.actor) {
-            starts.push(start(&portal, &visitor, &definition.name.text, &definition.title).await?);
+            let workflow = &definition.name.text;
+            starts.push(Start {
+                open: portal.engine.held(&caller, workflow).await?.map(|id| id.to_string()),
+                workflow: workflow.clone(),
+                title: definition.title.clone(),
+                has_form: definition.start.form.is_some(),
+            });
         }
     }
     let engine = &portal.engine;
@@ -73,41 +74,4 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
         most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
     render(&page)
-}
-
-/// A deep link such as `/token`: a GET changes nothing, so it shows the open instance or one button.
-pub async fn link(
-    portal: web::Data<Portal>,
-    link: web::Path<String>,
-    visitor: Visitor,
-) -> Result<HttpResponse, Failure> {
-    let path = format!("/{link}");
-    let definition = portal
-        .engine
-        .definitions()
-        .all()
-        .find(|definition| definition.start.link.as_ref().is_some_and(|known| known.text == path))
-        .ok_or_else(Failure::not_found)?
-        .clone();
-    let Some(caller) = visitor.caller() else {
-        return Ok(see_other(&format!("/role?to={path}")));
-    };
-    if !may_start(&definition, &caller.actor) {
-        return Err(crate::engine::EngineError::Forbidden.into());
-    }
-    let start = start(&portal, &visitor, &definition.name.text, &definition.title).await?;
-    if let Some(open) = &start.open {
-        return Ok(see_other(&format!("/instances/{open}?plain=1")));
-    }
-    let mut frame = Frame::new(&portal, &visitor, &definition.title);
-    frame.menu = false;
-    render(&StartPage { frame, start })
-}
-
-async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, Failure> {
-    let open = match visitor.caller() {
-        Some(caller) => portal.engine.held(&caller, workflow).await?,
-        None => None,
-    };
-    Ok(Start { workflow: workflow.to_owned(), title: title.to_owned(), open: open.map(|id| id.to_string()) })
 }

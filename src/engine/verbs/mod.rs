@@ -8,4 +8,5 @@ mod view;
 
 pub use act::Act;
 pub use caller::Caller;
+pub use start::StartForm;
 pub use view::{View, reasons};

@@ -29,7 +29,7 @@ pub struct InstancePage {
     /// Why it ended without success, in the words of its parts.
     reasons: Vec<String>,
     /// The workflow, when the visitor may begin it again after an end without success.
-    again: Option<String>,
+    again: Option<Again>,
     questions: Vec<Question>,
     /// Whom or what it waits for, where that is not the visitor.
     waits_for: Option<Elsewhere>,
@@ -47,6 +47,13 @@ pub struct InstancePage {
     version: i64,
     /// It may still change.
     is_live: bool,
+}
+
+/// A workflow that may be begun again.
+struct Again {
+    workflow: String,
+    /// A form comes first.
+    has_form: bool,
 }
 
 /// What is asked, of the instance itself or of a part of it.
@@ -155,12 +162,13 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
     })
 }
 
-fn again(visitor: &Visitor, view: &View) -> Option<String> {
+fn again(visitor: &Visitor, view: &View) -> Option<Again> {
     let instance = &view.stored.instance;
     let over = !instance.is_open() && instance.status != Status::Success;
     let may =
         visitor.actor().is_some_and(|actor| actor.person == instance.owner && may_start(&view.definition, &actor));
-    (over && may).then(|| instance.workflow.clone())
+    let again = || Again { workflow: instance.workflow.clone(), has_form: view.definition.start.form.is_some() };
+    (over && may).then(again)
 }
 
 async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pairing, Failure> {
@@ -251,8 +259,11 @@ fn repairs(visitor: &Visitor, view: &View) -> Vec<Operation> {
     view.operations.iter().copied().filter(wanted).collect()
 }
 
+/// Data that is shown: its name, and the names and values of its fields.
+pub type Values = (String, Vec<(String, String)>);
+
 /// Data that is shown, as names and values.
-fn panel(name: &str, value: &Value) -> Option<(String, Vec<(String, String)>)> {
+pub fn panel(name: &str, value: &Value) -> Option<Values> {
     let values: Vec<(String, String)> = match value {
         Value::Object(fields) => named(fields).collect(),
         Value::Array(elements) if elements.is_empty() => vec![(String::new(), "None".to_owned())],

@@ -121,7 +121,7 @@ fn people(node: &Node, report: &mut Report) -> Option<People> {
     words::path(node, "`people`", report).map(People::Path)
 }
 
-fn inputs(node: &Node, report: &mut Report) -> Vec<Input> {
+pub fn inputs(node: &Node, report: &mut Report) -> Vec<Input> {
     let Some(entries) = Entries::new(node, "`fields`", report) else {
         return Vec::new();
     };

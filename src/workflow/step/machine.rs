@@ -39,7 +39,7 @@ impl<'a> Machine<'a> {
                 if is_claimed_by_another(action, &actor, &self.instance) {
                     return Err(Rejection::Claimed);
                 }
-                let given = checked_fields(action, fields)?;
+                let given = checked_fields(&action.fields, fields)?;
                 if !self.approved(action, actor, shown)? {
                     return Ok(());
                 }
