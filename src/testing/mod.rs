@@ -9,7 +9,9 @@
 pub mod card;
 pub mod clock;
 mod directory;
+mod directory_away;
 pub mod node;
+mod starts;
 mod tests;
 pub mod trial;
 mod two_at_once;

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
 use super::instance::{Row, row};
 use super::{Frame, render, see_other};
 use crate::desk::instances::{self, Listed, Wanted};
 use crate::engine::rights::may_start;
+use crate::engine::{EngineError, in_words};
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 
 /// How many are listed of what waits, is open or is stuck; a list of so many says that there may be more.
-const MOST: u64 = 100;
+pub const MOST: u64 = 100;
 /// How many of the latest instances are looked at for those that have ended.
 const RECENT: u64 = 25;
 
@@ -24,6 +26,11 @@ struct HomePage {
     /// Questions that wait for the visitor, as the owner or in the role.
     tasks: Vec<Row>,
     starts: Vec<Start>,
+    stuck: Vec<Row>,
+    /// The visitor may have some of what is stuck tried again.
+    repairs: bool,
+    /// How many were tried again just now, and how many could not be.
+    repaired: Option<(u64, u64)>,
     lists: Vec<(&'static str, Vec<Row>)>,
     most: usize,
 }
@@ -37,7 +44,17 @@ struct Start {
     has_form: bool,
 }
 
-pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, Failure> {
+#[derive(Deserialize)]
+pub struct Query {
+    tried: Option<u64>,
+    failed: Option<u64>,
+}
+
+pub async fn get(
+    portal: web::Data<Portal>,
+    query: web::Query<Query>,
+    visitor: Visitor,
+) -> Result<HttpResponse, Failure> {
     let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let mut starts = Vec::new();
     for definition in portal.engine.definitions().all() {
@@ -60,7 +77,14 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
     of_role.retain(|task| own.iter().all(|known| known.id != task.id));
     let tasks = [own, of_role].concat();
 
-    let stuck = rows(instances::stuck(engine, &caller, MOST).await?);
+    let found = instances::stuck(engine, &caller, MOST).await?;
+    let causes = instances::stuck_for(engine, &found).await.map_err(EngineError::from)?;
+    let repairs = found.iter().any(|listed| engine.may_repair(&caller, listed));
+    let with_cause = |listed: &Listed| {
+        let cause = causes.get(&listed.id).map(|class| in_words(class).0);
+        row(&portal, listed).map(|row| Row { cause, ..row })
+    };
+    let stuck = found.iter().filter_map(with_cause).collect();
     // Whatever has come and gone since.
     let open = rows(instances::visible(engine, &caller, Wanted { open: true, ..Wanted::default() }, MOST).await?);
     let recent = instances::visible(engine, &caller, Wanted::default(), RECENT).await?;
@@ -70,7 +94,10 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
         frame: Frame::new(&portal, &visitor, "Start"),
         tasks,
         starts,
-        lists: vec![("Stuck", stuck), ("In progress", open), ("Finished", ended)],
+        stuck,
+        repairs,
+        repaired: query.tried.map(|tried| (tried, query.failed.unwrap_or_default())),
+        lists: vec![("In progress", open), ("Finished", ended)],
         most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
     render(&page)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{render as render_page, see_other};
 use crate::cards::pairings::PairingError;
 use crate::desk::instances::Listed;
-use crate::engine::verbs::{Act, Caller};
+use crate::engine::verbs::{Act, Caller, Repaired};
 use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
 
@@ -32,6 +32,8 @@ pub struct Row {
     pub started: String,
     /// Who works on its question.
     pub claimed_by: Option<String>,
+    /// Why it is stuck, in words.
+    pub cause: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +82,7 @@ pub fn row(portal: &Portal, listed: &Listed) -> Option<Row> {
         status: listed.status.as_str().to_owned(),
         started: time_text(listed.started_at),
         claimed_by: listed.claimed_by.clone(),
+        cause: None,
     })
 }
 
@@ -118,6 +121,13 @@ pub async fn act(
     // A question of a part is answered on the page of the whole.
     let page = form.fields.get("page").map_or(Ok(id.clone()), |page| parse(page).map(|page| page.to_string()))?;
     Ok(back(&page, &form))
+}
+
+/// Tries again what is stuck and the visitor may repair.
+pub async fn resume_stuck(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Result<HttpResponse, Failure> {
+    let Some(caller) = submitted.visitor.caller() else { return Ok(see_other("/role")) };
+    let Repaired { tried, failed } = portal.engine.resume_stuck(&caller, super::home::MOST).await?;
+    Ok(see_other(&format!("/?tried={tried}&failed={failed}")))
 }
 
 /// Offers a new code for the agent. Pairing is bookkeeping: no workflow is changed by it.

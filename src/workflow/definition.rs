@@ -315,8 +315,8 @@ pub const LONGEST_RETRY: Duration = Duration::days(1);
 #[derive(Clone, Debug)]
 pub struct Retry {
     pub after: Vec<Word>,
-    /// Tries in all, the first one included.
-    pub attempts: u32,
+    /// Tries in all, the first one included; `None` where it is tried until the deadline of the state, or else of the whole instance.
+    pub attempts: Option<u32>,
     /// The wait before the second try, doubled for each further one.
     pub first: Duration,
     /// The longest wait.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
+use crate::engine::in_words;
 use crate::engine::rights::{self, Operation, may_start};
 use crate::engine::verbs::{View, reasons};
 use crate::http::{Failure, Visitor};
@@ -33,8 +34,8 @@ pub struct InstancePage {
     questions: Vec<Question>,
     /// Whom or what it waits for, where that is not the visitor.
     waits_for: Option<Elsewhere>,
-    /// Why it stands still, and what the visitor may do about it.
-    stuck: Option<String>,
+    /// Why it stands still: the word of the log, the words for people, and what helps.
+    stuck: Option<(String, &'static str, &'static str)>,
     repairs: Vec<Operation>,
     /// The visitor may end what is theirs.
     stop: bool,
@@ -80,6 +81,8 @@ enum Elsewhere {
     Person,
     /// A key, say, that is to come back.
     Condition,
+    /// The next try of what has failed.
+    Retry { cause: &'static str, since: String, next: String },
 }
 
 /// What the page says about the agent.
@@ -140,13 +143,16 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         again: again(visitor, view),
         questions: view.questions.iter().map(|question| asked(visitor, question)).collect(),
         stuck: match &instance.waiting {
-            Waiting::Operator { class } => Some(class.clone()),
+            Waiting::Operator { class } => {
+                let (cause, advice) = in_words(class);
+                Some((class.clone(), cause, advice))
+            }
             _ => None,
         },
         repairs: repairs(visitor, view),
         stop: view.operations.contains(&Operation::Cancel) && instance.owner.login == visitor.session.login,
         pairing: pairing(portal, visitor, view).await?,
-        waits_for: waits_for(view),
+        waits_for: waits_for(view, portal.clock.now_ms() / 1000),
         // A question shows its data itself.
         shown: match &state.kind {
             Kind::Ask(_) if instance.is_open() => Vec::new(),
@@ -221,11 +227,28 @@ fn deepest_label(portal: &Portal, view: &View) -> Option<String> {
     definition.state(&deepest.state).map(|state| state.label.clone())
 }
 
-fn waits_for(view: &View) -> Option<Elsewhere> {
-    match deepest(view)?.waiting {
+/// At a time in seconds.
+fn waits_for(view: &View, now: i64) -> Option<Elsewhere> {
+    match &deepest(view)?.waiting {
+        Waiting::Activity { failing: Some(failing), .. } => Some(Elsewhere::Retry {
+            cause: in_words(&failing.class).0,
+            since: time_text(failing.since * 1000),
+            next: wait_text(failing.next - now),
+        }),
         Waiting::Person if view.questions.is_empty() => Some(Elsewhere::Person),
         Waiting::Condition => Some(Elsewhere::Condition),
         _ => None,
+    }
+}
+
+/// How long it takes until the next try, in words.
+fn wait_text(seconds: i64) -> String {
+    match seconds {
+        ..=0 => "now".to_owned(),
+        1 => "in a second".to_owned(),
+        2..=90 => format!("in {seconds} seconds"),
+        91..=5400 => format!("in {} minutes", (seconds + 30) / 60),
+        _ => format!("in {} hours", (seconds + 1800) / 3600),
     }
 }
 

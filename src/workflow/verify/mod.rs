@@ -18,6 +18,7 @@ mod parameters;
 mod reachability;
 mod recursion;
 mod repair;
+mod retries;
 mod roles;
 mod secrets;
 mod sentences;
@@ -64,7 +65,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 18] = [
+pub const RULES: [(&str, RuleFunction); 19] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -78,6 +79,7 @@ pub const RULES: [(&str, RuleFunction); 18] = [
     ("forms", RuleFunction(forms::check)),
     ("four-eyes", RuleFunction(four_eyes::check)),
     ("repair", RuleFunction(repair::check)),
+    ("retries", RuleFunction(retries::check)),
     ("loops", RuleFunction(loops::check)),
     ("recursion", RuleFunction(recursion::check)),
     ("secrets", RuleFunction(secrets::check)),
