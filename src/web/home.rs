@@ -6,16 +6,17 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::instance::{Row, row};
+use super::instance::{Form, Row, row};
 use super::{Frame, render, see_other};
 use crate::desk::instances::{self, Listed, Wanted};
 use crate::engine::rights::may_start;
+use crate::engine::verbs::Repaired;
 use crate::engine::{EngineError, in_words};
-use crate::http::{Failure, Visitor};
+use crate::http::{Failure, Submitted, Visitor};
 use crate::portal::Portal;
 
 /// How many are listed of what waits, is open or is stuck; a list of so many says that there may be more.
-pub const MOST: u64 = 100;
+const MOST: u64 = 100;
 /// How many of the latest instances are looked at for those that have ended.
 const RECENT: u64 = 25;
 
@@ -101,4 +102,11 @@ pub async fn get(
         most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
     render(&page)
+}
+
+/// Tries again what is stuck and the visitor may repair.
+pub async fn resume_stuck(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Result<HttpResponse, Failure> {
+    let Some(caller) = submitted.visitor.caller() else { return Ok(see_other("/role")) };
+    let Repaired { tried, failed } = portal.engine.resume_stuck(&caller, MOST).await?;
+    Ok(see_other(&format!("/?tried={tried}&failed={failed}")))
 }

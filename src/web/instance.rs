@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{render as render_page, see_other};
 use crate::cards::pairings::PairingError;
 use crate::desk::instances::Listed;
-use crate::engine::verbs::{Act, Caller, Repaired};
+use crate::engine::verbs::{Act, Caller};
 use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
 
@@ -121,13 +121,6 @@ pub async fn act(
     // A question of a part is answered on the page of the whole.
     let page = form.fields.get("page").map_or(Ok(id.clone()), |page| parse(page).map(|page| page.to_string()))?;
     Ok(back(&page, &form))
-}
-
-/// Tries again what is stuck and the visitor may repair.
-pub async fn resume_stuck(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Result<HttpResponse, Failure> {
-    let Some(caller) = submitted.visitor.caller() else { return Ok(see_other("/role")) };
-    let Repaired { tried, failed } = portal.engine.resume_stuck(&caller, super::home::MOST).await?;
-    Ok(see_other(&format!("/?tried={tried}&failed={failed}")))
 }
 
 /// Offers a new code for the agent. Pairing is bookkeeping: no workflow is changed by it.

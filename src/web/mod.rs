@@ -36,7 +36,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/start/{workflow}", web::get().to(start::get))
         .route("/start/{workflow}", web::post().to(start::post))
         .route("/start/{workflow}/{about}", web::get().to(start::about))
-        .route("/instances/resume", web::post().to(instance::resume_stuck))
+        .route("/instances/resume", web::post().to(home::resume_stuck))
         .route("/instances/{id}", web::get().to(instance::get))
         .route("/instances/{id}/act", web::post().to(instance::act))
         .route("/instances/{id}/code", web::post().to(instance::code))
