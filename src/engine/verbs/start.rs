@@ -153,6 +153,9 @@ impl Engine {
     pub async fn form(&self, caller: &Caller, workflow: &str, subject: Option<Uuid>) -> Result<StartForm, EngineError> {
         let definition = self.startable(caller, workflow).await?;
         let Some(field) = &definition.start.subject else {
+            if subject.is_some() {
+                return Err(EngineError::NotFound);
+            }
             let open = self.held(caller, workflow).await?;
             return Ok(StartForm { definition, subject: None, open });
         };
