@@ -104,8 +104,16 @@ async fn what_is_no_request_is_refused_in_words(database: Database) {
     workflows.sort_unstable();
     assert_eq!(workflows, ["certify-slot", "issue-crl", "issue-crl"]);
     assert!(refused.iter().all(|row| row.actor.as_deref() == Some("alice") && row.address.is_some()));
-    // What it is about must be named, by an id.
-    for data in [json!({}), json!({ "certificate": "no-id" }), json!({ "certificate": 1 }), json!({ "reason": "x" })] {
+    // What it is about must be named, by an id, and what the form asks for must be given.
+    let id = "01a200e2-5df3-761d-b34c-0acf376ff6ff";
+    for data in [
+        json!({}),
+        json!({ "certificate": id }),
+        json!({ "certificate": id, "reason": "boredom" }),
+        json!({ "certificate": "no-id" }),
+        json!({ "certificate": 1 }),
+        json!({ "reason": "x" }),
+    ] {
         let body = json!({ "workflow": "revoke-certificate", "data": data }).to_string();
         assert_eq!(alice.post("/api/v1/instances", &body).await.0, 400, "{body}");
     }

@@ -113,7 +113,7 @@ impl Said<'_> {
         if request.path.starts_with("/api/") {
             let body = match (&request.workflow, self.certificate, self.shown) {
                 (Some(workflow), Some(certificate), _) if workflow == "revoke-certificate" => {
-                    json!({ "workflow": workflow, "data": { "certificate": certificate } })
+                    json!({ "workflow": workflow, "data": { "certificate": certificate, "reason": "superseded" } })
                 }
                 (Some(workflow), _, _) => json!({ "workflow": workflow }),
                 (None, _, Some(shown)) => json!({ "step": self.step, "shown": shown, "fields": { "unasked": "x" } }),
@@ -127,7 +127,7 @@ impl Said<'_> {
             form += &format!("&shown={shown}&field_unasked=x");
         }
         if let Some(certificate) = self.certificate {
-            form += &format!("&about={certificate}");
+            form += &format!("&about={certificate}&field_reason=superseded");
         }
         builder.header("content-type", "application/x-www-form-urlencoded").body(form)
     }
@@ -236,7 +236,7 @@ async fn the_matrix_of_what_waits_is_true(database: Database) {
     let mut rows = Vec::new();
     for request in requests::of_decisions(&workflows()) {
         let name = request.to_string();
-        let request = request.about("{waiting}", instance);
+        let request = request.about("{waiting}", instance).about("{certificate}", said.certificate.expect("one"));
         let (method, path) = (&request.method, &request.path);
         let unsigned = nobody.request(method.clone(), format!("http://{}{path}", test.world.pages));
         let mut builders = vec![(unsigned, "none")];

@@ -77,7 +77,7 @@ async fn a_person_personalizes_a_card_in_the_browser(database: Database) {
     assert_eq!(rows, 3);
     chromium.pictures(&pictures, "08-credentials").await;
     // One of them is revoked, as its owner does it.
-    chromium.click("form[action='/start/revoke-certificate'] button").await;
+    chromium.click("a[href^='/start/revoke-certificate/']").await;
     chromium.until("return document.querySelector('select[name=field_reason]') !== null").await;
     chromium.pictures(&pictures, "10-revoke").await;
     chromium.run("document.querySelector('select[name=field_reason]').value = 'key-compromise'").await;

@@ -1,5 +1,6 @@
 //! Lists of instances and questions, and what is shown beside one instance.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -71,6 +72,20 @@ pub async fn stuck(engine: &Engine, caller: &Caller, limit: u64) -> Result<Arc<[
         return Ok(Arc::default());
     }
     visible(engine, caller, Wanted { stuck: true, ..Wanted::default() }, limit).await
+}
+
+/// What instances of a list are stuck for, by the class of the failure.
+///
+/// The caller was found to see them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn stuck_for(engine: &Engine, listed: &[Listed]) -> Result<BTreeMap<Uuid, String>, StoreError> {
+    if listed.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = listed.iter().map(|listed| listed.id).collect();
+    Ok(instances::stuck_for(engine.store().read(), ids).await?.into_iter().collect())
 }
 
 /// The sum of the revisions of a tree: another one whenever the tree changes.

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use sealwright_workflow::definition::{Definition, Kind, Party};
-use sealwright_workflow::instance::{Cancelling, ChildEnd, Effect, Event, Instance, Parent, Status, Timer, Waiting};
+use sealwright_workflow::instance::{
+    Cancelling, ChildEnd, Effect, Event, Failing, Instance, Parent, Status, Timer, Waiting,
+};
 use sealwright_workflow::step::{self, Begin, Step};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -30,6 +32,20 @@ use crate::store::{Tx, inbox, instances, jobs, tasks, timers, watches, work};
 pub(super) const LEASE: i64 = 10_000;
 /// Automatic steps in one transaction at most; a verified definition has far fewer.
 const MAXIMUM_STEPS: usize = 100;
+
+/// So many tries of an activity are told in the history; of those that follow each power of two, or a failure of another class.
+const TRIES_TOLD: u32 = 20;
+
+/// Whether the history tells of a try: a directory may be away for days, and be asked every minute.
+fn is_told(before: &Instance, after: &Instance) -> bool {
+    let (Waiting::Activity { failing: former, .. }, Waiting::Activity { attempts, failing }) =
+        (&before.waiting, &after.waiting)
+    else {
+        return true;
+    };
+    let class = |failing: &Option<Failing>| failing.as_ref().map(|failing| failing.class.clone());
+    *attempts <= TRIES_TOLD || attempts.is_power_of_two() || class(former) != class(failing)
+}
 
 /// What is to be done once the transaction is committed.
 #[derive(Debug, Default)]
@@ -108,6 +124,7 @@ impl<'a> Commit<'a> {
         let now = self.engine.clock().now();
         // What the instance waited for did not move it on itself: it is to be taken away.
         let is_from_elsewhere = matches!(event, Event::TimerFired { .. } | Event::Cancelled { .. });
+        let is_a_try = matches!(event, Event::Failed { .. } | Event::TimerFired { timer: Timer::Retry, .. });
         let Step { instance, effects } = step::step(definition, stored.instance.clone(), event, now)?;
         let before = std::mem::replace(&mut stored.instance, instance);
         stored.changed_at = milliseconds(now);
@@ -128,7 +145,9 @@ impl<'a> Commit<'a> {
             let labels = [("workflow", of.workflow.clone()), ("outcome", of.status.as_str().to_owned())];
             metrics::counter!("sealwright_instances_ended_total", &labels).increment(1);
         }
-        self.add_history(stored, name, detail);
+        if !is_a_try || is_told(&before, &stored.instance) {
+            self.add_history(stored, name, detail);
+        }
         if stored.instance.status == Status::Stuck && before.status != Status::Stuck {
             self.audit_stuck(stored).await?;
         }

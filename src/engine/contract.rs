@@ -26,7 +26,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::audit::Origin;
-use crate::store::{StoreError, Tx};
+use crate::store::{Access, Reader, StoreError, Tx};
 
 pub use super::failure::{Failure, FailureClass};
 
@@ -154,7 +154,7 @@ pub trait SubjectLookup: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
+    async fn find(&self, access: &impl Access, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
 }
 
 /// Something that a `card` state asks of a card, for the agent to do. A failure undoes the transaction that it happens in: a card's refusal is
@@ -272,12 +272,19 @@ impl<C: Condition> ErasedCondition for C {
 #[async_trait]
 pub(super) trait ErasedSubjectLookup: Send + Sync {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
+
+    /// The same outside a transaction, to be shown.
+    async fn read(&self, reader: &Reader, id: Uuid) -> Result<Option<(Value, String)>, StoreError>;
 }
 
 #[async_trait]
 impl<L: SubjectLookup> ErasedSubjectLookup for L {
     async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
         SubjectLookup::find(self, tx, id).await
+    }
+
+    async fn read(&self, reader: &Reader, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
+        SubjectLookup::find(self, reader, id).await
     }
 }
 

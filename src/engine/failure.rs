@@ -67,6 +67,100 @@ impl FailureClass {
             Self::Plan => "plan",
         }
     }
+
+    const ALL: [Self; 18] = [
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Partial,
+        Self::Signer,
+        Self::Overtaken,
+        Self::Authority,
+        Self::Profile,
+        Self::Card,
+        Self::Certificate,
+        Self::Serial,
+        Self::Encoding,
+        Self::Lint,
+        Self::Signature,
+        Self::Occupied,
+        Self::Secret,
+        Self::Randomness,
+        Self::Types,
+        Self::Plan,
+    ];
+
+    /// The class of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
+
+    /// What is wrong, in words for everybody, without a full stop; and what an operator does about it.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Unavailable => (
+                "The directory does not answer, or refuses the portal",
+                "See that its servers run, can be reached from here, and accept the portal's account.",
+            ),
+            Self::Timeout => {
+                ("The directory does not answer in time", "See how busy its servers and the network to them are.")
+            }
+            Self::Partial => (
+                "The directory gives a part of its answer only",
+                "See that it sends the portal no referrals and sets it no limits.",
+            ),
+            Self::Signer => {
+                ("The certification authority's key reports an error", "See that its token or module works.")
+            }
+            Self::Overtaken => ("Another revocation list was published at the same time", "Nothing has to be mended."),
+            Self::Authority => (
+                "The configuration has no such certification authority, or none that signs here",
+                "Compare the configuration with the one that this was begun under.",
+            ),
+            Self::Profile => (
+                "The configuration has no such certificate profile",
+                "Compare the configuration with the one that this was begun under.",
+            ),
+            Self::Card => {
+                ("The inventory has no such card, or does not know how it is managed", "See what is known of the card.")
+            }
+            Self::Certificate => ("The database has no such certificate", "Compare the database with its backup."),
+            Self::Serial => ("A stored serial number cannot be read", "Compare the database with its backup."),
+            Self::Encoding => ("A certificate cannot be written or read", "See the certificate's profile and the log."),
+            Self::Lint => (
+                "A certificate or revocation list would break a rule",
+                "The log says which; mend the profile or the authority.",
+            ),
+            Self::Signature => (
+                "A signature does not verify with the certification authority's key",
+                "See that the key in use belongs to the authority's certificate.",
+            ),
+            Self::Occupied => (
+                "The card holds a certificate in use, which is never overwritten",
+                "Revoke that one first, or end this.",
+            ),
+            Self::Secret => (
+                "A secret of the card is missing, or does not open with the sealing key",
+                "See that the sealing key is the one that the secret was sealed with.",
+            ),
+            Self::Randomness => ("The system has no random numbers", "See to the portal's computer."),
+            Self::Types => (
+                "What is stored does not fit this release",
+                "See which releases run on the nodes, and whether the database was edited.",
+            ),
+            Self::Plan => {
+                ("What was planned by another release cannot be carried out", "See which releases run on the nodes.")
+            }
+        }
+    }
+}
+
+/// The words of what an instance is stuck for: a class, or an outcome that its version does not know.
+pub fn in_words(class: &str) -> (&'static str, &'static str) {
+    let unknown = (
+        "A step came to a result that this version of the workflow does not know",
+        "Try again with the release that this was begun under, or end it.",
+    );
+    FailureClass::from_word(class).map_or(unknown, FailureClass::words)
 }
 
 impl std::fmt::Display for FailureClass {
@@ -96,5 +190,20 @@ impl WriteError for Failure {
             Self::Store(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_its_own_word_and_sentences_without_it() {
+        for class in FailureClass::ALL {
+            assert_eq!(FailureClass::from_word(class.as_str()), Some(class));
+            let (cause, advice) = class.words();
+            assert!(!cause.ends_with('.') && advice.ends_with('.'), "{class}: {cause} {advice}");
+        }
+        assert!(in_words("outcome").0.contains("result"));
     }
 }

@@ -49,6 +49,7 @@ use changes::Changes;
 pub use changes::Listener;
 use conditions::Conditions;
 pub use definitions::Definitions;
+pub use failure::in_words;
 pub use identity::{IdentityResolver, IdentityUnavailable};
 pub use registry::Registry;
 use undo::Failures;

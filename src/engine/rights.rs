@@ -171,10 +171,15 @@ pub(super) fn sees_others(definition: &Definition, actor: &Actor) -> bool {
     definition.see.iter().any(|party| matches!(party, Party::Role(role) if role.text == actor.role))
 }
 
+/// Whether the actor's role repairs what is stuck.
+pub(super) fn may_repair(definition: &Definition, actor: &Actor) -> bool {
+    definition.repair.iter().any(|role| role.text == actor.role)
+}
+
 /// What the caller may do with an instance beside answering it.
 pub(super) fn operations(definition: &Definition, stored: &Stored, actor: &Actor) -> Vec<Operation> {
     let instance = &stored.instance;
-    let repairs = definition.repair.iter().any(|role| role.text == actor.role);
+    let repairs = may_repair(definition, actor);
     let cancels = definition.cancel.iter().any(|cancel| cancel.by.iter().any(|party| is_party(party, actor, instance)));
     let is_stuck = instance.status == Status::Stuck;
     let state = definition.state(&instance.state);

@@ -27,7 +27,6 @@ struct CertificatesPage {
 
 /// A certificate in a list.
 pub struct CertificateView {
-    pub id: String,
     pub owner: String,
     pub subject: String,
     pub serial: String,
@@ -35,16 +34,16 @@ pub struct CertificateView {
     pub slot: String,
     pub until: String,
     pub status: String,
-    /// The visitor may revoke it.
-    pub can_be_revoked: bool,
+    /// Where the visitor may revoke it.
+    pub revoke: Option<String>,
 }
 
 impl CertificateView {
     pub fn new(portal: &Portal, caller: &Caller, row: CertificateRecord) -> Self {
         let profile = portal.issuance.profile(&row.profile).map_or(row.profile.as_str(), |known| known.title());
         Self {
-            id: row.id.to_string(),
-            can_be_revoked: certificates::may_revoke(&portal.engine, caller, &row, portal.clock.now_ms()),
+            revoke: certificates::may_revoke(&portal.engine, caller, &row, portal.clock.now_ms())
+                .then(|| format!("/start/{}/{}", certificates::REVOKE, row.id)),
             profile: profile.to_owned(),
             slot: row.slot.map(|slot| slot.to_uppercase()).unwrap_or_default(),
             until: time_text(row.not_after),

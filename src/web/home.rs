@@ -1,15 +1,18 @@
-//! The start page: what can be started in this role, and what was started before. Deep links show one of them without the menu.
+//! The start page: what can be started in this role, and what was started before.
 
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde::Deserialize;
 
-use super::instance::{Row, row};
+use super::instance::{Form, Row, row};
 use super::{Frame, render, see_other};
 use crate::desk::instances::{self, Listed, Wanted};
 use crate::engine::rights::may_start;
-use crate::http::{Failure, Visitor};
+use crate::engine::verbs::Repaired;
+use crate::engine::{EngineError, in_words};
+use crate::http::{Failure, Submitted, Visitor};
 use crate::portal::Portal;
 
 /// How many are listed of what waits, is open or is stuck; a list of so many says that there may be more.
@@ -24,6 +27,11 @@ struct HomePage {
     /// Questions that wait for the visitor, as the owner or in the role.
     tasks: Vec<Row>,
     starts: Vec<Start>,
+    stuck: Vec<Row>,
+    /// The visitor may have some of what is stuck tried again.
+    repairs: bool,
+    /// How many were tried again just now, and how many could not be.
+    repaired: Option<(u64, u64)>,
     lists: Vec<(&'static str, Vec<Row>)>,
     most: usize,
 }
@@ -33,21 +41,32 @@ struct Start {
     workflow: String,
     title: String,
     open: Option<String>,
+    /// A form comes first.
+    has_form: bool,
 }
 
-#[derive(Template)]
-#[template(path = "start.html")]
-struct StartPage {
-    frame: Frame,
-    start: Start,
+#[derive(Deserialize)]
+pub struct Query {
+    tried: Option<u64>,
+    failed: Option<u64>,
 }
 
-pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, Failure> {
+pub async fn get(
+    portal: web::Data<Portal>,
+    query: web::Query<Query>,
+    visitor: Visitor,
+) -> Result<HttpResponse, Failure> {
     let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
     let mut starts = Vec::new();
     for definition in portal.engine.definitions().all() {
         if may_start(definition, &caller.actor) {
-            starts.push(start(&portal, &visitor, &definition.name.text, &definition.title).await?);
+            let workflow = &definition.name.text;
+            starts.push(Start {
+                open: portal.engine.held(&caller, workflow).await?.map(|id| id.to_string()),
+                workflow: workflow.clone(),
+                title: definition.title.clone(),
+                has_form: definition.start.form.is_some(),
+            });
         }
     }
     let engine = &portal.engine;
@@ -59,7 +78,14 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
     of_role.retain(|task| own.iter().all(|known| known.id != task.id));
     let tasks = [own, of_role].concat();
 
-    let stuck = rows(instances::stuck(engine, &caller, MOST).await?);
+    let found = instances::stuck(engine, &caller, MOST).await?;
+    let causes = instances::stuck_for(engine, &found).await.map_err(EngineError::from)?;
+    let repairs = found.iter().any(|listed| engine.may_repair(&caller, listed));
+    let with_cause = |listed: &Listed| {
+        let cause = causes.get(&listed.id).map(|class| in_words(class).0);
+        row(&portal, listed).map(|row| Row { cause, ..row })
+    };
+    let stuck = found.iter().filter_map(with_cause).collect();
     // Whatever has come and gone since.
     let open = rows(instances::visible(engine, &caller, Wanted { open: true, ..Wanted::default() }, MOST).await?);
     let recent = instances::visible(engine, &caller, Wanted::default(), RECENT).await?;
@@ -69,45 +95,18 @@ pub async fn get(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResp
         frame: Frame::new(&portal, &visitor, "Start"),
         tasks,
         starts,
-        lists: vec![("Stuck", stuck), ("In progress", open), ("Finished", ended)],
+        stuck,
+        repairs,
+        repaired: query.tried.map(|tried| (tried, query.failed.unwrap_or_default())),
+        lists: vec![("In progress", open), ("Finished", ended)],
         most: usize::try_from(MOST).unwrap_or(usize::MAX),
     };
     render(&page)
 }
 
-/// A deep link such as `/token`: a GET changes nothing, so it shows the open instance or one button.
-pub async fn link(
-    portal: web::Data<Portal>,
-    link: web::Path<String>,
-    visitor: Visitor,
-) -> Result<HttpResponse, Failure> {
-    let path = format!("/{link}");
-    let definition = portal
-        .engine
-        .definitions()
-        .all()
-        .find(|definition| definition.start.link.as_ref().is_some_and(|known| known.text == path))
-        .ok_or_else(Failure::not_found)?
-        .clone();
-    let Some(caller) = visitor.caller() else {
-        return Ok(see_other(&format!("/role?to={path}")));
-    };
-    if !may_start(&definition, &caller.actor) {
-        return Err(crate::engine::EngineError::Forbidden.into());
-    }
-    let start = start(&portal, &visitor, &definition.name.text, &definition.title).await?;
-    if let Some(open) = &start.open {
-        return Ok(see_other(&format!("/instances/{open}?plain=1")));
-    }
-    let mut frame = Frame::new(&portal, &visitor, &definition.title);
-    frame.menu = false;
-    render(&StartPage { frame, start })
-}
-
-async fn start(portal: &Portal, visitor: &Visitor, workflow: &str, title: &str) -> Result<Start, Failure> {
-    let open = match visitor.caller() {
-        Some(caller) => portal.engine.held(&caller, workflow).await?,
-        None => None,
-    };
-    Ok(Start { workflow: workflow.to_owned(), title: title.to_owned(), open: open.map(|id| id.to_string()) })
+/// Tries again what is stuck and the visitor may repair.
+pub async fn resume_stuck(portal: web::Data<Portal>, submitted: Submitted<Form>) -> Result<HttpResponse, Failure> {
+    let Some(caller) = submitted.visitor.caller() else { return Ok(see_other("/role")) };
+    let Repaired { tried, failed } = portal.engine.resume_stuck(&caller, MOST).await?;
+    Ok(see_other(&format!("/?tried={tried}&failed={failed}")))
 }

@@ -4,22 +4,21 @@ mod page;
 mod past;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use sealwright_workflow::definition::{Definition, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{render as render_page, see_other};
-use crate::cards::pairings::{PairingError, offer_in};
+use crate::cards::pairings::PairingError;
 use crate::desk::instances::Listed;
 use crate::engine::verbs::{Act, Caller};
 use crate::http::{Failure, SessionForm, Submitted, Visitor};
 use crate::portal::Portal;
 
+pub use page::{Values, panel};
 pub use past::time_text;
 
 /// An instance in a list.
@@ -33,6 +32,8 @@ pub struct Row {
     pub started: String,
     /// Who works on its question.
     pub claimed_by: Option<String>,
+    /// Why it is stuck, in words.
+    pub cause: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +51,17 @@ pub struct Form {
     #[serde(default)]
     step: u64,
     #[serde(flatten)]
-    fields: BTreeMap<String, String>,
+    pub fields: BTreeMap<String, String>,
+}
+
+impl Form {
+    /// What was filled in, by the names that the workflow gives the fields.
+    pub fn answers(&self) -> Map<String, Value> {
+        // A browser counts the end of a line as one letter, and sends two.
+        let text = |value: &String| Value::from(value.replace("\r\n", "\n"));
+        let answer = |(name, value): (&String, &String)| Some((name.strip_prefix("field_")?.to_owned(), text(value)));
+        self.fields.iter().filter_map(answer).collect()
+    }
 }
 
 impl SessionForm for Form {
@@ -71,6 +82,7 @@ pub fn row(portal: &Portal, listed: &Listed) -> Option<Row> {
         status: listed.status.as_str().to_owned(),
         started: time_text(listed.started_at),
         claimed_by: listed.claimed_by.clone(),
+        cause: None,
     })
 }
 
@@ -96,33 +108,6 @@ pub async fn get(
     render_page(&page)
 }
 
-pub async fn start(
-    portal: web::Data<Portal>,
-    workflow: web::Path<String>,
-    submitted: Submitted<Form>,
-) -> Result<HttpResponse, Failure> {
-    let Submitted { visitor, form } = submitted;
-    let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
-    let (pairings, origin) = (portal.pairings.clone(), visitor.origin());
-    let (session, cookie) = (visitor.session.clone(), visitor.cookie.clone());
-    let definition = portal.engine.definitions().current(&workflow);
-    let subject = definition.and_then(|definition| definition.start.subject.clone()).zip(form.fields.get("about"));
-    let arguments = subject.map(|(field, id)| (field.text, Value::from(id.clone()))).into_iter().collect();
-    let id = portal
-        .engine
-        .start_with(&caller, &workflow, arguments, move |tx, root, definition: Arc<Definition>| {
-            let code = pairings.code_for(root, &session.id, &cookie, &session.login);
-            let origin = origin.clone();
-            async move {
-                // A card will be needed: its code is there at once.
-                let needs_card = definition.states.iter().any(|state| matches!(state.kind, Kind::Card(_)));
-                if needs_card { offer_in(&tx, code, &origin).await } else { Ok(()) }
-            }
-        })
-        .await?;
-    Ok(back(&id.to_string(), &form))
-}
-
 pub async fn act(
     portal: web::Data<Portal>,
     id: web::Path<String>,
@@ -130,14 +115,8 @@ pub async fn act(
 ) -> Result<HttpResponse, Failure> {
     let Submitted { visitor, form } = submitted;
     let Some(caller) = visitor.caller() else { return Ok(see_other("/role")) };
-    // A browser counts the end of a line as one letter, and sends two.
-    let text = |value: &String| Value::from(value.replace("\r\n", "\n"));
-    let fields: Map<String, Value> = form
-        .fields
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix("field_")?.to_owned(), text(value))))
-        .collect();
-    let act = Act { step: form.step, action: form.action.clone(), fields, shown: form.fields.get("shown").cloned() };
+    let (fields, shown) = (form.answers(), form.fields.get("shown").cloned());
+    let act = Act { step: form.step, action: form.action.clone(), fields, shown };
     portal.engine.act(&caller, parse(&id)?, act, None).await?;
     // A question of a part is answered on the page of the whole.
     let page = form.fields.get("page").map_or(Ok(id.clone()), |page| parse(page).map(|page| page.to_string()))?;
@@ -195,11 +174,11 @@ async fn own_root(portal: &Portal, caller: &Caller, id: &str) -> Result<Uuid, Fa
 }
 
 /// Back to the instance's page; without the menu when the person came by a deep link.
-fn back(id: &str, form: &Form) -> HttpResponse {
+pub fn back(id: &str, form: &Form) -> HttpResponse {
     let plain = if form.fields.contains_key("plain") { "?plain=1" } else { "" };
     see_other(&format!("/instances/{id}{plain}"))
 }
 
-fn parse(id: &str) -> Result<Uuid, Failure> {
+pub fn parse(id: &str) -> Result<Uuid, Failure> {
     id.parse().map_err(|_| Failure::not_found())
 }

@@ -14,6 +14,7 @@ mod home;
 mod instance;
 mod menu;
 mod role;
+mod start;
 
 use actix_web::web;
 use askama::Template;
@@ -32,14 +33,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/role", web::post().to(role::post))
         .route("/credentials", web::get().to(credentials::get))
         .route("/certificates", web::get().to(certificates::get))
-        .route("/start/{workflow}", web::post().to(instance::start))
+        .route("/start/{workflow}", web::get().to(start::get))
+        .route("/start/{workflow}", web::post().to(start::post))
+        .route("/start/{workflow}/{about}", web::get().to(start::about))
+        .route("/instances/resume", web::post().to(home::resume_stuck))
         .route("/instances/{id}", web::get().to(instance::get))
         .route("/instances/{id}/act", web::post().to(instance::act))
         .route("/instances/{id}/code", web::post().to(instance::code))
         .route("/instances/{id}/confirm", web::post().to(instance::confirm))
         .route("/instances/{id}/events", web::get().to(events::of_instance))
         .route("/static/{file}", web::get().to(files::get))
-        .route("/{link}", web::get().to(home::link))
+        .route("/{link}", web::get().to(start::link))
         .default_service(web::to(error::not_found));
 }
 

@@ -33,7 +33,7 @@ pub struct Definition {
     pub version: u32,
     pub title: String,
     pub start: Start,
-    /// Data or `owner` that at most one open instance may hold from the start.
+    /// Data or `owner` that at most one open instance may hold from the start. Of a child nothing is held: it belongs to another tree.
     pub holds: Vec<Word>,
     pub see: Vec<Party>,
     /// Roles that send a stuck activity on its way again, or end an instance that cannot go on.
@@ -86,6 +86,8 @@ pub struct Start {
     pub subject: Option<Word>,
     /// A path of the portal that shows it without the menu.
     pub link: Option<Word>,
+    /// What a person fills in and confirms before an instance exists.
+    pub form: Option<Form>,
     /// The host starts one so long after the last one, when none is under way.
     pub every: Option<Duration>,
 }
@@ -95,6 +97,18 @@ impl Start {
     pub fn is_by_role(&self, role: &str) -> bool {
         self.subject.is_none() && self.by.iter().any(|party| matches!(party, Party::Role(known) if known.text == role))
     }
+}
+
+/// The form of a start. Each of its fields becomes the data of the same name.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Where the form begins in the file.
+    pub at: Position,
+    pub question: String,
+    pub fields: Vec<Input>,
+    /// The words of the button.
+    pub label: String,
+    pub confirm: Option<String>,
 }
 
 /// Who may end an instance, and the state that it then goes to where no `if-cancelled` says otherwise.
@@ -207,7 +221,7 @@ pub enum People {
     Path(Path),
 }
 
-/// A field of an action's form.
+/// A field of an action's form, or of a start's.
 #[derive(Clone, Debug)]
 pub struct Input {
     pub name: Word,
@@ -301,8 +315,8 @@ pub const LONGEST_RETRY: Duration = Duration::days(1);
 #[derive(Clone, Debug)]
 pub struct Retry {
     pub after: Vec<Word>,
-    /// Tries in all, the first one included.
-    pub attempts: u32,
+    /// Tries in all, the first one included; `None` where it is tried until the deadline of the state, or else of the whole instance.
+    pub attempts: Option<u32>,
     /// The wait before the second try, doubled for each further one.
     pub first: Duration,
     /// The longest wait.

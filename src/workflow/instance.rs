@@ -119,6 +119,9 @@ pub enum Waiting {
     Person,
     Activity {
         attempts: u32,
+        /// Set while the next try is waited for, and while it is made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failing: Option<Failing>,
     },
     Job,
     Children(Children),
@@ -128,6 +131,17 @@ pub enum Waiting {
         class: String,
     },
     Nothing,
+}
+
+/// Tries that have failed, one after another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// The class of the last failure.
+    pub class: String,
+    /// When the first of them failed, as Unix time in seconds.
+    pub since: i64,
+    /// When the next try is due, as Unix time in seconds.
+    pub next: i64,
 }
 
 /// The children of a `run` or `fork` state.

@@ -40,7 +40,7 @@ impl Library {
         released: &str,
         catalog: &Catalog,
     ) -> Result<Self, Vec<Diagnostic>> {
-        Self::load_unless(files, catalog, |problem| problem.file == released && problem.rule == verify::OUTCOMES)
+        Self::load_unless(files, catalog, |problem| problem.file == released && verify::YOUNGER.contains(&problem.rule))
     }
 
     fn load_unless<'a>(
@@ -110,10 +110,14 @@ fn link(
     workflows: &BTreeMap<String, BTreeMap<String, Type>>,
     report: &mut Report,
 ) {
+    let choices = |of: &Type| catalog.words(of).unwrap_or_default().to_vec();
+    for input in definition.start.form.iter_mut().flat_map(|form| &mut form.fields) {
+        input.choices = choices(&input.input_type);
+    }
     for state in &mut definition.states {
         if let Kind::Ask(ask) = &mut state.kind {
             for input in ask.actions.iter_mut().flat_map(|action| &mut action.fields) {
-                input.choices = catalog.words(&input.input_type).unwrap_or_default().to_vec();
+                input.choices = choices(&input.input_type);
             }
         }
         let (parameters, with) = match &mut state.kind {

@@ -12,7 +12,7 @@
 //!
 //! A step names the effect that is pending and one of: `answer` (an outcome, with its result; a list for a fork), `fails` (a class of
 //! failure), `deadline: true`, `deadline-of-all: true`, `retried: true`, `cancel: true` (by the parent), `stop: true` (by whom `cancel` names),
-//! `resumed: true`, `holds: true`, or `act` with `by`, `role`, `fields`. `keeps` says what the data is at the end.
+//! `resumed: true`, `holds: true`, or `act` with `by`, `role`, `fields`. `after: 7d` lets so much time pass before it happens. `keeps` says what the data is at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,13 +24,15 @@ use crate::definition::{Definition, EndOutcome};
 use crate::diagnostic::Report;
 use crate::instance::{Actor, ChildEnd, Effect, Event, Instance, Person, Timer, Waiting};
 use crate::parse::{Node, NodeKind, read_tree};
+use crate::span;
 use crate::step::{Begin, Step, begin, step};
 
 /// The words of a scenario, of what it is given, and of a step: any other would be a check that nobody makes.
 const WORDS: [&str; 6] = ["workflow", "scenario", "given", "steps", "ends", "keeps"];
 const GIVEN: [&str; 4] = ["owner", "requester", "policy", "data"];
-const OF_A_STEP: [&str; 14] = [
+const OF_A_STEP: [&str; 15] = [
     "effect",
+    "after",
     "answer",
     "fails",
     "deadline",
@@ -134,6 +136,10 @@ impl<'a> Play<'a> {
         let (expected, found) = (text(said, "effect")?, self.pending());
         if found != expected {
             return Err(Failed(format!("expected `{expected}`, found `{found}`")));
+        }
+        if let Some(after) = said.get("after") {
+            let span = after.as_str().and_then(span::parse);
+            self.now += span.ok_or_else(|| Failed(format!("`after` is no span of time: {after}")))?;
         }
         for event in self.events(written)? {
             self.now += Duration::seconds(1);

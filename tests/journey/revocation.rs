@@ -1,5 +1,6 @@
 //! Certificates are revoked by their owner and by RA operators, and by nobody else.
 
+use reqwest::Method;
 use sealwright_world::journey;
 use serde_json::{Value, json};
 
@@ -20,15 +21,16 @@ async fn certificates(of: &Client, query: &str) -> Vec<Value> {
     list["certificates"].as_array().expect("a list").clone()
 }
 
-async fn start(by: &Client, certificate: &str) -> (u16, Value) {
-    let body = json!({ "workflow": "revoke-certificate", "data": { "certificate": certificate } });
+async fn start(by: &Client, certificate: &str, reason: &str) -> (u16, Value) {
+    let body = json!({ "workflow": "revoke-certificate", "data": { "certificate": certificate, "reason": reason } });
     by.post("/api/v1/instances", &body.to_string()).await
 }
 
-async fn answer(by: &Client, instance: &str, action: &str, fields: Value) -> (u16, Value) {
-    let view = by.get(&format!("/api/v1/instances/{instance}")).await.1;
-    let body = json!({ "step": view["step"], "fields": fields });
-    by.post(&format!("/api/v1/instances/{instance}/actions/{action}"), &body.to_string()).await
+/// The form of a revocation: its status and text.
+async fn form(by: &Client, certificate: &str) -> (u16, String) {
+    let path = format!("/start/revoke-certificate/{certificate}");
+    let answer = by.request(Method::GET, &path).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a page"))
 }
 
 /// The end of an instance.
@@ -67,38 +69,49 @@ async fn the_owner_and_an_operator_revoke(database: Database) {
     let [first, second] = [0, 1].map(|at| own[at]["id"].as_str().expect("an id").to_owned());
     // Somebody else, and a role that has no say, learn nothing; nor does somebody who makes ids up.
     for (by, id) in [(&carl, &first), (&operator, &first), (&alice, &begun.instance)] {
-        assert_eq!(start(by, id).await.0, 404);
+        assert_eq!(start(by, id, "superseded").await.0, 404);
+        assert_eq!(form(by, id).await.0, 404);
+        let posted = format!("about={id}&field_reason=superseded");
+        assert_eq!(by.submit("/start/revoke-certificate", &posted).await, 404);
     }
-    let forged = json!({ "workflow": "revoke-certificate", "data": { "certificate": own[0] } });
+    let data = json!({ "certificate": own[0], "reason": "superseded" });
+    let forged = json!({ "workflow": "revoke-certificate", "data": data });
     assert_eq!(alice.post("/api/v1/instances", &forged.to_string()).await.0, 400);
-    // The owner thinks better of it.
-    let (status, started) = start(&alice, &first).await;
-    assert_eq!(status, 201, "{started}");
-    let instance = started["id"].as_str().expect("an id").to_owned();
-    assert_eq!(answer(&alice, &instance, "revoke", json!({ "reason": "boredom" })).await.0, 400);
-    assert_eq!(answer(&alice, &instance, "revoke", json!({})).await.0, 400);
-    assert_eq!(answer(&alice, &instance, "keep", json!({})).await.0, 200);
-    assert_eq!(end(&alice, &instance).await["state"], "kept");
+    // The owner looks at the form, fills it in wrongly, and thinks better of it: nothing has been begun, and nobody else is asked.
+    for by in [&alice, &rita] {
+        let (status, page) = form(by, &first).await;
+        assert_eq!(status, 200, "{page}");
+        for part in ["Revoke this certificate? This cannot be undone.", "name=\"field_reason\"", serial, &first] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+    assert_eq!(start(&alice, &first, "boredom").await.0, 400);
+    assert_eq!(start(&alice, &first, "").await.0, 400);
+    for fields in ["", "&field_reason=", "&field_reason=boredom", "&field_reason=superseded&field_away=issuing"] {
+        let posted = format!("about={first}{fields}");
+        assert_eq!(alice.submit("/start/revoke-certificate", &posted).await, 400, "{fields}");
+    }
+    assert_eq!(rita.get("/api/v1/instances?tasks=true").await.1["instances"], json!([]));
+    assert_eq!(rita.get("/api/v1/instances?workflow=revoke-certificate").await.1["instances"], json!([]));
     assert_eq!(certificates(&alice, "").await, own);
     // And means it the next time.
-    let instance = start(&alice, &first).await.1["id"].as_str().expect("an id").to_owned();
-    let (status, answered) = answer(&alice, &instance, "revoke", json!({ "reason": "key-compromise" })).await;
-    assert_eq!(status, 200, "{answered}");
+    let (status, started) = start(&alice, &first, "key-compromise").await;
+    assert_eq!(status, 201, "{started}");
+    let instance = started["id"].as_str().expect("an id").to_owned();
     assert_eq!(end(&alice, &instance).await["say"], "The certificate is revoked.");
     let text = list(&test).await.to_lowercase();
     assert!(text.contains(serial) && text.contains("key compromise"), "{text}");
     assert_eq!(slapd.search("(uid=alice)", "userCertificate").matches("userCertificate;binary:: ").count(), 1);
     // An RA operator takes the other one, and is who is remembered.
-    let instance = start(&rita, &second).await.1["id"].as_str().expect("an id").to_owned();
+    let instance = start(&rita, &second, "superseded").await.1["id"].as_str().expect("an id").to_owned();
     let view = rita.get(&format!("/api/v1/instances/{instance}")).await.1;
     assert_eq!((view["owner"].as_str(), view["requester"].as_str()), (Some("alice"), Some("rita")));
-    assert_eq!(answer(&rita, &instance, "revoke", json!({ "reason": "superseded" })).await.0, 200);
     assert_eq!(end(&rita, &instance).await["status"], "success");
     assert!(!slapd.search("(uid=alice)", "userCertificate").contains("userCertificate;binary:: "));
     let statuses: Vec<_> = certificates(&alice, "").await.into_iter().map(|of| of["status"].clone()).collect();
     assert_eq!(statuses, ["revoked", "revoked"]);
     // Once more changes nothing.
-    let instance = start(&alice, &first).await.1["id"].as_str().expect("an id").to_owned();
+    let instance = start(&alice, &first, "superseded").await.1["id"].as_str().expect("an id").to_owned();
     assert_eq!(end(&alice, &instance).await["state"], "done");
     let revoked = test.audited("certificate-revoked").await;
     let who: Vec<_> = revoked.iter().filter_map(|row| row.actor.as_deref()).collect();
@@ -116,11 +129,9 @@ async fn what_was_revoked_on_its_way_to_the_card_is_not_called_ready(database: D
     let rita = Client::sign_in(&test, "rita", "ra-operator").await;
     let issued = certificates(&rita, "").await;
     assert_eq!(issued.len(), 1);
-    let (status, started) = start(&rita, issued[0]["id"].as_str().expect("an id")).await;
+    let (status, started) = start(&rita, issued[0]["id"].as_str().expect("an id"), "key-compromise").await;
     assert_eq!(status, 201, "{started}");
     let instance = started["id"].as_str().expect("an id");
-    rita.until(&format!("/api/v1/instances/{instance}"), |view| view["state"] == "ask").await;
-    assert_eq!(answer(&rita, instance, "revoke", json!({ "reason": "key-compromise" })).await.0, 200);
     assert_eq!(end(&rita, instance).await["status"], "success");
     let came_to_an_end = test.agent(&code).converse(&mut begun).await;
     assert!(!came_to_an_end.is_ok_and(|ended| ended.success()), "the agent says that all is well");

@@ -137,6 +137,7 @@ fn fill(route: String, library: &Library) -> Vec<String> {
         ("{id}", vec!["{instance}".to_owned()]),
         ("{action}", verbs(library).into_iter().map(str::to_owned).collect()),
         ("{workflow}", started_by_people(library, false)),
+        ("{about}", vec!["{instance}".to_owned()]),
         ("{link}", links.collect()),
         ("{file}", vec!["sealwright.css".to_owned()]),
         ("{name}.crl", vec!["issuing.crl".to_owned(), "nobody.crl".to_owned()]),
@@ -189,7 +190,10 @@ pub fn of_decisions(library: &Library) -> Vec<Request> {
     let mut requests = pages.map(Request::parse).to_vec();
     let actions = verbs(library).into_iter().map(|verb| format!("/api/v1/instances/{{waiting}}/actions/{verb}"));
     requests.extend(actions.map(Request::post));
-    requests.extend(started_by_people(library, true).iter().map(|name| Request::post(format!("/start/{name}"))));
+    for name in started_by_people(library, true) {
+        requests.push(Request::parse(&format!("GET /start/{name}/{{certificate}}")));
+        requests.push(Request::post(format!("/start/{name}")));
+    }
     requests.extend(library.all().map(|definition| Request::start(&definition.name.text)));
     requests.push(Request::start("no-such-workflow"));
     requests

@@ -114,10 +114,14 @@ fn states_of(definition: &Definition) -> Vec<(String, &'static str, Value, Strin
             Kind::Card(_) => json!("job"),
             Kind::Run(_) | Kind::Fork(_) => json!({ "children": { "arguments": [], "started": 0, "ended": {} } }),
             Kind::Wait(_) => json!("condition"),
-            Kind::Do(_) => {
+            Kind::Do(call) => {
                 let stuck = json!({ "operator": { "class": "unavailable" } });
                 states.push((name.clone(), "stuck", stuck, String::new()));
-                json!({ "activity": { "attempts": 1 } })
+                let failing = json!({ "class": "timeout", "since": 1_700_000_000, "next": 1_700_000_060 });
+                match &call.retry {
+                    Some(_) => json!({ "activity": { "attempts": 7, "failing": failing } }),
+                    None => json!({ "activity": { "attempts": 0 } }),
+                }
             }
             Kind::End(end) => {
                 let say = end.say.clone().unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::activities::Services;
 use crate::engine::contract::SubjectLookup;
 use crate::issuance::Certificate;
 use crate::store::certificates::Status;
-use crate::store::{StoreError, Tx, certificates};
+use crate::store::{Access, StoreError, certificates};
 
 pub struct CertificateLookup;
 
@@ -22,8 +22,8 @@ impl From<&Services> for CertificateLookup {
 impl SubjectLookup for CertificateLookup {
     const TYPE: &'static str = "certificate";
 
-    async fn find(&self, tx: &Tx, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
-        let row = certificates::find(tx, id).await?.filter(|row| !row.is(Status::Intended));
+    async fn find(&self, access: &impl Access, id: Uuid) -> Result<Option<(Value, String)>, StoreError> {
+        let row = certificates::find(access, id).await?.filter(|row| !row.is(Status::Intended));
         let Some(row) = row else { return Ok(None) };
         let record = serde_json::to_value(Certificate::from_row(&row))
             .map_err(|error| StoreError::Inconsistent { table: "certificate", why: error.to_string() })?;

@@ -35,7 +35,13 @@ impl Engine {
         self.inner.lists.get(key, async || self.look_up(caller, filter, limit).await).await
     }
 
-    async fn look_up(&self, caller: &Caller, mut filter: Filter, limit: u64) -> Result<Arc<[Listed]>, EngineError> {
+    /// The same from the database, whatever was listed a moment ago.
+    pub(super) async fn look_up(
+        &self,
+        caller: &Caller,
+        mut filter: Filter,
+        limit: u64,
+    ) -> Result<Arc<[Listed]>, EngineError> {
         let only_questions = filter.only_questions || filter.task_of.is_some();
         // A stuck child is what an operator looks for, and a child's question.
         filter.only_roots = !filter.only_stuck && !only_questions;

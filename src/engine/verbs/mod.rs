@@ -3,9 +3,12 @@
 mod act;
 mod caller;
 mod list;
+mod repair;
 mod start;
 mod view;
 
 pub use act::Act;
 pub use caller::Caller;
+pub use repair::Repaired;
+pub use start::StartForm;
 pub use view::{View, reasons};

@@ -8,13 +8,23 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::caller::Caller;
-use crate::engine::arguments::{checked_arguments, find_subject};
+use crate::engine::arguments::{checked_arguments, find_subject, read_subject};
 use crate::engine::commit::Commit;
 use crate::engine::idempotency::Key;
 use crate::engine::rights::may_start;
 use crate::engine::{Engine, EngineError, dispatch};
 use crate::store::{StoreError, Tx, instances};
 use crate::{audit, random};
+
+/// A start as it is shown before anything is begun.
+#[derive(Clone, Debug)]
+pub struct StartForm {
+    pub definition: Arc<Definition>,
+    /// The field with the subject, and its record.
+    pub subject: Option<(String, Value)>,
+    /// The open instance that the start would give.
+    pub open: Option<Uuid>,
+}
 
 impl Engine {
     /// Starts a workflow for the caller. A second start of what is held gives the first.
@@ -41,7 +51,7 @@ impl Engine {
         };
         let login = &caller.actor.person.login;
         let definition = self.startable(caller, workflow).await?;
-        checked_arguments(&definition, &arguments)?;
+        let arguments = checked_arguments(&definition, arguments)?;
         match (self.begin_root(caller, definition, arguments, remember).await, used) {
             (Err(EngineError::Store(StoreError::Exists(_))), Some(key)) => key.first(self.store(), login).await,
             // The key gives what is open, also once that has ended.
@@ -67,7 +77,7 @@ impl Engine {
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
         let definition = self.startable(caller, workflow).await?;
-        checked_arguments(&definition, &arguments)?;
+        let arguments = checked_arguments(&definition, arguments)?;
         match self.begin_root(caller, definition, arguments, also).await {
             Err(EngineError::Held(held)) => Ok(held),
             started => started,
@@ -134,6 +144,28 @@ impl Engine {
             })
         })
         .await
+    }
+
+    /// What a person sees before a start: its form, what it is about, and what is open already. Nothing is changed.
+    ///
+    /// # Errors
+    /// As at the start: [`EngineError::NotFound`] for a workflow or a subject that is not the caller's to start with, [`EngineError::Forbidden`].
+    pub async fn form(&self, caller: &Caller, workflow: &str, subject: Option<Uuid>) -> Result<StartForm, EngineError> {
+        let definition = self.startable(caller, workflow).await?;
+        let Some(field) = &definition.start.subject else {
+            if subject.is_some() {
+                return Err(EngineError::NotFound);
+            }
+            let open = self.held(caller, workflow).await?;
+            return Ok(StartForm { definition, subject: None, open });
+        };
+        let id = subject.ok_or(EngineError::NotFound)?;
+        let subject = read_subject(self, &definition, id, &caller.actor).await?;
+        let open = match definition.holds.iter().any(|held| held.text == field.text) {
+            true => instances::holder(self.store().read(), &field.text, &id.to_string()).await?,
+            false => None,
+        };
+        Ok(StartForm { definition, subject, open })
     }
 
     /// The open instance that a start would give instead of a new one.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwright_workflow::definition::{Action, Definition};
+use sealwright_workflow::definition::{Action, Definition, Kind};
 use sealwright_workflow::instance::{Instance, Status};
 use uuid::Uuid;
 
@@ -64,7 +64,8 @@ impl Engine {
         let questions = questions(self.definitions(), &tree, id, &caller.actor)?;
         let operations = operations(&definition, &stored, &caller.actor);
         // The timer of a state that is over may be there still.
-        let has_deadline = definition.state(&stored.instance.state).is_some_and(|state| state.deadline.is_some());
+        let state = definition.state(&stored.instance.state);
+        let has_deadline = state.is_some_and(|state| state.deadline.is_some() && !matches!(state.kind, Kind::Do(_)));
         let deadline = deadline.filter(|_| has_deadline);
         Ok(View { stored, definition, tree, histories, deadline, questions, operations })
     }

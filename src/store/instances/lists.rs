@@ -159,6 +159,20 @@ pub async fn list(access: &impl Access, filter: &Filter, limit: u64) -> Result<V
     Ok(query.all(access.connection()).await?)
 }
 
+/// What instances are stuck for, by the class of the failure.
+pub async fn stuck_for(access: &impl Access, ids: Vec<Uuid>) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let found = instance::Entity::find_of(access)
+        .select_only()
+        .column(instance::Column::Id)
+        .column_as(Expr::cust("document -> 'waiting' -> 'operator' ->> 'class'"), "class")
+        .filter(instance::Column::Status.eq(Status::Stuck.as_str()))
+        .filter(instance::Column::Id.is_in(ids))
+        .into_tuple::<(Uuid, Option<String>)>()
+        .all(access.connection())
+        .await?;
+    Ok(found.into_iter().filter_map(|(id, class)| Some((id, class?))).collect())
+}
+
 /// How many instances are open, by status.
 pub async fn count_open(access: &impl Access) -> Result<Vec<(Status, i64)>, StoreError> {
     let found = instance::Entity::find_of(access)

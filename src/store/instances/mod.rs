@@ -18,7 +18,7 @@ use super::{Access, StoreError, Tx, timers};
 pub use history::{HistoryRecord, defer_history, histories};
 pub use holds::{OWNER, defer_release_of_holds, hold, holder};
 pub(super) use lists::outline_of;
-pub use lists::{Filter, Listed, VisibleTo, count_open, list, outline};
+pub use lists::{Filter, Listed, VisibleTo, count_open, list, outline, stuck_for};
 
 /// An instance with what the database adds to it.
 #[derive(Clone, Debug)]

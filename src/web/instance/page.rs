@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
+use crate::engine::in_words;
 use crate::engine::rights::{self, Operation, may_start};
 use crate::engine::verbs::{View, reasons};
 use crate::http::{Failure, Visitor};
@@ -29,12 +30,12 @@ pub struct InstancePage {
     /// Why it ended without success, in the words of its parts.
     reasons: Vec<String>,
     /// The workflow, when the visitor may begin it again after an end without success.
-    again: Option<String>,
+    again: Option<Again>,
     questions: Vec<Question>,
     /// Whom or what it waits for, where that is not the visitor.
     waits_for: Option<Elsewhere>,
-    /// Why it stands still, and what the visitor may do about it.
-    stuck: Option<String>,
+    /// Why it stands still: the word of the log, the words for people, and what helps.
+    stuck: Option<(String, &'static str, &'static str)>,
     repairs: Vec<Operation>,
     /// The visitor may end what is theirs.
     stop: bool,
@@ -47,6 +48,13 @@ pub struct InstancePage {
     version: i64,
     /// It may still change.
     is_live: bool,
+}
+
+/// A workflow that may be begun again.
+struct Again {
+    workflow: String,
+    /// A form comes first.
+    has_form: bool,
 }
 
 /// What is asked, of the instance itself or of a part of it.
@@ -73,6 +81,8 @@ enum Elsewhere {
     Person,
     /// A key, say, that is to come back.
     Condition,
+    /// The next try of what has failed.
+    Retry { cause: &'static str, since: String, next: String },
 }
 
 /// What the page says about the agent.
@@ -133,13 +143,16 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         again: again(visitor, view),
         questions: view.questions.iter().map(|question| asked(visitor, question)).collect(),
         stuck: match &instance.waiting {
-            Waiting::Operator { class } => Some(class.clone()),
+            Waiting::Operator { class } => {
+                let (cause, advice) = in_words(class);
+                Some((class.clone(), cause, advice))
+            }
             _ => None,
         },
         repairs: repairs(visitor, view),
         stop: view.operations.contains(&Operation::Cancel) && instance.owner.login == visitor.session.login,
         pairing: pairing(portal, visitor, view).await?,
-        waits_for: waits_for(view),
+        waits_for: waits_for(view, portal.clock.now_ms() / 1000),
         // A question shows its data itself.
         shown: match &state.kind {
             Kind::Ask(_) if instance.is_open() => Vec::new(),
@@ -155,12 +168,13 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
     })
 }
 
-fn again(visitor: &Visitor, view: &View) -> Option<String> {
+fn again(visitor: &Visitor, view: &View) -> Option<Again> {
     let instance = &view.stored.instance;
     let over = !instance.is_open() && instance.status != Status::Success;
     let may =
         visitor.actor().is_some_and(|actor| actor.person == instance.owner && may_start(&view.definition, &actor));
-    (over && may).then(|| instance.workflow.clone())
+    let again = || Again { workflow: instance.workflow.clone(), has_form: view.definition.start.form.is_some() };
+    (over && may).then(again)
 }
 
 async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pairing, Failure> {
@@ -213,11 +227,28 @@ fn deepest_label(portal: &Portal, view: &View) -> Option<String> {
     definition.state(&deepest.state).map(|state| state.label.clone())
 }
 
-fn waits_for(view: &View) -> Option<Elsewhere> {
-    match deepest(view)?.waiting {
+/// At a time in seconds.
+fn waits_for(view: &View, now: i64) -> Option<Elsewhere> {
+    match &deepest(view)?.waiting {
+        Waiting::Activity { failing: Some(failing), .. } => Some(Elsewhere::Retry {
+            cause: in_words(&failing.class).0,
+            since: time_text(failing.since * 1000),
+            next: wait_text(failing.next - now),
+        }),
         Waiting::Person if view.questions.is_empty() => Some(Elsewhere::Person),
         Waiting::Condition => Some(Elsewhere::Condition),
         _ => None,
+    }
+}
+
+/// How long it takes until the next try, in words.
+fn wait_text(seconds: i64) -> String {
+    match seconds {
+        ..=0 => "now".to_owned(),
+        1 => "in a second".to_owned(),
+        2..=90 => format!("in {seconds} seconds"),
+        91..=5400 => format!("in {} minutes", (seconds + 30) / 60),
+        _ => format!("in {} hours", (seconds + 1800) / 3600),
     }
 }
 
@@ -251,8 +282,11 @@ fn repairs(visitor: &Visitor, view: &View) -> Vec<Operation> {
     view.operations.iter().copied().filter(wanted).collect()
 }
 
+/// Data that is shown: its name, and the names and values of its fields.
+pub type Values = (String, Vec<(String, String)>);
+
 /// Data that is shown: a list of records that have titles is a panel for each.
-fn panels(name: &str, value: &Value) -> Vec<(String, Vec<(String, String)>)> {
+fn panels(name: &str, value: &Value) -> Vec<Values> {
     let titled = |element: &Value| {
         let mut fields = element.as_object()?.clone();
         let title = fields.remove("title")?;
@@ -266,7 +300,7 @@ fn panels(name: &str, value: &Value) -> Vec<(String, Vec<(String, String)>)> {
 }
 
 /// Data that is shown, as names and values.
-fn panel(name: &str, value: &Value) -> Option<(String, Vec<(String, String)>)> {
+pub fn panel(name: &str, value: &Value) -> Option<Values> {
     let values: Vec<(String, String)> = match value {
         Value::Object(fields) => named(fields).collect(),
         Value::Array(elements) if elements.is_empty() => vec![(String::new(), "None".to_owned())],

@@ -3,7 +3,7 @@
 use super::Entries;
 use super::tree::{Node, NodeKind};
 use super::{RULE, data, state, words};
-use crate::definition::{Cancel, Definition, Start};
+use crate::definition::{Cancel, Definition, Form, Start};
 use crate::diagnostic::Report;
 
 pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> {
@@ -71,6 +71,7 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
     let by = entries.require("by", report).map(|node| words::parties(node, "`by`", report)).unwrap_or_default();
     let subject = entries.get("about").and_then(|node| words::word(node, "`about`", report));
     let every = entries.get("every").map(|node| words::duration(node, "`every`", report));
+    let form = entries.get("form").map(|node| form(node, report));
     let link = entries.get("link").and_then(|node| words::word(node, "`link`", report));
     if let Some(link) = &link
         && !(link.text.starts_with('/')
@@ -87,5 +88,21 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
         Some(read) => Some(read?),
         None => None,
     };
-    Some(Start { by, subject, link, every })
+    let form = match form {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(Start { by, subject, link, form, every })
+}
+
+/// `{ ask: Really?, fields: { reason: { type: reason } }, label: "Yes, do it" }`.
+fn form(node: &Node, report: &mut Report) -> Option<Form> {
+    let mut entries = Entries::new(node, "`form`", report)?;
+    let question = entries.require("ask", report).and_then(|node| words::text(node, "`ask`", report));
+    let fields = entries.get("fields").map(|node| state::inputs(node, report)).unwrap_or_default();
+    let label = entries.get("label").and_then(|node| words::text(node, "`label`", report));
+    let confirm = entries.get("confirm").and_then(|node| words::text(node, "`confirm`", report));
+    entries.finish(report);
+    let label = label.unwrap_or_else(|| "Begin".to_owned());
+    Some(Form { at: node.at, question: question?, fields, label, confirm })
 }

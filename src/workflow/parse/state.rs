@@ -54,7 +54,7 @@ fn read(name: Word, node: &Node, report: &mut Report) -> Option<State> {
     };
     let label = entries.get("label").and_then(|node| words::text(node, "`label`", report));
     let show = entries.get("show").map(|node| words::words(node, "`show`", report)).unwrap_or_default();
-    let waits = matches!(kind, Some(Kind::Ask(_) | Kind::Card(_) | Kind::Wait(_)));
+    let waits = matches!(kind, Some(Kind::Ask(_) | Kind::Do(_) | Kind::Card(_) | Kind::Wait(_)));
     let deadline = if waits { entries.get("deadline").and_then(|node| words::deadline(node, report)) } else { None };
     let if_cancelled = if matches!(kind, Some(Kind::End(_))) {
         None
@@ -121,7 +121,7 @@ fn people(node: &Node, report: &mut Report) -> Option<People> {
     words::path(node, "`people`", report).map(People::Path)
 }
 
-fn inputs(node: &Node, report: &mut Report) -> Vec<Input> {
+pub fn inputs(node: &Node, report: &mut Report) -> Vec<Input> {
     let Some(entries) = Entries::new(node, "`fields`", report) else {
         return Vec::new();
     };
@@ -165,8 +165,18 @@ fn outcomes(entries: &mut Entries<'_>, report: &mut Report) -> Option<Outcomes> 
 fn retry(node: &Node, report: &mut Report) -> Option<Retry> {
     let mut entries = Entries::new(node, "`retry`", report)?;
     let after = entries.require("after", report).map(|node| words::words(node, "`after`", report));
-    let attempts =
-        entries.require("attempts", report).and_then(|node| words::number(node, "`attempts`", 2..=100, report));
+    let attempts = match entries.get("until") {
+        Some(node) => words::word(node, "`until`", report).and_then(|word| {
+            if word.text != "deadline" {
+                report.add_with_hint(word.at, RULE, "nothing else is tried until", "write `until: deadline`");
+            }
+            (word.text == "deadline").then_some(None)
+        }),
+        None => {
+            let node = entries.require("attempts", report);
+            node.and_then(|node| words::number(node, "`attempts`", 2..=100, report)).map(Some)
+        }
+    };
     let wait = entries.require("wait", report).and_then(|node| {
         let (first, longest, at) = words::range(node, "`wait`", report)?;
         let is_wait = |(first, longest): &(Duration, Duration)| first <= longest && *longest <= LONGEST_RETRY;

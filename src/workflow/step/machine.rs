@@ -14,7 +14,7 @@ use crate::definition::{
     Target,
 };
 use crate::guard::{Budget, evaluate, lookup};
-use crate::instance::{Actor, Approval, Cancelling, Effect, Event, Instance, Status, Timer, Waiting};
+use crate::instance::{Actor, Approval, Cancelling, Effect, Event, Failing, Instance, Status, Timer, Waiting};
 
 pub(super) struct Machine<'a> {
     pub definition: &'a Definition,
@@ -39,7 +39,7 @@ impl<'a> Machine<'a> {
                 if is_claimed_by_another(action, &actor, &self.instance) {
                     return Err(Rejection::Claimed);
                 }
-                let given = checked_fields(action, fields)?;
+                let given = checked_fields(&action.fields, fields)?;
                 if !self.approved(action, actor, shown)? {
                     return Ok(());
                 }
@@ -101,7 +101,7 @@ impl<'a> Machine<'a> {
                 match (&self.instance.waiting, &state.kind) {
                     (Waiting::Operator { .. }, Kind::Do(call)) => {
                         self.instance.status = Status::Running;
-                        self.perform(call, 0)
+                        self.perform(call, 0, None)
                     }
                     (Waiting::Operator { .. }, Kind::Card(call)) => {
                         self.instance.status = Status::Running;
@@ -157,29 +157,42 @@ impl<'a> Machine<'a> {
     }
 
     fn failed(&mut self, state: &'a State, class: String, jitter: u32) -> Result<(), Rejection> {
-        let (Kind::Do(call), Waiting::Activity { attempts }) = (&state.kind, &self.instance.waiting) else {
+        let (Kind::Do(call), Waiting::Activity { attempts, failing }) = (&state.kind, &self.instance.waiting) else {
             return Err(self.not_expected());
         };
         // Asked to end while it was tried: a failure ends the trying.
         if matches!(self.instance.cancelling, Some(Cancelling::Asked { .. })) {
             return self.leave_cancelled(state);
         }
-        let attempts = attempts + 1;
-        let retry = call
-            .retry
-            .as_ref()
-            .filter(|retry| attempts < retry.attempts && retry.after.iter().any(|word| word.text == class));
-        match retry {
-            Some(retry) => {
-                let wait = retry.wait(attempts);
-                // Up to a fifth shorter, never longer than stated.
-                let wait = wait - wait / 5 * f64::from(jitter.min(1000)) / 1000.0;
-                self.instance.waiting = Waiting::Activity { attempts };
-                self.arm(Timer::Retry, wait);
-            }
-            None => self.stick(class),
+        let attempts = attempts.saturating_add(1);
+        let Some(retry) = call.retry.as_ref().filter(|retry| retry.after.iter().any(|word| word.text == class)) else {
+            self.stick(class);
+            return Ok(());
+        };
+        if retry.attempts.is_some_and(|most| attempts >= most) {
+            self.stick(class);
+            return Ok(());
         }
+        let wait = retry.wait(attempts);
+        // Up to a fifth shorter, never longer than stated.
+        let mut wait: time::Duration = wait - wait / 5 * f64::from(jitter.min(1000)) / 1000.0;
+        // The last try is made when the time is over. What was done by then counts, so nothing is broken off.
+        if let Some(deadline) = &state.deadline {
+            let left = self.entered_at() + deadline.after - self.now;
+            if left <= time::Duration::ZERO {
+                return self.go(&deadline.to.text);
+            }
+            wait = wait.min(left);
+        }
+        let since = failing.as_ref().map_or(self.now.unix_timestamp(), |failing| failing.since);
+        let failing = Failing { class, since, next: (self.now + wait).unix_timestamp() };
+        self.instance.waiting = Waiting::Activity { attempts, failing: Some(failing) };
+        self.arm(Timer::Retry, wait);
         Ok(())
+    }
+
+    fn entered_at(&self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(self.instance.entered_at).unwrap_or(self.now)
     }
 
     fn stick(&mut self, class: String) {
@@ -192,13 +205,16 @@ impl<'a> Machine<'a> {
             Timer::Retry => {
                 self.current(step)?;
                 match (&state.kind, &self.instance.waiting) {
-                    (Kind::Do(call), Waiting::Activity { attempts }) => self.perform(call, *attempts),
+                    (Kind::Do(call), Waiting::Activity { attempts, failing }) => {
+                        self.perform(call, *attempts, failing.clone())
+                    }
                     _ => Err(self.not_expected()),
                 }
             }
             Timer::StateDeadline => {
                 self.current(step)?;
-                let deadline = state.deadline.as_ref().ok_or(Rejection::Stale)?;
+                let deadline = state.deadline.as_ref().filter(|_| !matches!(state.kind, Kind::Do(_)));
+                let deadline = deadline.ok_or(Rejection::Stale)?;
                 // A card's job may be stuck: what comes now is not.
                 self.instance.status = Status::Running;
                 self.withdraw_job();
@@ -303,7 +319,9 @@ impl<'a> Machine<'a> {
         self.instance.approvals.clear();
         self.instance.claimed_by = None;
         self.instance.entered_at = self.now.unix_timestamp();
-        if let Some(deadline) = &state.deadline {
+        if let Some(deadline) = &state.deadline
+            && !matches!(state.kind, Kind::Do(_))
+        {
             self.arm(Timer::StateDeadline, deadline.after);
         }
         match &state.kind {
@@ -311,7 +329,7 @@ impl<'a> Machine<'a> {
                 self.instance.waiting = Waiting::Person;
                 Ok(())
             }
-            Kind::Do(call) => self.perform(call, 0),
+            Kind::Do(call) => self.perform(call, 0, None),
             Kind::Card(call) => self.queue(call),
             Kind::Run(run) => {
                 let arguments = vec![self.arguments(&run.with, None)?];
@@ -344,9 +362,9 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn perform(&mut self, call: &Call, attempts: u32) -> Result<(), Rejection> {
+    fn perform(&mut self, call: &Call, attempts: u32, failing: Option<Failing>) -> Result<(), Rejection> {
         let parameters = self.arguments(&call.with, None)?;
-        self.instance.waiting = Waiting::Activity { attempts };
+        self.instance.waiting = Waiting::Activity { attempts, failing };
         self.effects.push(Effect::Perform { activity: call.name.text.clone(), parameters });
         Ok(())
     }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::definition::{Default as FieldDefault, Definition};
 use crate::instance::{Effect, Event, Instance, Parent, Person, Status, Timer, Waiting};
 
-pub use rights::{About, is_party, may_act, may_claim, needed};
+pub use rights::{About, checked_fields, is_party, may_act, may_claim, needed};
 pub use sentence::{fill, places};
 
 use machine::Machine;
@@ -113,8 +113,11 @@ pub fn begin(definition: &Definition, begin: Begin, now: OffsetDateTime) -> Resu
         say: None,
     };
     let mut machine = Machine { definition, instance, effects: Vec::new(), now };
-    for held in &definition.holds {
-        machine.hold(&held.text)?;
+    // A child is part of a tree that somebody else has begun: what two trees do at once, their activities settle.
+    if machine.instance.parent.is_none() {
+        for held in &definition.holds {
+            machine.hold(&held.text)?;
+        }
     }
     if let Some(deadline) = &definition.deadline {
         machine.arm(Timer::Deadline, deadline.after);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Rejection;
-use crate::definition::{Action, Kind, Party, People, State};
+use crate::definition::{Action, Input, Kind, Party, People, State};
 use crate::guard::lookup;
 use crate::instance::{Actor, Instance};
 
@@ -71,9 +71,13 @@ fn by_role(action: &Action, actor: &Actor, instance: &Instance) -> bool {
     parties.peek().is_some() && parties.all(|party| matches!(party, Party::Role(_)))
 }
 
-pub(super) fn checked_fields(action: &Action, mut given: Map<String, Value>) -> Result<Map<String, Value>, Rejection> {
+/// The fields of a form, each as it is asked for; what may be left out and is, is null.
+///
+/// # Errors
+/// [`Rejection::Field`] for a field that is missing, not as asked for, or not asked for.
+pub fn checked_fields(inputs: &[Input], mut given: Map<String, Value>) -> Result<Map<String, Value>, Rejection> {
     let mut checked = Map::new();
-    for input in &action.fields {
+    for input in inputs {
         let wrong = || Rejection::Field { field: input.name.text.clone() };
         let value = match given.remove(&input.name.text) {
             None | Some(Value::Null) => Value::Null,

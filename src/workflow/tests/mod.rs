@@ -7,3 +7,4 @@ mod forks;
 mod people;
 mod properties;
 mod released;
+mod retries;

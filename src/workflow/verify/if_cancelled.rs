@@ -61,7 +61,8 @@ impl<'a> World<'a> {
                         pending.extend(next.to.states().map(|word| word.as_str()));
                     }
                 }
-                if inside {
+                // A try that failed may have issued one, and the deadline ends the trying.
+                if inside || self.issues_and_goes_on(definition, state) {
                     pending.extend(state.deadline.iter().map(|deadline| deadline.to.as_str()));
                 }
                 // A cancellation that waited for the outcome leaves with what it brought.

@@ -3,6 +3,7 @@
 //! To add a rule: write `verify/<rule>.rs` with `pub fn check(&Context, &mut Report)`, name it in [`RULES`], and put a good and
 //! a bad fixture into `tests/definitions/{ok,bad}/<rule>.yaml`; a test fails when a rule has no fixtures.
 
+mod first_click;
 mod flow;
 mod forms;
 mod four_eyes;
@@ -17,6 +18,7 @@ mod parameters;
 mod reachability;
 mod recursion;
 mod repair;
+mod retries;
 mod roles;
 mod secrets;
 mod sentences;
@@ -63,7 +65,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 17] = [
+pub const RULES: [(&str, RuleFunction); 19] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -73,9 +75,11 @@ pub const RULES: [(&str, RuleFunction); 17] = [
     ("holds", RuleFunction(holds::check)),
     ("roles", RuleFunction(roles::check)),
     ("start", RuleFunction(start::check)),
+    ("first-click", RuleFunction(first_click::check)),
     ("forms", RuleFunction(forms::check)),
     ("four-eyes", RuleFunction(four_eyes::check)),
     ("repair", RuleFunction(repair::check)),
+    ("retries", RuleFunction(retries::check)),
     ("loops", RuleFunction(loops::check)),
     ("recursion", RuleFunction(recursion::check)),
     ("secrets", RuleFunction(secrets::check)),
@@ -83,8 +87,8 @@ pub const RULES: [(&str, RuleFunction); 17] = [
     ("if-cancelled", RuleFunction(if_cancelled::check)),
 ];
 
-/// Of this one a version that is older than its activities is exempt.
-pub(crate) const OUTCOMES: &str = outcomes::RULE;
+/// Of these a version that was released before is exempt: an activity has got another outcome since, or the rule is younger.
+pub(crate) const YOUNGER: [&str; 2] = [outcomes::RULE, first_click::RULE];
 
 /// A rule's function, opaque outside.
 #[derive(Clone, Copy, Debug)]
