@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, VERSION};
+use sealwright_protocol::{Bytes, Capabilities, FromAgent, FromPortal, Hello, MAXIMUM_HELLO, RESUME_CONTEXT, VERSION};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -29,9 +29,13 @@ impl Channel {
         if let Some(say) = spoken_version(&hello).and_then(other_version) {
             return Err(Close::Message(Box::new(refused(&say))));
         }
-        let Ok(FromAgent::Hello { agent, host, key, .. }) = serde_json::from_str(&hello) else {
+        if hello.len() > MAXIMUM_HELLO {
+            return Err(Close::Protocol);
+        }
+        let Ok(FromAgent::Hello(Hello { agent, host, key, capabilities, .. })) = serde_json::from_str(&hello) else {
             return Err(Close::Protocol);
         };
+        self.capabilities = Capabilities::known().shared(&capabilities);
         let [agent, host] = [agent, host].map(|name| plain_name(&name));
         tracing::info!(request = self.origin.request, agent, host, "an agent connected");
         let row = match self.receive().await? {
@@ -67,6 +71,7 @@ impl Channel {
             person: row.login.clone(),
             purpose,
             nonce: Bytes(nonce.to_vec()),
+            capabilities: self.capabilities.clone(),
         };
         self.send(&offer).await?;
         let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(Close::Protocol) };
@@ -113,7 +118,8 @@ impl Channel {
         let over = || Close::Message(Box::new(refused("This pairing is over. Reload the page and use a new code.")));
         let id: Uuid = id.parse().map_err(|_| Close::Protocol)?;
         let nonce = random::bytes::<32>().map_err(|_| Close::Protocol)?;
-        self.send(&FromPortal::Challenge { nonce: Bytes(nonce.to_vec()) }).await?;
+        let challenge = FromPortal::Challenge { nonce: Bytes(nonce.to_vec()), capabilities: self.capabilities.clone() };
+        self.send(&challenge).await?;
         let FromAgent::Proof { signature } = self.receive().await? else { return Err(Close::Protocol) };
         // Read once to know whom to listen for, and then for what it is: the page may confirm at the same moment.
         let root = self.portal.pairings.find(id).await?.ok_or_else(over)?.root;

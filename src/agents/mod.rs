@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
-use sealwright_protocol::{FromAgent, FromPortal, MAXIMUM_MESSAGE, RelayRefusal};
+use sealwright_protocol::{Capabilities, FromAgent, FromPortal, MAXIMUM_MESSAGE, NOT_UNDERSTOOD, RelayRefusal};
 use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
 use sealwright_workflow::step::places;
@@ -68,14 +68,15 @@ async fn open(
     let stream =
         stream.max_frame_size(MAXIMUM_MESSAGE).aggregate_continuations().max_continuation_size(MAXIMUM_MESSAGE);
     actix_web::rt::spawn(async move {
-        let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, origin };
+        let portal = portal.get_ref().clone();
+        let mut channel = Channel { portal, session, stream, origin, capabilities: Capabilities::default() };
         metrics::gauge!("sealwright_agents_connected").increment(1.0);
         let close = channel.run(place).await;
         metrics::gauge!("sealwright_agents_connected").decrement(1.0);
         let say = match close {
             Close::Gone => None,
             Close::Message(message) => Some(*message),
-            Close::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
+            Close::Protocol => Some(refused(NOT_UNDERSTOOD)),
             Close::Engine(error) => {
                 tracing::error!(request = channel.origin.request, %error, "an agent's conversation failed");
                 Some(refused("The portal cannot go on now. Start the same command again in a minute: nothing is lost."))
@@ -145,6 +146,8 @@ struct Channel {
     session: Session,
     stream: AggregatedMessageStream,
     origin: Origin,
+    /// Capabilities that the agent has named and this release knows.
+    capabilities: Capabilities,
 }
 
 impl Channel {
@@ -271,6 +274,7 @@ impl Channel {
             }
             Err(error) => return Err(error.into()),
         };
+        let instruction = instruction.for_agent(&self.capabilities);
         self.send(&FromPortal::Job { job: job.id.to_string(), card, instruction }).await
     }
 

@@ -90,7 +90,7 @@ impl SimulatedCard {
                     certificates: state.certificates.iter().map(|(slot, der)| (*slot, der.clone())).collect(),
                 })
             }
-            Instruction::ReplaceFactorySecrets { secrets } => {
+            Instruction::ReplaceFactorySecrets { secrets, .. } => {
                 let FactorySecrets::Piv { management_key, .. } = secrets else { panic!("secrets of another card") };
                 state.management_key = Some(management_key);
                 Report::Replaced

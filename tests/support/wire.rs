@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, PATH, VERSION};
+use sealwright_protocol::{Bytes, Capabilities, FromAgent, FromPortal, Hello, PATH, VERSION};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
@@ -94,7 +94,9 @@ impl Wire {
     pub async fn redeem(portal: &str, code: &str) -> FromPortal {
         let (mut socket, _) = connect_async(socket_url(portal)).await.expect("a connection");
         let (key, commitment) = (Bytes(vec![7; 32]), Bytes(vec![7; 32]));
-        let hello = FromAgent::Hello { protocol: VERSION, agent: "test".to_owned(), host: "test".to_owned(), key };
+        let [agent, host] = ["test", "test"].map(str::to_owned);
+        let capabilities = Capabilities::default();
+        let hello = FromAgent::Hello(Hello { protocol: VERSION, agent, host, key, capabilities });
         let redeem = FromAgent::Redeem { code: code.to_owned(), commitment, readers: Vec::new() };
         for message in [hello, redeem] {
             let text = serde_json::to_string(&message).expect("JSON");
