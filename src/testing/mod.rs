@@ -10,6 +10,7 @@ pub mod card;
 pub mod clock;
 mod directory;
 pub mod node;
+mod pairings;
 mod tests;
 pub mod trial;
 mod two_at_once;
