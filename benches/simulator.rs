@@ -9,8 +9,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertificateParams, KeyPair};
 use sealwright_protocol::{
-    Bytes, CardFacts, FromAgent, FromPortal, Instruction, KeyProof, KeyRequest, Management, ManagementKey,
-    ManagementKeyAlgorithm, PATH, Reader, Report, Slot, VERSION, comparison, key_test,
+    Bytes, Capabilities, CardFacts, FromAgent, FromPortal, Hello, Instruction, KeyProof, KeyRequest, Management,
+    ManagementKey, ManagementKeyAlgorithm, PATH, Reader, Report, Slot, VERSION, comparison, key_test,
 };
 use sealwright_world::browser::Browser;
 use sealwright_world::journey::{between, field, pick_role};
@@ -110,12 +110,13 @@ impl Agent {
         let mut agent = Self { socket, serial, keys: Vec::new() };
         let own = Ed25519KeyPair::generate().expect("a key");
         let (key, nonce) = (own.public_key().as_ref().to_vec(), vec![7; 32]);
-        let hello = FromAgent::Hello {
+        let hello = FromAgent::Hello(Hello {
             protocol: VERSION,
             agent: "simulator".to_owned(),
             host: "bench".to_owned(),
             key: Bytes(key.clone()),
-        };
+            capabilities: Capabilities::known(),
+        });
         agent.send(&hello).await;
         let commitment = digest(&SHA256, &comparison::commitment_input(&key, &nonce)).as_ref().to_vec();
         let readers = vec![Reader { name: "simulated".to_owned(), card: Some(agent.serial.clone()) }];

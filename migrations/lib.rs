@@ -11,6 +11,7 @@ mod m20261121_000003_cards;
 mod m20261121_000004_pki;
 mod m20261121_000005_audit;
 mod m20261122_000006_programs;
+mod m20261201_000007_presence;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_pki::Migration),
             Box::new(m20261121_000005_audit::Migration),
             Box::new(m20261122_000006_programs::Migration),
+            Box::new(m20261201_000007_presence::Migration),
         ]
     }
 }

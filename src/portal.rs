@@ -100,6 +100,7 @@ impl Portal {
             sealing: sealing.clone(),
             stock,
             attestations,
+            pin_policy: cards.pin.policy(),
             portal: configuration.name.clone(),
         };
         let registry = activities::register(&services);

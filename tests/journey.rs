@@ -10,6 +10,7 @@ mod drivers;
 mod faults;
 mod names;
 mod people;
+mod pins;
 mod requests;
 mod revocation;
 mod shared;

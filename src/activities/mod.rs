@@ -14,7 +14,7 @@ mod registration;
 use std::sync::Arc;
 
 use sealwright_pki::signer::SignError;
-use sealwright_protocol::Secret;
+use sealwright_protocol::{PinPolicy, Secret};
 use sealwright_workflow::catalog::Catalog;
 use sealwright_workflow::types::UnknownSchema;
 use uuid::Uuid;
@@ -39,6 +39,8 @@ pub struct Services {
     pub sealing: Arc<SealingKey>,
     pub stock: Stock,
     pub attestations: Attestations,
+    /// Rules for the PINs that people choose.
+    pub pin_policy: PinPolicy,
     /// How the portal names itself to people and cards.
     pub portal: String,
 }

@@ -76,8 +76,13 @@ impl Configuration {
             return Ok(());
         }
         let shown = visible(portal);
-        if !terminal::ask(&format!("The portal {shown} is not known on this computer. Is it your company's? [y/N] "))? {
-            return Err(Error::say("Nothing was done."));
+        let question = format!("The portal {shown} is not known on this computer. Is it your company's? [y/N] ");
+        match terminal::ask(&question)? {
+            Some(true) => {}
+            Some(false) => return Err(Error::say("Nothing was done.")),
+            None => {
+                return Err(Error::say("Nobody answered whether the portal may be trusted. Nothing was done."));
+            }
         }
         private_file::write(&list, &format!("{known}{portal}\n"))
     }

@@ -72,17 +72,39 @@ impl Connection {
     /// [`Lost`].
     pub async fn receive(&mut self) -> Result<FromPortal, Lost> {
         loop {
-            match tokio::time::timeout(SILENCE, self.socket.next()).await {
-                Ok(Some(Ok(Message::Text(text)))) => {
-                    return serde_json::from_str(text.as_str()).map(made_visible).map_err(|error| {
-                        tracing::warn!(%error, "a message cannot be read");
-                        Lost::Protocol
-                    });
-                }
-                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return Err(Lost::Network),
-                Ok(Some(Ok(_))) => {}
+            let received = tokio::time::timeout(SILENCE, self.socket.next()).await.map_err(|_| Lost::Network)?;
+            if let Some(message) = read(received)? {
+                return Ok(message);
             }
         }
+    }
+
+    /// The same without the read timeout, for a portal of an earlier release: it pings only after the
+    /// pairing was confirmed.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn receive_unpinged(&mut self) -> Result<FromPortal, Lost> {
+        loop {
+            let received = self.socket.next().await;
+            if let Some(message) = read(received)? {
+                return Ok(message);
+            }
+        }
+    }
+}
+
+/// The message in a frame; none in a ping.
+fn read(received: Option<Result<Message, tungstenite::Error>>) -> Result<Option<FromPortal>, Lost> {
+    match received {
+        Some(Ok(Message::Text(text))) => {
+            serde_json::from_str(text.as_str()).map(|message| Some(made_visible(message))).map_err(|error| {
+                tracing::warn!(%error, "a message cannot be read");
+                Lost::Protocol
+            })
+        }
+        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Lost::Network),
+        Some(Ok(_)) => Ok(None),
     }
 }
 
@@ -90,9 +112,9 @@ impl Connection {
 /// look as they are.
 fn made_visible(message: FromPortal) -> FromPortal {
     match message {
-        FromPortal::Offer { pairing, portal, person, purpose, nonce } => {
+        FromPortal::Offer { pairing, portal, person, purpose, nonce, capabilities } => {
             let [portal, person, purpose] = [portal, person, purpose].map(|text| visible(&text));
-            FromPortal::Offer { pairing, portal, person, purpose, nonce }
+            FromPortal::Offer { pairing, portal, person, purpose, nonce, capabilities }
         }
         FromPortal::Progress { label } => FromPortal::Progress { label: visible(&label) },
         FromPortal::Finished { success, say } => FromPortal::Finished { success, say: visible_lines(&say) },
@@ -176,6 +198,7 @@ mod tests {
             person: evil(),
             purpose: evil(),
             nonce: sealwright_protocol::Bytes(Vec::new()),
+            capabilities: sealwright_protocol::Capabilities::known(),
         };
         let messages = [
             offer,

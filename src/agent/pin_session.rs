@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
+use sealwright_protocol::{PinFault, PinPolicy};
 use zeroize::Zeroizing;
 
 use crate::card::Pin;
@@ -18,6 +19,28 @@ pub enum Source {
     Given(Pin),
     /// Read from a file descriptor and refused: it is not tried again.
     Spent,
+}
+
+/// The rules for a PIN that a person chooses.
+pub struct PinRules<'a> {
+    /// The portal's policy; a portal of an earlier release sends none.
+    pub policy: Option<&'a PinPolicy>,
+    /// The secrets that the card came with.
+    pub factory: Vec<&'a [u8]>,
+}
+
+impl PinRules<'_> {
+    fn check(&self, pin: &Pin) -> Result<(), PinFault> {
+        if self.factory.contains(&pin.bytes()) {
+            return Err(PinFault::Factory);
+        }
+        self.policy.map_or(Ok(()), |policy| policy.check(pin.bytes()))
+    }
+
+    fn prompt(&self) -> String {
+        let rules = self.policy.map_or_else(|| "6 to 8 characters".to_owned(), ToString::to_string);
+        format!("Choose a PIN for the card, {rules}")
+    }
 }
 
 /// The PIN of one session.
@@ -65,15 +88,22 @@ impl PinSession {
         Ok(pin)
     }
 
-    /// A new PIN, typed twice.
+    /// A new PIN, typed twice. The rules are checked before the second time.
     ///
     /// # Errors
-    /// The person gives none.
-    pub fn new_pin(&mut self) -> Result<Pin, Error> {
+    /// The person gives none, or the one from the file descriptor breaks a rule.
+    pub fn new_pin(&mut self, rules: &PinRules<'_>) -> Result<Pin, Error> {
         let pin = match &self.source {
-            Source::Given(pin) => pin.clone(),
+            Source::Given(pin) => {
+                rules.check(pin).map_err(|fault| Error::say(fault.to_string()))?;
+                pin.clone()
+            }
             Source::Terminal => loop {
-                let first = ask_secret("Choose a PIN for the card, 6 to 8 characters")?;
+                let first = ask_secret(&rules.prompt())?;
+                if let Err(fault) = rules.check(&first) {
+                    println!("{fault} Choose another one.");
+                    continue;
+                }
                 let second = ask_secret("The same PIN again")?;
                 if first.bytes() == second.bytes() {
                     break first;
@@ -101,16 +131,17 @@ impl PinSession {
 }
 
 fn read_descriptor(number: i32) -> Result<Pin, Error> {
-    let unusable = || Error::say(format!("File descriptor {number} holds no PIN of 6 to 8 characters."));
-    let file = open_descriptor(number).ok_or_else(unusable)?;
+    let unreadable = |error| Error::say(format!("The PIN cannot be read from file descriptor {number}: {error}."));
+    let file = open_descriptor(number).map_err(unreadable)?;
     let mut line = Zeroizing::new(String::new());
-    BufReader::new(std::fs::File::from(file).take(64)).read_line(&mut line).map_err(|_| unusable())?;
-    Pin::parse(line.trim_end_matches(['\r', '\n'])).ok_or_else(unusable)
+    BufReader::new(std::fs::File::from(file).take(64)).read_line(&mut line).map_err(unreadable)?;
+    let pin = Pin::parse(line.trim_end_matches(['\r', '\n']));
+    pin.map_err(|reason| Error::say(format!("File descriptor {number} holds no PIN: {reason}")))
 }
 
 /// `/proc/self/fd` opens what the caller left open, without taking ownership of it.
-fn open_descriptor(number: i32) -> Option<OwnedFd> {
-    std::fs::File::open(format!("/proc/self/fd/{number}")).ok().map(OwnedFd::from)
+fn open_descriptor(number: i32) -> std::io::Result<OwnedFd> {
+    std::fs::File::open(format!("/proc/self/fd/{number}")).map(OwnedFd::from)
 }
 
 fn ask_secret(prompt: &str) -> Result<Pin, Error> {
@@ -120,9 +151,9 @@ fn ask_secret(prompt: &str) -> Result<Pin, Error> {
             None => terminal::hidden_line(prompt)?,
         };
         match Pin::parse(&typed) {
-            Some(pin) => return Ok(pin),
-            None if typed.is_empty() => return Err(Error::say("No PIN was given.")),
-            None => println!("A PIN has 6 to 8 characters."),
+            Ok(pin) => return Ok(pin),
+            Err(_) if typed.is_empty() => return Err(Error::say("No PIN was given.")),
+            Err(reason) => println!("This is no PIN: {reason}"),
         }
     }
 }
@@ -170,10 +201,38 @@ mod tests {
     fn a_pin_is_for_the_card_that_it_was_asked_for() {
         let mut session = PinSession { source: Source::Spent, card: None, pin: None };
         session.turn_to("1");
-        session.pin = Pin::parse("246810");
+        session.pin = Pin::parse("246810").ok();
         session.turn_to("1");
         assert!(session.pin(None).is_ok());
         session.turn_to("2");
         assert!(session.pin(None).is_err());
+    }
+
+    fn rules(policy: Option<&PinPolicy>) -> PinRules<'_> {
+        PinRules { policy, factory: vec![b"123456", b"98761234"] }
+    }
+
+    #[test]
+    fn a_given_pin_is_refused_for_the_rule_that_it_breaks() {
+        let policy = PinPolicy::default();
+        let chosen = |pin: &str, policy: Option<&PinPolicy>| {
+            let source = Source::Given(Pin::parse(pin).expect("a PIN"));
+            let mut session = PinSession { source, card: None, pin: None };
+            session.new_pin(&rules(policy)).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(chosen("73915824", Some(&policy)), Ok(()));
+        assert!(chosen("654321", Some(&policy)).is_err_and(|said| said.contains("it is a sequence")));
+        assert!(chosen("222222", Some(&policy)).is_err_and(|said| said.contains("repeats")));
+        assert!(chosen("98761234", Some(&policy)).is_err_and(|said| said.contains("came with this PIN")));
+        // A portal of an earlier release sends no policy; the factory's secrets are known all the same.
+        assert_eq!(chosen("654321", None), Ok(()));
+        assert!(chosen("123456", None).is_err());
+    }
+
+    #[test]
+    fn the_prompt_says_the_policy() {
+        let said = rules(Some(&PinPolicy::default())).prompt();
+        assert!(said.contains("6 to 8 digits") && said.contains("no sequence like 123456"), "{said}");
+        assert_eq!(rules(None).prompt(), "Choose a PIN for the card, 6 to 8 characters");
     }
 }

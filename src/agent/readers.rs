@@ -31,6 +31,9 @@ pub struct Readers {
     last: RefCell<Option<(String, String)>>,
 }
 
+/// A reader, whether there is something in it, and how often that has changed.
+pub type ReaderPresence = (CString, bool, u32);
+
 /// The reason why a reader gives no card.
 enum NoCard {
     /// The reader is empty.
@@ -176,6 +179,19 @@ impl Readers {
         let mut states = [ReaderState::new(name, State::UNAWARE)];
         let told = self.context.borrow().get_status_change(Duration::ZERO, &mut states);
         if told.is_ok() && states[0].event_state().contains(State::PRESENT) { NoCard::Mute } else { NoCard::Empty }
+    }
+
+    /// The state of every reader of the service, without opening a card.
+    pub fn presence(&self) -> Vec<ReaderPresence> {
+        let mut states: Vec<ReaderState> =
+            self.names().into_iter().map(|name| ReaderState::new(name, State::UNAWARE)).collect();
+        if self.context.borrow().get_status_change(Duration::ZERO, &mut states).is_err() {
+            return Vec::new();
+        }
+        let state = |state: &ReaderState| {
+            (state.name().to_owned(), state.event_state().contains(State::PRESENT), state.event_count())
+        };
+        states.iter().map(state).collect()
     }
 
     /// Waits until something changes at a reader, or the time is over.

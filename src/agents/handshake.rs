@@ -4,14 +4,16 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, VERSION};
+use sealwright_protocol::{
+    Bytes, Capabilities, Capability, FromAgent, FromPortal, Hello, MAXIMUM_HELLO, RESUME_CONTEXT, VERSION,
+};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Channel, Close, TICK, receive, receive_text, refused};
+use super::{Channel, Close, TICK, are_readable, receive, receive_text, refused};
 use crate::audit::{self, Event};
 use crate::cards::pairing::{self, PairingState};
-use crate::cards::pairings::{AgentFacts, PairingRecord};
+use crate::cards::pairings::{AgentFacts, Held, PairingEnd, PairingRecord};
 use crate::desk::instances;
 use crate::engine::{EngineError, Listener};
 use crate::random;
@@ -24,14 +26,18 @@ const LONGEST_NAME: usize = 64;
 impl Channel {
     /// Pairs a new agent, or lets a known one go on.
     pub(super) async fn handshake(&mut self) -> Result<PairingRecord, Close> {
-        let hello = receive_text(&mut self.stream, &mut self.session);
+        let hello = receive_text(&mut self.stream, &mut self.session, &mut self.heard);
         let hello = tokio::time::timeout(GREETING, hello).await.map_err(|_| Close::Gone)??;
         if let Some(say) = spoken_version(&hello).and_then(other_version) {
             return Err(Close::Message(Box::new(refused(&say))));
         }
-        let Ok(FromAgent::Hello { agent, host, key, .. }) = serde_json::from_str(&hello) else {
+        if hello.len() > MAXIMUM_HELLO {
+            return Err(Close::Protocol);
+        }
+        let Ok(FromAgent::Hello(Hello { agent, host, key, capabilities, .. })) = serde_json::from_str(&hello) else {
             return Err(Close::Protocol);
         };
+        self.capabilities = Capabilities::known().shared(&capabilities);
         let [agent, host] = [agent, host].map(|name| plain_name(&name));
         tracing::info!(request = self.origin.request, agent, host, "an agent connected");
         let row = match self.receive().await? {
@@ -53,9 +59,7 @@ impl Channel {
         commitment: &Bytes,
         readers: &[sealwright_protocol::Reader],
     ) -> Result<PairingRecord, Close> {
-        let plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
-        let readable = readers.iter().all(|reader| plain(&reader.name) && reader.card.as_deref().is_none_or(plain));
-        if key.0.len() != 32 || commitment.0.len() != 32 || readers.len() > 32 || !readable || code.len() > 64 {
+        if key.0.len() != 32 || commitment.0.len() != 32 || !are_readable(readers) || code.len() > 64 {
             return Err(Close::Protocol);
         }
         let row = self.portal.pairings.check(code, &key.0, &self.origin).await?;
@@ -67,6 +71,7 @@ impl Channel {
             person: row.login.clone(),
             purpose,
             nonce: Bytes(nonce.to_vec()),
+            capabilities: self.capabilities.clone(),
         };
         self.send(&offer).await?;
         let FromAgent::Reveal { nonce: revealed } = self.receive().await? else { return Err(Close::Protocol) };
@@ -79,47 +84,95 @@ impl Channel {
             return Err(Close::Protocol);
         }
         let number = pairing::number(&row.id.to_string(), &key.0, &revealed.0, &nonce);
-        let agent = AgentFacts { host: host.to_owned(), key: key.0.clone(), readers: readers.to_vec(), number };
-        self.portal.pairings.redeem(row.id, agent, &self.origin).await?;
+        let capabilities = self.capabilities.clone();
+        let (host, key, readers) = (host.to_owned(), key.0.clone(), readers.to_vec());
+        let agent = AgentFacts { host, key, readers, number, capabilities };
+        // Before the number is shown: the page may answer at the same moment.
+        let mut listener = self.portal.engine.listen(row.root);
+        let row = self.portal.pairings.redeem(row.id, agent, &self.origin).await?;
+        let held = Held::from(&row);
+        self.held = Some(held);
         self.portal.engine.announce(row.root);
-        let FromAgent::Confirm = self.receive().await? else { return Err(Close::Protocol) };
-        // Before it is read the last time: the page may confirm at the same moment.
-        let listener = self.portal.engine.listen(row.root);
+        self.answered(held, &mut listener).await?;
         let row = self.portal.pairings.confirm_by_agent(row.id, &self.origin).await?;
         self.portal.engine.announce(row.root);
-        self.confirmed(row, listener).await
+        self.confirmed(held, row, listener).await
+    }
+
+    /// Waits until the person at the agent has confirmed the number; the page may start over meanwhile.
+    async fn answered(&mut self, held: Held, listener: &mut Listener) -> Result<(), Close> {
+        loop {
+            tokio::select! {
+                message = receive(&mut self.stream, &mut self.session, &mut self.heard) => {
+                    return match message? {
+                        FromAgent::Confirm => Ok(()),
+                        FromAgent::Decline if self.capabilities.has(Capability::Decline) => {
+                            self.end = PairingEnd::Declined;
+                            let (origin, root) = (&self.origin, Some(held.root));
+                            let recorded = self.portal.pairings.record_refusal(origin, root, "declined").await;
+                            recorded.map_err(EngineError::from)?;
+                            Err(Close::Gone)
+                        }
+                        _ => Err(Close::Protocol),
+                    };
+                }
+                () = listener.changed() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            self.ping().await?;
+            let row = self.portal.pairings.find(held.pairing).await?.ok_or(Close::Protocol)?;
+            self.is_open(held, &row)?;
+        }
     }
 
     /// Waits until the page has confirmed too.
-    async fn confirmed(&mut self, mut row: PairingRecord, mut listener: Listener) -> Result<PairingRecord, Close> {
+    async fn confirmed(
+        &mut self,
+        held: Held,
+        mut row: PairingRecord,
+        mut listener: Listener,
+    ) -> Result<PairingRecord, Close> {
         while row.state != PairingState::Confirmed {
-            if row.state == PairingState::Ended || row.expires_at < self.portal.clock.now_ms() {
-                return Err(Close::Message(Box::new(refused(
-                    "The number was not confirmed on the page in time. Nothing was done.",
-                ))));
-            }
+            self.is_open(held, &row)?;
             tokio::select! {
-                message = receive(&mut self.stream, &mut self.session) => { message?; return Err(Close::Protocol) }
+                message = receive(&mut self.stream, &mut self.session, &mut self.heard) => { message?; return Err(Close::Protocol) }
                 () = listener.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
             self.ping().await?;
             row = self.portal.pairings.find(row.id).await?.ok_or(Close::Protocol)?;
         }
-        Ok(row)
+        if row.epoch == held.epoch { Ok(row) } else { Err(taken_over()) }
+    }
+
+    /// Whether the page may still confirm; else the reason, for the person at the agent.
+    fn is_open(&self, held: Held, row: &PairingRecord) -> Result<(), Close> {
+        if row.epoch != held.epoch {
+            return Err(taken_over());
+        }
+        if row.state == PairingState::Ended {
+            return Err(started_over());
+        }
+        if row.expires_at < self.portal.clock.now_ms() {
+            return Err(Close::Message(Box::new(refused(
+                "The number was not confirmed on both sides within ten minutes. Nothing was done. Use a new code.",
+            ))));
+        }
+        Ok(())
     }
 
     async fn resume(&mut self, id: &str, host: &str) -> Result<PairingRecord, Close> {
         let over = || Close::Message(Box::new(refused("This pairing is over. Reload the page and use a new code.")));
         let id: Uuid = id.parse().map_err(|_| Close::Protocol)?;
         let nonce = random::bytes::<32>().map_err(|_| Close::Protocol)?;
-        self.send(&FromPortal::Challenge { nonce: Bytes(nonce.to_vec()) }).await?;
+        let challenge = FromPortal::Challenge { nonce: Bytes(nonce.to_vec()), capabilities: self.capabilities.clone() };
+        self.send(&challenge).await?;
         let FromAgent::Proof { signature } = self.receive().await? else { return Err(Close::Protocol) };
         // Read once to know whom to listen for, and then for what it is: the page may confirm at the same moment.
         let root = self.portal.pairings.find(id).await?.ok_or_else(over)?.root;
         let listener = self.portal.engine.listen(root);
         let row = self.portal.pairings.find(id).await?.ok_or_else(over)?;
-        if row.state == PairingState::Ended {
+        if row.state == PairingState::Ended && row.ended_by != Some(PairingEnd::Broken) {
             return Err(over());
         }
         let key = row.agent_key.clone().ok_or_else(over)?;
@@ -132,12 +185,12 @@ impl Channel {
                 .map_err(EngineError::from)?;
             return Err(over());
         }
-        // The confirmation may have been lost with the connection; who signs has confirmed.
-        let row =
-            if row.confirmed_by_agent { row } else { self.portal.pairings.confirm_by_agent(id, &self.origin).await? };
+        // The confirmation may have been lost with the connection; an agent that signs has confirmed.
+        let row = self.portal.pairings.hold(id, self.capabilities.clone(), &self.origin).await?;
+        let held = Held::from(&row);
+        self.held = Some(held);
         self.portal.engine.announce(row.root);
-        let row = self.confirmed(row, listener).await?;
-        let row = self.portal.pairings.hold(row.id, &self.origin).await?;
+        let row = self.confirmed(held, row, listener).await?;
         let now = self.portal.clock.now_ms();
         let event = Event::AgentResumed { host: host.to_owned() };
         audit::record_alone(&self.portal.store, self.origin.clone(), Some(row.root), now, event)
@@ -145,6 +198,16 @@ impl Channel {
             .map_err(EngineError::from)?;
         Ok(row)
     }
+}
+
+/// The page has asked for another code while the pairing was open.
+fn started_over() -> Close {
+    Close::Message(Box::new(refused("The page has started over with a new code. Nothing was done.")))
+}
+
+/// The same agent was started a second time.
+pub(super) fn taken_over() -> Close {
+    Close::Message(Box::new(refused("Another run of this agent has taken over. This one ends.")))
 }
 
 /// A name as it is kept and shown.

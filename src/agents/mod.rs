@@ -10,7 +10,9 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
-use sealwright_protocol::{FromAgent, FromPortal, MAXIMUM_MESSAGE, RelayRefusal};
+use sealwright_protocol::{
+    Capabilities, Capability, FromAgent, FromPortal, MAXIMUM_MESSAGE, NOT_UNDERSTOOD, Reader, RelayRefusal,
+};
 use sealwright_workflow::definition::{Kind, Party};
 use sealwright_workflow::instance::Status;
 use sealwright_workflow::step::places;
@@ -19,7 +21,7 @@ use uuid::Uuid;
 
 use crate::audit::Origin;
 use crate::cards::pairing::PairingState;
-use crate::cards::pairings::{PairingError, PairingRecord, holder};
+use crate::cards::pairings::{Held, PairingEnd, PairingError, PairingRecord, REFRESH, holder};
 use crate::cards::relay::{self, Challenge, RelayError};
 use crate::desk::instances;
 use crate::desk::jobs::{self, JobRecord, Queued};
@@ -31,8 +33,10 @@ use crate::portal::Portal;
 use places::Place;
 pub use places::Places;
 
-/// An agent that says nothing for so long is gone; a card may need a minute for one key.
-const SILENCE: Duration = Duration::from_secs(180);
+/// Silence after which an agent is gone. It answers each ping while its card is at work.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The same for an agent that names no capabilities: it answers no ping while it asks its person for the number.
+const SILENCE_OF_EARLIER: Duration = Duration::from_secs(180);
 /// How long it may take until both sides have confirmed: as long as a code is good, and its comparison. Whoever has not paired by then holds no place.
 const HANDSHAKE: Duration = Duration::from_secs(15 * 60);
 /// How often the channel looks for what another node has done, and pings.
@@ -68,14 +72,18 @@ async fn open(
     let stream =
         stream.max_frame_size(MAXIMUM_MESSAGE).aggregate_continuations().max_continuation_size(MAXIMUM_MESSAGE);
     actix_web::rt::spawn(async move {
-        let mut channel = Channel { portal: portal.get_ref().clone(), session, stream, origin };
+        let portal = portal.get_ref().clone();
+        let (capabilities, end) = (Capabilities::default(), PairingEnd::Broken);
+        let heard = Instant::now();
+        let mut channel = Channel { portal, session, stream, heard, origin, capabilities, held: None, end };
         metrics::gauge!("sealwright_agents_connected").increment(1.0);
         let close = channel.run(place).await;
         metrics::gauge!("sealwright_agents_connected").decrement(1.0);
+        channel.leave(&close).await;
         let say = match close {
             Close::Gone => None,
             Close::Message(message) => Some(*message),
-            Close::Protocol => Some(refused("The portal does not understand this agent. Update it.")),
+            Close::Protocol => Some(refused(NOT_UNDERSTOOD)),
             Close::Engine(error) => {
                 tracing::error!(request = channel.origin.request, %error, "an agent's conversation failed");
                 Some(refused("The portal cannot go on now. Start the same command again in a minute: nothing is lost."))
@@ -138,13 +146,23 @@ fn refused(say: &str) -> FromPortal {
 struct Dispatched {
     jobs: BTreeMap<Uuid, JobRecord>,
     label: String,
+    /// Readers that the agent has told of since the last tick: written once a tick at most.
+    readers: Option<Vec<Reader>>,
 }
 
 struct Channel {
     portal: Portal,
     session: Session,
     stream: AggregatedMessageStream,
+    /// The last frame of the agent.
+    heard: Instant,
     origin: Origin,
+    /// Capabilities that the agent has named and this release knows.
+    capabilities: Capabilities,
+    /// The pairing that this connection holds.
+    held: Option<Held>,
+    /// The reason for which a pairing ends that the agent has not confirmed when the connection ends.
+    end: PairingEnd,
 }
 
 impl Channel {
@@ -162,6 +180,19 @@ impl Channel {
         }
     }
 
+    /// Writes down that the agent has gone; nobody asks after the end of the whole.
+    async fn leave(&self, close: &Close) {
+        let is_finished = matches!(close, Close::Message(message) if matches!(**message, FromPortal::Finished { .. }));
+        let Some(held) = self.held.filter(|_| !is_finished) else { return };
+        match self.portal.pairings.leave(held, self.end).await {
+            Ok(true) => self.portal.engine.announce(held.root),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(request = self.origin.request, %error, "an agent's end could not be written down");
+            }
+        }
+    }
+
     /// Hands out jobs and takes reports until the root has ended.
     async fn serve(&mut self, row: PairingRecord) -> Result<(), Close> {
         let mut listener = self.portal.engine.listen(row.root);
@@ -169,9 +200,10 @@ impl Channel {
         self.sync(&row, &mut dispatched).await?;
         // Not begun anew by what others do: it is the net below everything that is told.
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
+        let mut seen = self.portal.clock.now_ms();
         loop {
             tokio::select! {
-                message = receive(&mut self.stream, &mut self.session) => {
+                message = receive(&mut self.stream, &mut self.session, &mut self.heard) => {
                     // What a report changes is announced as every change is.
                     self.handle_message(&row, &mut dispatched, message?).await?;
                     continue;
@@ -180,6 +212,11 @@ impl Channel {
                 _ = tick.tick() => {
                     self.check_hold(&row).await?;
                     self.ping().await?;
+                    let now = self.portal.clock.now_ms();
+                    if dispatched.readers.is_some() || now - seen >= REFRESH {
+                        seen = now;
+                        self.refresh(&row, dispatched.readers.take()).await?;
+                    }
                 }
             }
             self.sync(&row, &mut dispatched).await?;
@@ -189,10 +226,21 @@ impl Channel {
     /// Ends the conversation with an agent that was replaced; until then it gets no job, and its reports are refused.
     async fn check_hold(&self, row: &PairingRecord) -> Result<(), Close> {
         let holder = self.portal.pairings.find(row.id).await?.ok_or(Close::Protocol)?;
-        if holder.epoch != row.epoch || holder.state != PairingState::Confirmed {
-            return Err(Close::Message(Box::new(refused(
-                "Another agent has taken over, or a new code was asked for.",
-            ))));
+        if holder.epoch != row.epoch {
+            return Err(handshake::taken_over());
+        }
+        if holder.state != PairingState::Confirmed {
+            let say = "A new code was asked for on the page. Nothing more is done with this one.";
+            return Err(Close::Message(Box::new(refused(say))));
+        }
+        Ok(())
+    }
+
+    /// Refreshes the lease of the connection; the page is told of changed readers.
+    async fn refresh(&self, row: &PairingRecord, readers: Option<Vec<Reader>>) -> Result<(), Close> {
+        self.portal.pairings.seen(Held::from(row), readers.as_deref()).await.map_err(EngineError::from)?;
+        if readers.is_some() {
+            self.portal.engine.announce(row.root);
         }
         Ok(())
     }
@@ -271,6 +319,7 @@ impl Channel {
             }
             Err(error) => return Err(error.into()),
         };
+        let instruction = instruction.for_agent(&self.capabilities);
         self.send(&FromPortal::Job { job: job.id.to_string(), card, instruction }).await
     }
 
@@ -308,12 +357,20 @@ impl Channel {
                 };
                 self.send(&FromPortal::RelayAnswer { job, witness, answer }).await
             }
+            FromAgent::Readers { readers } if self.capabilities.has(Capability::Readers) && are_readable(&readers) => {
+                dispatched.readers = Some(readers);
+                Ok(())
+            }
             _ => Err(Close::Protocol),
         }
     }
 
-    /// Shows the agent that the portal is there; one that does not read is gone.
+    /// Shows the agent that the portal is there; one that does not read or answer is gone.
     async fn ping(&mut self) -> Result<(), Close> {
+        let limit = if self.capabilities.is_empty() { SILENCE_OF_EARLIER } else { SILENCE };
+        if self.heard.elapsed() > limit {
+            return Err(Close::Gone);
+        }
         match tokio::time::timeout(SEND_LIMIT, self.session.ping(b"")).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Close::Gone),
@@ -329,18 +386,35 @@ impl Channel {
     }
 
     async fn receive(&mut self) -> Result<FromAgent, Close> {
-        receive(&mut self.stream, &mut self.session).await
+        receive(&mut self.stream, &mut self.session, &mut self.heard).await
     }
 }
 
-async fn receive(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<FromAgent, Close> {
-    let text = receive_text(stream, session).await?;
+/// Whether names and numbers of readers and cards are few and short enough to be kept and shown.
+fn are_readable(readers: &[Reader]) -> bool {
+    let is_plain = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
+    let is_readable = |reader: &Reader| is_plain(&reader.name) && reader.card.as_deref().is_none_or(is_plain);
+    readers.len() <= 32 && readers.iter().all(is_readable)
+}
+
+async fn receive(
+    stream: &mut AggregatedMessageStream,
+    session: &mut Session,
+    heard: &mut Instant,
+) -> Result<FromAgent, Close> {
+    let text = receive_text(stream, session, heard).await?;
     serde_json::from_str(&text).map_err(|_| Close::Protocol)
 }
 
-async fn receive_text(stream: &mut AggregatedMessageStream, session: &mut Session) -> Result<String, Close> {
+async fn receive_text(
+    stream: &mut AggregatedMessageStream,
+    session: &mut Session,
+    heard: &mut Instant,
+) -> Result<String, Close> {
     loop {
-        match tokio::time::timeout(SILENCE, stream.recv()).await {
+        let received = tokio::time::timeout(SILENCE_OF_EARLIER, stream.recv()).await;
+        *heard = Instant::now();
+        match received {
             Ok(Some(Ok(AggregatedMessage::Text(text)))) => {
                 return Ok(text.to_string());
             }

@@ -1,9 +1,11 @@
 //! The life of a pairing in the database: offered, redeemed, confirmed from both sides, ended.
 
+mod presence;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use sealwright_protocol::Reader;
+use sealwright_protocol::{Capabilities, Reader};
 use uuid::Uuid;
 
 use super::pairing::{self, Code, LIFETIME, PairingState};
@@ -14,7 +16,8 @@ use crate::random;
 use crate::store::jobs::Holder;
 use crate::store::{Store, StoreError, Tx, WriteError, pairings};
 
-pub use crate::store::pairings::PairingRecord;
+pub use crate::store::pairings::{PairingEnd, PairingRecord};
+pub use presence::{Held, Presence, REFRESH};
 
 /// Wrong codes within ten minutes: of one agent, and of all together.
 const TRIES: usize = 5;
@@ -83,6 +86,8 @@ pub struct AgentFacts {
     pub readers: Vec<Reader>,
     /// The six digits that it shows.
     pub number: String,
+    /// Capabilities that it shares with this release.
+    pub capabilities: Capabilities,
 }
 
 /// The agent of a pairing, as the jobs that it may do are looked for.
@@ -142,6 +147,10 @@ impl Pairings {
             epoch: 0,
             node: None,
             created_at: now,
+            seen_at: None,
+            gone_at: None,
+            ended_by: None,
+            capabilities: None,
         }
     }
 
@@ -229,11 +238,19 @@ impl Pairings {
             row.agent_key = Some(agent.key.clone());
             row.readers = serde_json::to_value(&agent.readers).ok();
             row.number = Some(agent.number.clone());
-            row.epoch += 1;
-            row.node = Some(node.clone());
+            pairings.connect(row, &node, &agent.capabilities);
             Ok(())
         })
         .await
+    }
+
+    /// Notes a new connection of the agent; an older one is fenced off.
+    fn connect(&self, row: &mut PairingRecord, node: &str, capabilities: &Capabilities) {
+        row.epoch += 1;
+        row.node = Some(node.to_owned());
+        row.seen_at = Some(self.clock.now_ms());
+        row.gone_at = None;
+        row.capabilities = serde_json::to_value(capabilities).ok();
     }
 
     /// The person at the page has compared the numbers of this pairing, the one that the page has shown.
@@ -274,15 +291,25 @@ impl Pairings {
         .await
     }
 
-    /// An agent that comes back holds the pairing from here on; an older session of it is fenced off.
+    /// An agent that comes back, and has signed, holds the pairing from here on; an older session of it is fenced off. Its
+    /// confirmation may have been lost with a connection, which ended the pairing: it counts now.
     ///
     /// # Errors
     /// [`PairingError::Ended`].
-    pub async fn hold(&self, id: Uuid, origin: &Origin) -> Result<PairingRecord, PairingError> {
-        let node = self.node.to_string();
-        self.change(id, origin, move |row| {
-            row.epoch += 1;
-            row.node = Some(node.clone());
+    pub async fn hold(
+        &self,
+        id: Uuid,
+        capabilities: Capabilities,
+        origin: &Origin,
+    ) -> Result<PairingRecord, PairingError> {
+        let (pairings, node) = (self.clone(), self.node.to_string());
+        self.change_even_if_broken(id, origin, move |row| {
+            if row.state == PairingState::Ended {
+                row.state = PairingState::Redeemed;
+                row.ended_by = None;
+            }
+            row.confirmed_by_agent = true;
+            pairings.connect(row, &node, &capabilities);
             Ok(())
         })
         .await
@@ -308,6 +335,19 @@ impl Pairings {
         origin: &Origin,
         change: impl Fn(&mut PairingRecord) -> Result<(), PairingError> + Send + Sync + 'static,
     ) -> Result<PairingRecord, PairingError> {
+        self.change_even_if_broken(id, origin, move |row| {
+            if row.state == PairingState::Ended { Err(PairingError::Ended) } else { change(row) }
+        })
+        .await
+    }
+
+    /// Changes a pairing that is not over, or that ended with a broken connection.
+    async fn change_even_if_broken(
+        &self,
+        id: Uuid,
+        origin: &Origin,
+        change: impl Fn(&mut PairingRecord) -> Result<(), PairingError> + Send + Sync + 'static,
+    ) -> Result<PairingRecord, PairingError> {
         fail_point!(async "cards.pairing");
         let now = self.clock.now_ms();
         let (change, origin) = (Arc::new(change), origin.clone());
@@ -316,7 +356,7 @@ impl Pairings {
                 let (change, origin) = (change.clone(), origin.clone());
                 async move {
                     let mut row = pairings::lock(&tx, id).await?.ok_or(PairingError::Ended)?;
-                    if row.state == PairingState::Ended {
+                    if row.state == PairingState::Ended && row.ended_by != Some(PairingEnd::Broken) {
                         return Err(PairingError::Ended);
                     }
                     change(&mut row)?;

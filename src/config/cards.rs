@@ -8,6 +8,7 @@ use sealwright_protocol::Secret;
 use serde::Deserialize;
 
 use super::error::ConfigurationError;
+use super::pin::PinOptions;
 use super::secret;
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -28,6 +29,9 @@ pub struct CardOptions {
     /// Keys that their card does not attest are refused.
     #[serde(default)]
     pub attestation_required: bool,
+    /// Rules for the PINs that people choose.
+    #[serde(default)]
+    pub pin: PinOptions,
 }
 
 impl CardOptions {

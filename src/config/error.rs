@@ -30,6 +30,8 @@ pub enum ConfigurationError {
     Approval(String),
     #[error("{path}: a security officer's PIN has 4 to 64 characters")]
     SoPin { path: PathBuf },
+    #[error("cards: a PIN has 6 to 8 characters, and `minimum-length` is not above `maximum-length`")]
+    PinLength,
     #[error("`attestation-required` needs `attestation-authorities-file`")]
     AttestationRequired,
     #[error("{0} holds a secret and is open to every user of this machine: `chmod o= {0}`")]

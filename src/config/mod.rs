@@ -9,6 +9,7 @@ mod database;
 mod environment;
 mod error;
 mod personalization;
+mod pin;
 mod secret;
 mod secret_files;
 mod server;
@@ -31,6 +32,7 @@ pub use cards::CardOptions;
 pub use environment::OverrideError;
 pub use error::ConfigurationError;
 pub use personalization::{ApprovalScope, PersonalizationOptions};
+pub use pin::PinOptions;
 pub use server::ServerOptions;
 pub use sign_in::SignInOptions;
 pub use synchronization::SynchronizationOptions;
@@ -104,6 +106,7 @@ impl Configuration {
     fn check(&self) -> Result<(), ConfigurationError> {
         database::check(&self.database)?;
         self.server.check()?;
+        self.cards.pin.check()?;
         self.synchronization.check()
     }
 

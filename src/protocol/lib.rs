@@ -1,14 +1,18 @@
 //! Messages between portal and agent: JSON text frames on one WebSocket that the agent opens at `/agent/v1`.
 //!
-//! A conversation: [`FromAgent::Hello`], then either [`FromAgent::Redeem`] with a code (pairing) or [`FromAgent::Resume`] with a
+//! A conversation: [`FromAgent::Hello`], in which the agent names its capabilities, then either [`FromAgent::Redeem`] with a code (pairing) or [`FromAgent::Resume`] with a
 //! pairing of before; then jobs and reports until [`FromPortal::Finished`]. Nothing here reads, writes or computes.
 
 use serde::{Deserialize, Serialize};
 
 mod bytes;
 pub mod comparison;
+mod hello;
+mod pin_policy;
 mod visible;
 pub use bytes::{Bytes, Secret};
+pub use hello::{Capabilities, Capability, Hello, MAXIMUM_HELLO, NOT_UNDERSTOOD};
+pub use pin_policy::{PIN_LENGTHS, PinFault, PinPolicy};
 pub use visible::{visible, visible_lines};
 
 /// The version of this protocol; a portal refuses another one and says which it speaks.
@@ -30,14 +34,7 @@ pub const RESUME_CONTEXT: &str = "sealwright resume 1";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FromAgent {
-    Hello {
-        protocol: u32,
-        /// The agent's version, for the log.
-        agent: String,
-        host: String,
-        /// Ed25519 public key of this agent, 32 bytes.
-        key: Bytes,
-    },
+    Hello(Hello),
     /// Redeems a code from the person's page. Grants nothing yet.
     Redeem {
         code: String,
@@ -51,6 +48,8 @@ pub enum FromAgent {
     },
     /// The person at the agent has compared the numbers.
     Confirm,
+    /// The person at the agent says that the numbers differ ([`Capability::Decline`]). The conversation ends.
+    Decline,
     Resume {
         pairing: String,
     },
@@ -70,6 +69,10 @@ pub enum FromAgent {
         algorithm: ManagementKeyAlgorithm,
         witness: Bytes,
     },
+    /// Every reader and the card in it, after a card came or went ([`Capability::Readers`]).
+    Readers {
+        readers: Vec<Reader>,
+    },
 }
 
 /// From the portal to the agent.
@@ -83,10 +86,16 @@ pub enum FromPortal {
         person: String,
         purpose: String,
         nonce: Bytes,
+        /// Capabilities that both sides name.
+        #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
+        capabilities: Capabilities,
     },
     /// Sign this to resume.
     Challenge {
         nonce: Bytes,
+        /// Capabilities that both sides name.
+        #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
+        capabilities: Capabilities,
     },
     /// Both sides have confirmed, or the pairing was resumed: jobs follow.
     Paired,
@@ -300,6 +309,9 @@ pub enum Instruction {
     /// Replace the secrets that the card left the factory with; the person chooses the PIN.
     ReplaceFactorySecrets {
         secrets: FactorySecrets,
+        /// Rules for the PIN, for an agent that names [`Capability::PinPolicy`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin_policy: Option<PinPolicy>,
     },
     GenerateKeyAndCsr {
         slot: Slot,
@@ -311,6 +323,19 @@ pub enum Instruction {
         certificate: Bytes,
         test: KeyTest,
     },
+}
+
+impl Instruction {
+    /// The same instruction without the parts that the agent has not named.
+    #[must_use]
+    pub fn for_agent(self, capabilities: &Capabilities) -> Self {
+        match self {
+            Self::ReplaceFactorySecrets { secrets, .. } if !capabilities.has(Capability::PinPolicy) => {
+                Self::ReplaceFactorySecrets { secrets, pin_policy: None }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What the key of a certificate proves itself by on its card.
@@ -470,5 +495,27 @@ mod tests {
             };
             assert_eq!(again, text);
         }
+    }
+
+    /// An agent that names nothing is told what it was told before, byte for byte.
+    #[test]
+    fn an_agent_is_sent_nothing_that_it_has_not_named() {
+        let secrets = || FactorySecrets::Token {
+            factory_so_pin: Secret::new(b"12345678".to_vec()),
+            so_pin: Secret::new(b"87654321".to_vec()),
+            label: "Sealwright".to_owned(),
+        };
+        let sent = |capabilities: &Capabilities| {
+            let pin_policy = Some(PinPolicy::default());
+            let instruction = Instruction::ReplaceFactorySecrets { secrets: secrets(), pin_policy };
+            serde_json::to_string(&instruction.for_agent(capabilities)).expect("JSON")
+        };
+        let before = serde_json::json!({ "job": "replace-factory-secrets", "secrets": secrets() });
+        let old: serde_json::Value = serde_json::from_str(&sent(&Capabilities::default())).expect("JSON");
+        assert_eq!(old, before);
+        assert!(sent(&Capabilities::known()).contains("\"pin_policy\""));
+
+        let challenge = FromPortal::Challenge { nonce: Bytes(vec![0]), capabilities: Capabilities::default() };
+        assert_eq!(serde_json::to_string(&challenge).expect("JSON"), r#"{"type":"challenge","nonce":"AA=="}"#);
     }
 }

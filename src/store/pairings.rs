@@ -2,13 +2,14 @@
 
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::database::tables::pairing;
 use super::database::{Fetch, OfTenant, insertion};
 use super::{Access, StoreError, Tx};
 
-pub use super::database::tables::pairing::{PairingRecord, PairingState};
+pub use super::database::tables::pairing::{PairingEnd, PairingRecord, PairingState};
 
 pub async fn insert(tx: &Tx, row: PairingRecord) -> Result<(), StoreError> {
     insertion(tx, row).exec_without_returning(tx.connection()).await?;
@@ -52,16 +53,31 @@ pub async fn update(tx: &Tx, row: &PairingRecord) -> Result<(), StoreError> {
         .col_expr(pairing::Column::ConfirmedByAgent, Expr::value(row.confirmed_by_agent))
         .col_expr(pairing::Column::Epoch, Expr::value(row.epoch))
         .col_expr(pairing::Column::Node, Expr::value(row.node.clone()))
+        .col_expr(pairing::Column::SeenAt, Expr::value(row.seen_at))
+        .col_expr(pairing::Column::GoneAt, Expr::value(row.gone_at))
+        .col_expr(pairing::Column::EndedBy, Expr::value(row.ended_by))
+        .col_expr(pairing::Column::Capabilities, Expr::value(row.capabilities.clone()))
         .filter(pairing::Column::Id.eq(row.id))
         .exec(tx.connection())
         .await?;
     Ok(())
 }
 
-/// Ends every other pairing of a root: one agent at a time.
+/// Refreshes the lease of the connection that holds a pairing, and its readers where they are given.
+pub async fn refresh(tx: &Tx, id: Uuid, epoch: i64, now: i64, readers: Option<Json>) -> Result<(), StoreError> {
+    let mut update = pairing::Entity::update_of(tx).col_expr(pairing::Column::SeenAt, Expr::value(now));
+    if readers.is_some() {
+        update = update.col_expr(pairing::Column::Readers, Expr::value(readers));
+    }
+    update.filter(pairing::Column::Id.eq(id)).filter(pairing::Column::Epoch.eq(epoch)).exec(tx.connection()).await?;
+    Ok(())
+}
+
+/// Ends every other pairing of a root: one agent at a time. None of them comes back.
 pub async fn end_others(tx: &Tx, root: Uuid, except: Uuid) -> Result<(), StoreError> {
     pairing::Entity::update_of(tx)
         .col_expr(pairing::Column::State, Expr::value(PairingState::Ended))
+        .col_expr(pairing::Column::EndedBy, Expr::value(None::<PairingEnd>))
         .filter(pairing::Column::Root.eq(root))
         .filter(pairing::Column::Id.ne(except))
         .exec(tx.connection())

@@ -8,8 +8,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rcgen::{CertificateParams, KeyPair};
 use sealwright_protocol::{
-    Bytes, CardFacts, FactorySecrets, Instruction, KeyProof, KeyRequest, Management, ManagementKeyAlgorithm, Reader,
-    Refusal, Report, Secret, Slot, key_test,
+    Bytes, Capabilities, CardFacts, FactorySecrets, Instruction, KeyProof, KeyRequest, Management,
+    ManagementKeyAlgorithm, Reader, Refusal, Report, Secret, Slot, key_test,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ impl SimulatedCard {
                     certificates: state.certificates.iter().map(|(slot, der)| (*slot, der.clone())).collect(),
                 })
             }
-            Instruction::ReplaceFactorySecrets { secrets } => {
+            Instruction::ReplaceFactorySecrets { secrets, .. } => {
                 let FactorySecrets::Piv { management_key, .. } = secrets else { panic!("secrets of another card") };
                 state.management_key = Some(management_key);
                 Report::Replaced
@@ -157,14 +157,15 @@ impl Agent {
         let pairings = &self.portal.pairings;
         let known = pairings.latest(root).await.expect("pairings");
         if let Some(known) = known.filter(|row| row.state == PairingState::Confirmed) {
-            return pairings.hold(known.id, origin).await.expect("resumed");
+            return pairings.hold(known.id, Capabilities::known(), origin).await.expect("resumed");
         }
 
         let code = pairings.code_for(root, "session", "cookie", login);
         let id = code.id;
         pairings.offer(code, origin).await.expect("offered");
         let readers = vec![Reader { name: READER.to_owned(), card: Some(self.card.serial.clone()) }];
-        let agent = AgentFacts { host: "host".to_owned(), key: vec![7; 32], readers, number: "123456".to_owned() };
+        let (host, number, capabilities) = ("host".to_owned(), "123456".to_owned(), Capabilities::known());
+        let agent = AgentFacts { host, key: vec![7; 32], readers, number, capabilities };
         pairings.redeem(id, agent, origin).await.expect("redeemed");
         pairings.confirm_by_person(id, root, "session", origin).await.expect("confirmed");
         pairings.confirm_by_agent(id, origin).await.expect("confirmed")

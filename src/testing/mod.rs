@@ -12,6 +12,7 @@ pub mod clock;
 mod directory;
 mod directory_away;
 pub mod node;
+mod pairings;
 mod starts;
 mod tests;
 pub mod trial;

@@ -7,11 +7,13 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use uuid::Uuid;
 
+use crate::cards::pairings::Presence;
 use crate::desk::instances;
 use crate::engine::Listener;
 use crate::engine::verbs::Caller;
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
+use crate::random;
 
 /// How often the database is asked for what another node has done; a list, which everything concerns, is not looked at more often.
 const POLL: Duration = Duration::from_secs(2);
@@ -84,8 +86,13 @@ async fn version_of_instance(portal: &Portal, root: Uuid) -> String {
     let pairing = portal.pairings.latest(root).await.ok().flatten();
     // A code runs out without anybody's doing: the page offers another one then.
     let is_good = |until: i64| until > portal.clock.now_ms();
-    let pairing = pairing
-        .map(|row| format!("{}{}{}{}", row.id, row.state.as_str(), row.number.is_some(), is_good(row.expires_at)));
+    let pairing = pairing.map(|row| {
+        let presence = Presence::of(&row, portal.clock.now_ms());
+        let cards = row.readers.as_ref().map(ToString::to_string).unwrap_or_default();
+        let presence = random::digest(format!("{presence:?} {cards}").as_bytes());
+        let (state, is_compared, is_good) = (row.state.as_str(), row.number.is_some(), is_good(row.expires_at));
+        format!("{}{state}{is_compared}{is_good}{presence}", row.id)
+    });
     format!("{revisions}-{}", pairing.unwrap_or_default())
 }
 

@@ -58,10 +58,12 @@ async fn an_agent_that_has_gone_is_not_said_to_be_connected() {
     let test = TestWorld::start(Database::Sqlite).await;
     let mut begun = test.alice().await;
     taken_over(&test, &mut begun).await;
-    shows(&mut begun, "</strong> is connected.").await;
+    let page = shows(&mut begun, "</strong> has been gone since ").await;
+    assert!(page.contains("<button type=\"submit\">Get a new code</button>"), "{page}");
     let database = test.world.folder.join("sealwright.db");
+    // An earlier release knew no presence.
     let earlier = "UPDATE instance SET changed_at = changed_at - 600000; \
-        UPDATE pairing SET created_at = created_at - 570000, expires_at = expires_at - 570000";
+        UPDATE pairing SET created_at = created_at - 570000, expires_at = expires_at - 570000, seen_at = NULL, gone_at = NULL";
     sqlite(&database, earlier);
     // Whoever took their time until the code was typed has an agent that came a moment ago.
     shows(&mut begun, "</strong> is connected.").await;

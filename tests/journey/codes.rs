@@ -20,6 +20,8 @@ on_both_databases! {
     a_code_is_good_for_ten_minutes,
     a_confirmation_is_for_the_pairing_that_the_page_has_shown,
     somebody_elses_agent_gets_nothing_with_a_stolen_code,
+    a_pairing_that_one_side_ends_is_over_on_the_other_at_once,
+    an_unconfirmed_agent_does_not_outlive_its_connection,
     a_person_who_is_sent_somebody_elses_link_sees_whose_it_is,
     of_two_agents_with_one_card_the_later_one_goes_on,
     an_agent_that_is_not_the_one_it_says_is_refused,
@@ -72,6 +74,9 @@ async fn a_wrong_code_and_a_used_one_are_refused(database: Database) {
             // Looked for on the page, where it is once the code is spent.
             shows(&mut begun, number.trim()).await;
             agent.answer("n\n").await.expect("answered");
+            // The page says so at once, and offers a code.
+            let page = shows(&mut begun, "The number was refused at the card agent").await;
+            assert!(page.contains("Get a new code"), "{page}");
         }
         assert!(!line.starts_with('·'), "a job ran before the numbers were confirmed: {line}");
     }
@@ -160,6 +165,47 @@ async fn a_confirmation_is_for_the_pairing_that_the_page_has_shown(database: Dat
     assert!(refused.contains("409") && refused.contains("use a new code"), "{refused}");
     let page = begun.browser.get(&begun.path).await.expect("the page");
     assert!(page.contains("Yes, the same number"), "{page}");
+}
+
+/// The page's "No" reaches an agent whose person has not answered yet; so does the end of the connection reach the page.
+async fn a_pairing_that_one_side_ends_is_over_on_the_other_at_once(database: Database) {
+    let test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    let number = until_number(&mut agent).await;
+    shows(&mut begun, &number).await;
+    let code = new_code(&mut begun).await.expect("a new code");
+    while agent.line().await.expect("a line").is_some() {}
+    let ended = agent.end().await.expect("an end");
+    assert!(ended.said.contains("The page has started over with a new code. Nothing was done."), "{}", ended.said);
+
+    let mut agent = test.agent(&code);
+    let number = until_number(&mut agent).await;
+    shows(&mut begun, &number).await;
+    // It is killed with its question: neither side has confirmed.
+    drop(agent);
+    let page = shows(&mut begun, "ended before the number was confirmed there").await;
+    assert!(page.contains("Get a new code") && !page.contains("class=\"number\""), "{page}");
+    let code = new_code(&mut begun).await.expect("a new code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
+    assert_personalized(&test, &mut begun).await;
+}
+
+/// Nobody at the agent answers, and the network to it falls away: it ends instead of asking on.
+async fn an_unconfirmed_agent_does_not_outlive_its_connection(database: Database) {
+    let mut test = TestWorld::start(database).await;
+    let mut begun = test.alice().await;
+    let code = journey::offer(&mut begun).await.expect("a code");
+    let mut agent = test.agent(&code);
+    until_number(&mut agent).await;
+    test.world.kill_portal().await.expect("killed");
+    while agent.line().await.expect("a line").is_some() {}
+    let ended = agent.end().await.expect("an end");
+    assert!(ended.said.contains("broke before the number was confirmed. Nothing was done."), "{}", ended.said);
+    test.world.restart_portal(&[]).await.expect("restarted");
+    let code = new_code(&mut begun).await.expect("a new code");
+    assert!(test.agent(&code).converse(&mut begun).await.expect("a conversation").success());
 }
 
 async fn a_person_who_is_sent_somebody_elses_link_sees_whose_it_is(database: Database) {

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, PATH, VERSION};
+use sealwright_protocol::{Bytes, Capabilities, FromAgent, FromPortal, Hello, PATH, VERSION};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{accept_async, connect_async};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::{WebSocketStream, accept_async, connect_async};
 
 use super::TestWorld;
 
@@ -44,7 +44,12 @@ impl Wire {
         let falls_silent = silence.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass(stream, target.clone(), change.clone(), heard.clone(), falls_silent.clone()));
+                let (target, change) = (target.clone(), change.clone());
+                let (heard, falls_silent) = (heard.clone(), falls_silent.clone());
+                tokio::spawn(async move {
+                    let Ok(agent) = accept_async(stream).await else { return };
+                    pass(agent, None, target, change, heard, falls_silent).await;
+                });
             }
         });
         Self { url, told, silence }
@@ -80,6 +85,36 @@ impl Wire {
         Self { url, told: Arc::default(), silence: Arc::default() }
     }
 
+    /// A portal of an earlier release, which refuses a first message that names capabilities; all else is passed on.
+    pub async fn refusing_capabilities(portal: &str, refusal: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let target = socket_url(portal);
+        let told = Arc::<Mutex<Vec<FromPortal>>>::default();
+        let heard = told.clone();
+        let silence = Arc::<Notify>::default();
+        let never = silence.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (target, heard, never) = (target.clone(), heard.clone(), never.clone());
+                tokio::spawn(async move {
+                    let Ok(mut agent) = accept_async(stream).await else { return };
+                    let Some(Ok(Message::Text(hello))) = agent.next().await else { return };
+                    if hello.contains("\"capabilities\"") {
+                        let refused = FromPortal::Refused { say: refusal.to_owned() };
+                        let text = serde_json::to_string(&refused).expect("JSON");
+                        drop(agent.send(Message::text(text)).await);
+                        drop(agent.close(None).await);
+                        return;
+                    }
+                    let unchanged: Arc<Change> = Arc::new(|message| vec![message]);
+                    pass(agent, Some(hello), target, unchanged, heard, never).await;
+                });
+            }
+        });
+        Self { url, told, silence }
+    }
+
     /// Sends one text to the portal; gives what it says.
     pub async fn say(portal: &str, text: &str) -> Option<String> {
         let (mut socket, _) = connect_async(socket_url(portal)).await.expect("a connection");
@@ -94,7 +129,9 @@ impl Wire {
     pub async fn redeem(portal: &str, code: &str) -> FromPortal {
         let (mut socket, _) = connect_async(socket_url(portal)).await.expect("a connection");
         let (key, commitment) = (Bytes(vec![7; 32]), Bytes(vec![7; 32]));
-        let hello = FromAgent::Hello { protocol: VERSION, agent: "test".to_owned(), host: "test".to_owned(), key };
+        let [agent, host] = ["test", "test"].map(str::to_owned);
+        let capabilities = Capabilities::default();
+        let hello = FromAgent::Hello(Hello { protocol: VERSION, agent, host, key, capabilities });
         let redeem = FromAgent::Redeem { code: code.to_owned(), commitment, readers: Vec::new() };
         for message in [hello, redeem] {
             let text = serde_json::to_string(&message).expect("JSON");
@@ -111,8 +148,10 @@ fn socket_url(portal: &str) -> String {
     format!("{}{PATH}", portal.replace("http://", "ws://"))
 }
 
+/// Passes messages on, after a first one that was read before.
 async fn pass(
-    stream: TcpStream,
+    mut agent: WebSocketStream<TcpStream>,
+    first: Option<Utf8Bytes>,
     target: String,
     change: Arc<Change>,
     heard: Arc<Mutex<Vec<FromPortal>>>,
@@ -120,8 +159,12 @@ async fn pass(
 ) {
     let silence = silence.notified();
     tokio::pin!(silence);
-    let Ok(mut agent) = accept_async(stream).await else { return };
     let Ok((mut portal, _)) = connect_async(target).await else { return };
+    if let Some(first) = first
+        && portal.send(Message::Text(first)).await.is_err()
+    {
+        return;
+    }
     loop {
         let sent = tokio::select! {
             () = &mut silence => std::future::pending().await,

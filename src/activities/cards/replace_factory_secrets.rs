@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use sealwright_protocol::{Bytes, FactorySecrets, Instruction, Report, Secret};
+use sealwright_protocol::{Bytes, FactorySecrets, Instruction, PinPolicy, Report, Secret};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -32,6 +32,7 @@ const SO_PIN_LENGTH: usize = 16;
 
 pub struct ReplaceFactorySecrets {
     factory_so_pin: Option<Secret>,
+    pin_policy: PinPolicy,
     sealing: Arc<SealingKey>,
     store: Store,
 }
@@ -39,7 +40,8 @@ pub struct ReplaceFactorySecrets {
 impl From<&Services> for ReplaceFactorySecrets {
     fn from(services: &Services) -> Self {
         let factory_so_pin = services.stock.factory_so_pin.clone();
-        Self { factory_so_pin, sealing: services.sealing.clone(), store: services.store.clone() }
+        let (sealing, store) = (services.sealing.clone(), services.store.clone());
+        Self { factory_so_pin, pin_policy: services.pin_policy, sealing, store }
     }
 }
 
@@ -135,7 +137,7 @@ impl CardJob for ReplaceFactorySecrets {
                 label: LABEL.to_owned(),
             },
         };
-        Ok(Instruction::ReplaceFactorySecrets { secrets })
+        Ok(Instruction::ReplaceFactorySecrets { secrets, pin_policy: Some(self.pin_policy) })
     }
 
     async fn record(&self, tx: &Tx, call: &Call, plan: Plan, report: Report) -> Result<Option<Outcome>, Failure> {

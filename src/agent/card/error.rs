@@ -16,6 +16,9 @@ pub enum CardError {
     /// The PIN that a person chose is the one that every such card comes with.
     #[error("the PIN is the factory's")]
     FactoryPin,
+    /// The card has rules of its own for a new PIN.
+    #[error("the card does not take the new PIN")]
+    UnfitPin,
     /// The management key is neither the factory's nor the card's own.
     #[error("the management key is another one")]
     ManagementKey,

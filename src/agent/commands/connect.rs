@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::configuration::Configuration;
 use crate::conversation::Conversation;
 use crate::error::Error;
@@ -38,8 +40,17 @@ pub fn run(
     let (channels, thread) = worker::start(journal.clone(), pins, reader, modules);
 
     let mut conversation = Conversation::new(portal, code, configuration.ca_file, journal, channels);
-    let result = runtime.block_on(conversation.run());
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = conversation.run() => result,
+            () = interrupted() => Err(Error::say("The agent was stopped. Start the same command again to go on: nothing is lost.")),
+        }
+    });
+    // There may be no terminal.
+    drop(terminal::show_input());
     conversation.end();
+    // A thread may wait for a line of the terminal, for longer than this process is there.
+    runtime.shutdown_background();
 
     // Without orders the worker ends, unless somebody is asked for a PIN. A module must not be at
     // work while the process ends.
@@ -47,10 +58,19 @@ pub fn run(
     while !thread.is_finished() && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(5));
     }
-
-    // There may be no terminal.
+    // A question of the worker may have hidden the input again.
     drop(terminal::show_input());
     result
+}
+
+/// Waits for a signal that ends a program of a terminal.
+async fn interrupted() {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+    let Ok(mut signals) = kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>() else {
+        return std::future::pending().await;
+    };
+    let received = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+    futures_util::future::select_all(received).await;
 }
 
 /// Reads `sealwright://host/CODE`, or a typed code and the portal's address: gives the address and

@@ -14,6 +14,8 @@ pub enum End {
     },
     /// The portal refuses, in words for the person.
     Refused(String),
+    /// The portal is of an earlier release: say hello again without capabilities.
+    Older,
     /// The network or the portal went away: try again.
     Lost,
     Failed(Error),

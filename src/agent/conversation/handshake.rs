@@ -3,12 +3,14 @@
 
 use std::sync::Mutex;
 
-use sealwright_protocol::{Bytes, FromAgent, FromPortal, RESUME_CONTEXT, Reader, VERSION};
+use sealwright_protocol::{
+    Bytes, Capabilities, Capability, FromAgent, FromPortal, Hello, NOT_UNDERSTOOD, RESUME_CONTEXT, Reader, VERSION,
+};
 use tokio::sync::oneshot;
 
 use super::comparison;
-use super::end::{End, receive, send, unexpected};
-use crate::connection::Connection;
+use super::end::{End, another_version, receive, send, unexpected};
+use crate::connection::{Connection, Lost};
 use crate::error::Error;
 use crate::journal::{Journal, Paired};
 use crate::worker::{Channels, News, Order};
@@ -20,25 +22,40 @@ pub struct Handshake<'a> {
     pub code: &'a str,
     pub journal: &'a Mutex<Journal>,
     pub worker: &'a mut Channels,
+    /// Capabilities that this agent names.
+    pub named: &'a Capabilities,
+    /// Capabilities that the portal names too, from its first answer on.
+    pub shared: Option<Capabilities>,
 }
 
 impl Handshake<'_> {
-    /// Says hello, and pairs or resumes.
+    /// Says hello, and pairs or resumes; gives the capabilities that both sides name.
     ///
     /// # Errors
     /// [`End`].
-    pub async fn run(&mut self) -> Result<(), End> {
+    pub async fn run(mut self) -> Result<Capabilities, End> {
+        match self.pair_or_resume().await {
+            Ok(()) => Ok(self.shared.unwrap_or_default()),
+            Err(End::Refused(say)) if say == NOT_UNDERSTOOD && self.shared.is_none() && !self.named.is_empty() => {
+                Err(End::Older)
+            }
+            Err(end) => Err(end),
+        }
+    }
+
+    async fn pair_or_resume(&mut self) -> Result<(), End> {
         let (key, pairing) = {
             let journal = self.journal.lock().map_err(|_| End::Lost)?;
             (journal.public_key(), journal.pairing().cloned())
         };
 
-        let hello = FromAgent::Hello {
+        let hello = FromAgent::Hello(Hello {
             protocol: VERSION,
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             host: host_name(),
             key: Bytes(key.clone()),
-        };
+            capabilities: self.named.clone(),
+        });
         send(self.connection, &hello).await?;
 
         match pairing {
@@ -51,10 +68,14 @@ impl Handshake<'_> {
         let Paired { pairing, number } = paired;
         send(self.connection, &FromAgent::Resume { pairing: pairing.clone() }).await?;
         let nonce = match receive(self.connection).await? {
-            FromPortal::Challenge { nonce } => nonce,
+            FromPortal::Challenge { nonce, capabilities } => {
+                self.shared = Some(capabilities);
+                nonce
+            }
             other => return Err(unexpected(other)),
         };
 
+        hide_input()?;
         let message = [RESUME_CONTEXT.as_bytes(), pairing.as_bytes(), &nonce.0].concat();
         let signature = self.journal.lock().map_err(|_| End::Lost)?.sign(&message);
         send(self.connection, &FromAgent::Proof { signature: Bytes(signature) }).await?;
@@ -79,7 +100,8 @@ impl Handshake<'_> {
         send(self.connection, &FromAgent::Redeem { code: self.code.to_owned(), commitment, readers }).await?;
 
         let (pairing, portal_nonce) = match receive(self.connection).await? {
-            FromPortal::Offer { pairing, portal, person, purpose, nonce } => {
+            FromPortal::Offer { pairing, portal, person, purpose, nonce, capabilities } => {
+                self.shared = Some(capabilities);
                 println!("Portal:  {portal}\nPerson:  {person}\nPurpose: {purpose}");
                 (pairing, nonce)
             }
@@ -90,11 +112,8 @@ impl Handshake<'_> {
         let number = comparison::number(&pairing, key, &nonce, &portal_nonce.0);
         println!("Number:  {number}");
 
-        let same = tokio::task::spawn_blocking(|| terminal::ask("Does the page show the same number? [y/N] ")).await;
-        match same {
-            Ok(Ok(true)) => {}
-            _ => return Err(End::Refused("The numbers were not confirmed. Nothing was done.".to_owned())),
-        }
+        self.compare().await?;
+        hide_input()?;
         fail_point!("agent.confirm");
 
         // Kept before it is said: a portal that hears it takes it for given.
@@ -107,6 +126,43 @@ impl Handshake<'_> {
         }
     }
 
+    /// Asks whether the numbers are the same. The portal may end the pairing meanwhile; a pairing that is
+    /// not confirmed does not outlive its connection.
+    async fn compare(&mut self) -> Result<(), End> {
+        let mut asked = tokio::task::spawn_blocking(|| terminal::ask("Does the page show the same number? [y/N] "));
+        let is_pinged = self.has(Capability::Decline);
+        let answer = tokio::select! {
+            answer = &mut asked => answer.map_err(|_| End::Failed(Error::say("The agent cannot ask. Nothing was done.")))?,
+            received = receive_while_asking(self.connection, is_pinged) => {
+                // The question stands at the end of its line.
+                println!();
+                return Err(match received {
+                    Ok(message) => unexpected(message),
+                    Err(Lost::Protocol) => another_version(),
+                    Err(Lost::Network) => End::Failed(Error::say(
+                        "The connection to the portal broke before the number was confirmed. Nothing was done. Use a new code.",
+                    )),
+                });
+            }
+        };
+        let say = match answer {
+            Ok(Some(true)) => return Ok(()),
+            Ok(Some(false)) => {
+                if self.has(Capability::Decline) {
+                    send(self.connection, &FromAgent::Decline).await?;
+                }
+                "The number was not confirmed here. Nothing was done. The page offers a new code.".to_owned()
+            }
+            Ok(None) => "Nobody answered whether the numbers are the same. Nothing was done.".to_owned(),
+            Err(error) => format!("The answer cannot be read: {error}. Nothing was done."),
+        };
+        Err(End::Refused(say))
+    }
+
+    fn has(&self, capability: Capability) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.has(capability))
+    }
+
     /// Waits for the worker's list of readers; another program may hold it up, and that is said.
     async fn listed(&mut self, mut listed: oneshot::Receiver<Vec<Reader>>) -> Result<Vec<Reader>, End> {
         loop {
@@ -114,6 +170,7 @@ impl Handshake<'_> {
                 biased;
                 news = self.worker.news.recv() => match news {
                     Some(News::Say(text)) => println!("{text}"),
+                    Some(News::Readers(_)) => {}
                     Some(News::Failed(error)) => return Err(End::Failed(error)),
                     _ => return Err(End::Lost),
                 },
@@ -128,6 +185,15 @@ impl Handshake<'_> {
             }
         }
     }
+}
+
+async fn receive_while_asking(connection: &mut Connection, is_pinged: bool) -> Result<FromPortal, Lost> {
+    if is_pinged { connection.receive().await } else { connection.receive_unpinged().await }
+}
+
+/// Hides what is typed from the confirmation on: a PIN that comes before its question is not shown.
+fn hide_input() -> Result<(), End> {
+    terminal::hide_input().map_err(|error| End::Failed(terminal::unusable(error)))
 }
 
 fn host_name() -> String {

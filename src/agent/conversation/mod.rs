@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealwright_protocol::{FromAgent, FromPortal};
+use sealwright_protocol::{Capabilities, Capability, FromAgent, FromPortal, Reader};
 
 use crate::connection::{Connection, Lost};
 use crate::error::Error;
@@ -40,6 +40,12 @@ pub struct Conversation {
     unsent: Vec<FromAgent>,
     /// The last progress line.
     last: String,
+    /// Capabilities that the next hello names.
+    named: Capabilities,
+    /// Capabilities that the portal of the present connection names too.
+    shared: Capabilities,
+    /// The readers and cards that the worker told last.
+    readers: Option<Vec<Reader>>,
 }
 
 impl Conversation {
@@ -50,8 +56,20 @@ impl Conversation {
         journal: Arc<Mutex<Journal>>,
         worker: Channels,
     ) -> Self {
-        let (jobs, reports, unsent, last) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), String::new());
-        Self { portal, code, ca_file, journal, worker, jobs, reports, unsent, last }
+        Self {
+            portal,
+            code,
+            ca_file,
+            journal,
+            worker,
+            jobs: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            unsent: Vec::new(),
+            last: String::new(),
+            named: Capabilities::known(),
+            shared: Capabilities::default(),
+            readers: None,
+        }
     }
 
     /// Talks to the portal until it is finished; a lost connection is opened again.
@@ -77,6 +95,7 @@ impl Conversation {
                 }
                 End::Refused(say) => return Err(Error::say(say)),
                 End::Failed(error) => return Err(error),
+                End::Older => self.named = Capabilities::default(),
                 End::Lost => {
                     tries += 1;
                     if tries > PATIENCE {
@@ -109,12 +128,15 @@ impl Conversation {
 
     async fn run_connection(&mut self, mut connection: Connection) -> End {
         let (code, journal, worker) = (&*self.code, &*self.journal, &mut self.worker);
-        let mut handshake = Handshake { connection: &mut connection, code, journal, worker };
-        if let Err(end) = handshake.run().await {
-            return end;
-        }
+        let named = &self.named;
+        let handshake = Handshake { connection: &mut connection, code, journal, worker, named, shared: None };
+        self.shared = match handshake.run().await {
+            Ok(shared) => shared,
+            Err(end) => return end,
+        };
 
         self.unsent.clear();
+        self.unsent.extend(self.readers.clone().and_then(|readers| self.told(readers)));
         loop {
             for report in std::mem::take(&mut self.unsent) {
                 if connection.send(&report).await.is_err() {
@@ -171,6 +193,11 @@ impl Conversation {
         }
     }
 
+    /// The message that tells of cards; none where the portal has not named it.
+    fn told(&self, readers: Vec<Reader>) -> Option<FromAgent> {
+        self.shared.has(Capability::Readers).then_some(FromAgent::Readers { readers })
+    }
+
     async fn handle_news(&mut self, connection: &mut Connection, news: News) -> Option<End> {
         let message = match news {
             News::Relay { job, serial, key, algorithm, witness } => {
@@ -185,6 +212,10 @@ impl Conversation {
             News::Say(text) => {
                 println!("{text}");
                 return None;
+            }
+            News::Readers(readers) => {
+                self.readers = Some(readers.clone());
+                self.told(readers)?
             }
             News::Failed(error) => return Some(End::Failed(error)),
         };

@@ -28,7 +28,9 @@ pub enum JobError {
 pub fn run(context: &mut JobContext<'_>, instruction: &Instruction) -> Result<Report, JobError> {
     let done = match instruction {
         Instruction::Identify => identify::run(context),
-        Instruction::ReplaceFactorySecrets { secrets } => replace_factory_secrets::run(context, secrets),
+        Instruction::ReplaceFactorySecrets { secrets, pin_policy } => {
+            replace_factory_secrets::run(context, secrets, pin_policy.as_ref())
+        }
         Instruction::GenerateKeyAndCsr { slot, algorithm } => generate_key::run(context, *slot, *algorithm),
         Instruction::InstallCertificate { slot, certificate, test } => {
             install_certificate::run(context, *slot, &certificate.0, test)

@@ -115,7 +115,13 @@ impl Secrets for Token {
                 token.module.init_token(token.slot, officer, label)?;
             }
             fail_point!("agent.replace.token");
-            token.as_officer(officer, |session| Ok(session.init_pin(&text(new.bytes())?)?))
+            token.as_officer(officer, |session| {
+                session.init_pin(&text(new.bytes())?).map_err(|error| match error {
+                    // The officer's PIN was right: another one must not be tried.
+                    Error::Pkcs11(RvError::PinInvalid | RvError::PinLenRange, _) => CardError::UnfitPin,
+                    other => other.into(),
+                })
+            })
         })
     }
 

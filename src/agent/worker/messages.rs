@@ -18,8 +18,19 @@ pub enum Order {
 
 /// A message of the worker.
 pub enum News {
-    Relay { job: String, serial: String, key: ManagementKey, algorithm: ManagementKeyAlgorithm, witness: Bytes },
-    Report { job: String, report: Report },
+    Relay {
+        job: String,
+        serial: String,
+        key: ManagementKey,
+        algorithm: ManagementKeyAlgorithm,
+        witness: Bytes,
+    },
+    Report {
+        job: String,
+        report: Report,
+    },
+    /// Every reader and the card in it, after a card came or went.
+    Readers(Vec<Reader>),
     Say(String),
     Failed(Error),
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sealwright_protocol::{Instruction, Report};
+use sealwright_protocol::{Instruction, Reader, Report};
 use tokio::sync::mpsc as channel;
 
 use crate::card::Card;
@@ -17,7 +17,7 @@ use crate::job::JobContext;
 use crate::jobs::{self, JobError};
 use crate::journal::Journal;
 use crate::pin_session::PinSession;
-use crate::readers::Readers;
+use crate::readers::{ReaderPresence, Readers};
 use crate::terminal::{Say, ask_number};
 use crate::token::ModuleOptions;
 
@@ -27,6 +27,8 @@ use relay::PortalRelay;
 
 /// The pause before a card is looked for again.
 const PAUSE: Duration = Duration::from_millis(300);
+/// The interval in which an idle worker looks whether a card came or went.
+const LOOK: Duration = Duration::from_secs(1);
 
 struct Worker {
     readers: Readers,
@@ -34,6 +36,8 @@ struct Worker {
     news: channel::UnboundedSender<News>,
     journal: Arc<Mutex<Journal>>,
     pins: PinSession,
+    /// The state of the readers when the conversation was told of them last.
+    told: Vec<ReaderPresence>,
 }
 
 /// Starts the worker. It ends when the channels are dropped, or after a failure.
@@ -65,11 +69,17 @@ fn run(
         }
     };
 
-    let mut worker = Worker { readers, answers, news, journal, pins };
-    for order in orders {
-        if let Err(error) = worker.carry_out(order) {
-            drop(worker.news.send(News::Failed(error)));
-            return;
+    let mut worker = Worker { readers, answers, news, journal, pins, told: Vec::new() };
+    loop {
+        match orders.recv_timeout(LOOK) {
+            Ok(order) => {
+                if let Err(error) = worker.carry_out(order) {
+                    drop(worker.news.send(News::Failed(error)));
+                    return;
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => worker.tell_readers(),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }
     }
 }
@@ -77,7 +87,10 @@ fn run(
 impl Worker {
     fn carry_out(&mut self, order: Order) -> Result<(), Error> {
         match order {
-            Order::List(answer) => drop(answer.send(self.readers.list())),
+            Order::List(answer) => {
+                self.told = self.readers.presence();
+                drop(answer.send(self.readers.list()));
+            }
             Order::Job { job, card, instruction, withdrawn } => {
                 if let Some(report) = self.run_job(&job, card.as_deref(), &instruction, &withdrawn)? {
                     drop(self.news.send(News::Report { job, report }));
@@ -85,6 +98,15 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Tells the conversation which cards are there, if one came or went. Cards are opened only then.
+    fn tell_readers(&mut self) {
+        let presence = self.readers.presence();
+        if presence != self.told {
+            self.told = presence;
+            drop(self.news.send(News::Readers(self.readers.list())));
+        }
     }
 
     /// Begins a job again until there is a report; none when the job is withdrawn.
@@ -102,6 +124,7 @@ impl Worker {
                 None => choose(self.readers.all(), &self.pins)?,
             };
             let Some(mut open) = found else {
+                self.tell_readers();
                 let say = self.missing(serial);
                 if say != said {
                     said.clone_from(&say);
@@ -110,6 +133,13 @@ impl Worker {
                 self.readers.wait(PAUSE);
                 continue;
             };
+            if !said.is_empty()
+                && let Some(serial) = serial
+            {
+                // The whole list follows when the job is done: until then only the card in use is opened.
+                let reader = Reader { name: open.reader().to_owned(), card: Some(serial.to_owned()) };
+                drop(self.news.send(News::Readers(vec![reader])));
+            }
             said.clear();
             if let Some(serial) = serial {
                 self.pins.turn_to(serial);

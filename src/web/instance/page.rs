@@ -1,7 +1,7 @@
 //! What the page shows now: headline, question, what to do about the agent, picture.
 
 use askama::Template;
-use sealwright_protocol::visible;
+use sealwright_protocol::{Capabilities, Capability, Reader, visible};
 use sealwright_workflow::definition::{Action, Kind};
 use sealwright_workflow::instance::{Instance, Status, Waiting};
 use sealwright_workflow::render::{self, Diagram};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::past::{self, Entry, Line, time_text};
 use crate::cards::pairing::{Code, PairingState};
+use crate::cards::pairings::{PairingEnd, PairingRecord, Presence};
 use crate::engine::in_words;
 use crate::engine::rights::{self, Operation, may_start};
 use crate::engine::verbs::{View, reasons};
@@ -91,6 +92,12 @@ enum Pairing {
     NotNeeded,
     /// No code is offered, or it is too old.
     Ask,
+    /// The last pairing ended before it was confirmed.
+    Over {
+        host: String,
+        /// The person at the agent refused it; else the connection broke.
+        is_declined: bool,
+    },
     Offered {
         link: String,
         command: String,
@@ -102,12 +109,30 @@ enum Pairing {
         cards: Vec<String>,
         number: Option<String>,
         confirmed: bool,
+        /// The agent has confirmed, and its connection broke.
+        is_gone: bool,
     },
     Connected {
         host: String,
-        /// It may have been closed, days ago: nobody tells the portal.
+        /// Its jobs are unanswered for a while.
         is_silent: bool,
+        cards: Cards,
+        /// The agent knows no policy for PINs.
+        is_pin_unchecked: bool,
     },
+    /// The agent was connected until this time.
+    Gone {
+        host: String,
+        since: String,
+    },
+}
+
+/// The cards that a connected agent sees.
+enum Cards {
+    /// The agent does not tell when cards come and go.
+    Unknown,
+    None,
+    Some(Vec<String>),
 }
 
 pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<InstancePage, Failure> {
@@ -186,23 +211,33 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
     let latest = portal.pairings.latest(view.stored.root).await.map_err(|error| Failure::internal(&error))?;
     let Some(row) = latest else { return Ok(Pairing::Ask) };
     let host = visible(row.host.as_deref().unwrap_or_default());
+    let presence = Presence::of(&row, portal.clock.now_ms());
     if row.state == PairingState::Confirmed {
+        if let Presence::Gone(since) = presence {
+            return Ok(Pairing::Gone { host, since: time_text(since) });
+        }
         // A pairing may be confirmed as long as its code is good, and not when that was offered.
         let is_silent = portal.clock.now_ms() - since.max(row.expires_at) > SILENT;
-        return Ok(Pairing::Connected { host, is_silent });
+        let shared = shared(&row);
+        let cards = match cards(&row) {
+            _ if !shared.has(Capability::Readers) => Cards::Unknown,
+            cards if cards.is_empty() => Cards::None,
+            cards => Cards::Some(cards),
+        };
+        let is_pin_unchecked = !shared.has(Capability::PinPolicy);
+        return Ok(Pairing::Connected { host, is_silent, cards, is_pin_unchecked });
+    }
+    if let (PairingState::Ended, Some(end)) = (row.state, row.ended_by) {
+        return Ok(Pairing::Over { host, is_declined: end == PairingEnd::Declined });
     }
     let here = row.session == visitor.session.id && row.expires_at > portal.clock.now_ms();
     if !here || row.state == PairingState::Ended {
         return Ok(Pairing::Ask);
     }
     if row.state == PairingState::Redeemed {
-        let readers: Vec<sealwright_protocol::Reader> =
-            row.readers.and_then(|readers| serde_json::from_value(readers).ok()).unwrap_or_default();
-        let shown =
-            |reader: sealwright_protocol::Reader| Some(visible(&format!("{} in {}", reader.card?, reader.name)));
-        let cards = readers.into_iter().filter_map(shown).collect();
-        let pairing = row.id.to_string();
-        return Ok(Pairing::Compare { pairing, host, cards, number: row.number, confirmed: row.confirmed_by_person });
+        let (pairing, cards, confirmed) = (row.id.to_string(), cards(&row), row.confirmed_by_person);
+        let is_gone = matches!(presence, Presence::Gone(_));
+        return Ok(Pairing::Compare { pairing, host, cards, number: row.number, confirmed, is_gone });
     }
     let code = Code::derive(&visitor.cookie, row.id);
     let agent_url = &portal.configuration.server.agent_url;
@@ -212,6 +247,18 @@ async fn pairing(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Pair
         command: format!("{} connect {} --portal {agent_url}", portal.configuration.server.agent_command, code.short),
         code: code.short,
     })
+}
+
+/// Capabilities that the agent of a pairing shares with this release.
+fn shared(row: &PairingRecord) -> Capabilities {
+    row.capabilities.clone().and_then(|shared| serde_json::from_value(shared).ok()).unwrap_or_default()
+}
+
+/// Cards and their readers, as the agent has told last.
+fn cards(row: &PairingRecord) -> Vec<String> {
+    let readers = row.readers.clone().and_then(|readers| serde_json::from_value(readers).ok());
+    let shown = |reader: Reader| Some(visible(&format!("{} in {}", reader.card?, reader.name)));
+    readers.unwrap_or_else(Vec::new).into_iter().filter_map(shown).collect()
 }
 
 /// The label of what is being done, however deep below.

@@ -29,8 +29,30 @@ table! {
         pub epoch: i64,
         pub node: Option<String>,
         pub created_at: i64,
+        /// The last refresh of the lease by the node that the agent is connected to.
+        pub seen_at: Option<i64>,
+        /// The end of the agent's last connection; none while it is connected.
+        pub gone_at: Option<i64>,
+        pub ended_by: Option<PairingEnd>,
+        /// Capabilities that agent and portal share.
+        #[sea_orm(column_type = "JsonBinary", nullable)]
+        pub capabilities: Option<Json>,
     }
 }
+
+/// The reason for which a pairing ended before it was confirmed; none where a new code was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairingEnd {
+    /// The person at the agent refused the number.
+    Declined,
+    /// The connection broke. An agent whose confirmation was lost with it may come back.
+    Broken,
+}
+
+stored_as_word!(PairingEnd of "pairing" {
+    Declined = "declined",
+    Broken = "broken",
+});
 
 /// State of a pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
