@@ -123,7 +123,8 @@ impl Said<'_> {
             return builder.body(body.to_string());
         }
         let mut form = format!("csrf={csrf}&step={}&action={}&role=user", self.step, self.action);
-        if let Some(shown) = self.shown {
+        // A start has a form of its own, and what no form asks for is refused before the subject is looked up.
+        if let Some(shown) = self.shown.filter(|_| !request.path.starts_with("/start/")) {
             form += &format!("&shown={shown}&field_unasked=x");
         }
         if let Some(certificate) = self.certificate {

@@ -5,7 +5,7 @@ use std::path::Path;
 use sealwright_world::journey;
 
 use crate::on_both_databases;
-use crate::support::{Database, TestWorld};
+use crate::support::{Database, TestWorld, workflows};
 
 on_both_databases! {
     an_instance_keeps_its_version_and_a_released_one_is_not_changed,
@@ -30,8 +30,13 @@ async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed(databas
     let mut test = TestWorld::start(database).await;
     let mut alice = journey::begin(&test.world, "alice").await.expect("begun");
     let old = "title: Personalize your smart card";
+    let version = workflows().get("personalize").expect("the workflow").version;
     test.world.kill_portal().await.expect("killed");
-    release(&test, &format!("version: 1\n{old}"), "version: 2\ntitle: The second version");
+    release(
+        &test,
+        &format!("version: {version}\n{old}"),
+        &format!("version: {}\ntitle: The second version", version + 1),
+    );
     test.world.restart_portal(&[]).await.expect("restarted");
     let page = alice.browser.get(&alice.path).await.expect("the page");
     assert!(page.contains("<h1>Personalize your smart card</h1>"), "{page}");
@@ -44,5 +49,6 @@ async fn an_instance_keeps_its_version_and_a_released_one_is_not_changed(databas
     test.world.kill_portal().await.expect("killed");
     release(&test, old, "title: Changed in secret");
     assert!(test.world.restart_portal(&[]).await.is_err());
-    assert!(test.log().contains("the workflow personalize version 1 was released with another text"), "{}", test.log());
+    let refused = format!("the workflow personalize version {version} was released with another text");
+    assert!(test.log().contains(&refused), "{}", test.log());
 }
