@@ -20,6 +20,7 @@ mod repair;
 mod roles;
 mod secrets;
 mod sentences;
+mod stages;
 mod start;
 
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 17] = [
+pub const RULES: [(&str, RuleFunction); 18] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -80,6 +81,7 @@ pub const RULES: [(&str, RuleFunction); 17] = [
     ("recursion", RuleFunction(recursion::check)),
     ("secrets", RuleFunction(secrets::check)),
     ("sentences", RuleFunction(sentences::check)),
+    ("stages", RuleFunction(stages::check)),
     ("if-cancelled", RuleFunction(if_cancelled::check)),
 ];
 
