@@ -8,4 +8,4 @@ mod view;
 
 pub use act::Act;
 pub use caller::Caller;
-pub use view::{View, reasons};
+pub use view::{View, causes, reasons};
