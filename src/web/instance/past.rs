@@ -83,8 +83,11 @@ pub(super) fn outcome<'d>(view: &View, state: &'d State, step: i64, row: &Histor
         (Kind::Do(call) | Kind::Card(call), "completed") => call.next.get(detail),
         (Kind::Run(run), "child-ended") => run.next.get(detail),
         (Kind::Fork(fork), "child-ended") => {
-            let all = children(view, row.instance, step).all(|child| child.status == Status::Success);
-            fork.run.next.get(if all { "all-succeeded" } else { "not-all-succeeded" })
+            if children(view, row.instance, step).any(|child| child.status != Status::Success) {
+                return fork.run.next.get("not-all-succeeded");
+            }
+            // Whoever stopped it may have done so before all were begun.
+            fork.run.next.get("all-succeeded").filter(|next| next.to.states().any(|to| to.text == row.state))
         }
         (Kind::Wait(wait), "condition-held") => Some(&wait.next),
         _ => None,
@@ -124,10 +127,14 @@ fn is_an_end_from_elsewhere(row: &HistoryRecord) -> bool {
     row.event == "cancelled" || (row.event == "timer" && row.detail.as_deref() == Some("deadline"))
 }
 
+/// What one of several parts is about.
+pub(super) fn title_of(part: &Instance) -> Option<&str> {
+    part.data.get("slot")?.get("title").and_then(Value::as_str)
+}
+
 fn below(portal: &Portal, view: &View, child: &Instance) -> Vec<Line> {
     let inner = progress(portal, view, child.id);
-    let title = child.data.get("slot").and_then(|slot| slot.get("title")).and_then(Value::as_str);
-    let Some(title) = title else { return inner };
+    let Some(title) = title_of(child) else { return inner };
     let is_undone = inner.iter().any(|line| line.status == LineStatus::Undone);
     let status = match inner.last().map(|line| line.status) {
         Some(LineStatus::Done) if is_undone => LineStatus::Undone,

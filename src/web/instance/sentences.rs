@@ -7,7 +7,7 @@ use sealwright_workflow::definition::{Action, Definition, Kind, State};
 use sealwright_workflow::instance::Instance;
 use serde_json::Value;
 
-use super::past::{history, outcome, part, time_text};
+use super::past::{history, outcome, part, time_text, title_of};
 use crate::desk::instances::HistoryRecord;
 use crate::engine::verbs::View;
 use crate::portal::Portal;
@@ -28,11 +28,14 @@ pub fn entries(portal: &Portal, view: &View) -> Vec<Entry> {
     for id in view.histories.keys() {
         let Some((instance, definition)) = part(portal, view, *id) else { continue };
         let rows = history(view, *id);
+        let title = match title_of(instance) {
+            Some(about) => format!("{}: {}", definition.title, visible(about)),
+            None => definition.title.clone(),
+        };
         let part = Part { view, instance, definition: &definition, last: last_kept(&definition, rows) };
         for (index, row) in rows.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|before| rows.get(before));
-            let entry =
-                Entry { at: time_text(row.at), part: definition.title.clone(), what: part.sentence(before, row) };
+            let entry = Entry { at: time_text(row.at), part: title.clone(), what: part.sentence(before, row) };
             told.push((row.at, row.revision, entry));
         }
     }

@@ -129,7 +129,7 @@ fn an_outcome_belongs_to_the_state_that_it_left() {
     ];
     let expected = [
         "alice started “Revoke a certificate”.",
-        "Looking at the certificate: in use.",
+        "The certificate is in use.",
         "alice decided to revoke it: key compromise.",
         "The certificate is revoked from now on.",
         "Publishing the revocation list: an attempt failed (signer).",
@@ -184,15 +184,15 @@ fn what_no_definition_has_words_for_is_told_by_its_labels() {
     let rows = [
         ("look-up-person", "started", None, ALICE),
         ("insert-card", "completed", Some("found"), None),
-        ("certify", "completed", Some("identified"), None),
+        ("certify", "completed", Some("of-another-outcome"), None),
         ("certify", "child-ended", Some("success"), None),
         ("certify", "cancelled", None, ALICE),
         ("stopped", "child-ended", Some("cancelled"), None),
     ];
     let expected = [
         "alice started “Personalize your smart card”.",
-        "Looking you up in the directory: found.",
-        "Reading your card: identified.",
+        "The directory knows the person.",
+        "Reading your card: of another outcome.",
         "Making your certificates: a part is done.",
         "alice stopped “Personalize your smart card”.",
         "Making your certificates: a part was ended.",
