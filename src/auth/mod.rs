@@ -10,4 +10,4 @@ pub mod service_accounts;
 pub mod sessions;
 
 pub use identity::Identities;
-pub use roles::{Grant, Recheck, RoleOptions, Roles};
+pub use roles::{Grant, Recheck, RoleError, RoleOptions, Roles};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use futures_util::future::join_all;
 use serde::Deserialize;
 
 use super::command::{self, NoAnswer};
@@ -103,16 +104,46 @@ impl Roles {
     /// # Errors
     /// [`RoleError`] when it cannot be found out: then the role is not granted.
     pub async fn grants(&self, role: &str, login: &str) -> Result<Grant, RoleError> {
+        // Nobody is looked up for a role that there is not.
+        if !self.handlers.contains_key(role) {
+            return Ok(Grant::Refused);
+        }
+        self.says(role, login, &self.find(login).await).await
+    }
+
+    /// What every handler says of this person, in the order of [`ROLES`]. All are asked at once, each within its own limit, and the directory is
+    /// asked for the person once.
+    pub async fn all_grants(&self, login: &str) -> Vec<(&'static str, Result<Grant, RoleError>)> {
+        let found = self.find(login).await;
+        let asked = self.offered().into_iter().map(|(role, _)| {
+            let found = &found;
+            async move { (role, self.says(role, login, found).await) }
+        });
+        join_all(asked).await
+    }
+
+    /// What the handler of a role says of whom the directory has found.
+    async fn says(
+        &self,
+        role: &str,
+        login: &str,
+        found: &Result<Option<(String, Option<Person>)>, RoleError>,
+    ) -> Result<Grant, RoleError> {
+        let Some((id, person)) = found.as_ref().map_err(|error| *error)? else { return Ok(Grant::NotKnown) };
         let Some(handler) = self.handlers.get(role) else { return Ok(Grant::Refused) };
-        let (id, person) = match self.directory.find(login, &[]).await? {
-            Lookup::Found(person) => (person.id.clone(), Some(person)),
-            Lookup::Incomplete { id: Some(id), .. } => (id, None),
-            // Whoever it is might have the login of somebody else.
-            Lookup::Incomplete { id: None, .. } => return Ok(Grant::NotKnown),
-            Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => return Ok(Grant::NotKnown),
-        };
         let granted = self.asks(handler, login, person.as_ref()).await?;
-        Ok(if granted { Grant::Granted { person: id } } else { Grant::Refused })
+        Ok(if granted { Grant::Granted { person: id.clone() } } else { Grant::Refused })
+    }
+
+    /// Who has the login now: the id, and the person where the entry can be read. None whom nothing is granted to.
+    async fn find(&self, login: &str) -> Result<Option<(String, Option<Person>)>, RoleError> {
+        Ok(match self.directory.find(login, &[]).await? {
+            Lookup::Found(person) => Some((person.id.clone(), Some(person))),
+            Lookup::Incomplete { id: Some(id), .. } => Some((id, None)),
+            // Whoever it is might have the login of somebody else.
+            Lookup::Incomplete { id: None, .. } => None,
+            Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => None,
+        })
     }
 
     /// What the handler of a role says, whoever asks.

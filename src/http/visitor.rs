@@ -24,6 +24,8 @@ pub struct Visitor {
     pub session: SessionRecord,
     /// Whether the database has the session; else it is its cookie alone.
     pub is_stored: bool,
+    /// Whether the session began with this request: its cookie is on its way to the browser.
+    pub is_new: bool,
     /// The cookie's value: codes are derived from it.
     pub cookie: String,
     origin: Origin,
@@ -70,8 +72,9 @@ async fn visitor(portal: &Portal, request: &HttpRequest) -> Result<Visitor, Fail
     if let Some(value) = &session.cookie {
         request.extensions_mut().insert(NewCookie(cookie_of(value)));
     }
+    let is_new = session.cookie.is_some();
     let cookie = session.cookie.or(cookie).unwrap_or_default();
-    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, cookie, origin };
+    let mut visitor = Visitor { session: session.row, is_stored: session.is_stored, is_new, cookie, origin };
     visitor.check_role(portal).await?;
     Ok(visitor)
 }

@@ -47,6 +47,12 @@ impl SimulatedDirectory {
         self.directory.set(&dn(login), attribute, &[value]).expect("an entry");
     }
 
+    /// Leaves one member alone in a group.
+    pub fn leave_alone(&self, group: &str, login: &str) {
+        let group = format!("cn={group},ou=groups,dc=demo,dc=test");
+        self.directory.set(&group, "member", &[&dn(login)]).expect("an entry");
+    }
+
     /// Takes the certificates out of somebody's entry.
     pub fn unpublish(&self, login: &str) {
         self.directory.set(&dn(login), "userCertificate;binary", &[]).expect("an entry");

@@ -3,6 +3,7 @@
 //!
 //! - [`node`] is a portal's engine and rooms, with fail points of its own.
 //! - [`card`] is a card that keeps keys in memory, and the agent that does the portal's jobs with it.
+//! - [`pages`] is a browser without scripts, which asks the pages' handlers.
 //! - [`trial`] runs one activity or card job through its three tests: succeeds twice with one effect, fails and unwinds, is
 //!   killed at each fail point and goes on.
 
@@ -12,6 +13,7 @@ pub mod clock;
 mod directory;
 mod directory_away;
 pub mod node;
+pub mod pages;
 mod pairings;
 mod starts;
 mod tests;

@@ -1,4 +1,4 @@
-//! The style sheet and the script, built in.
+//! The style sheet and the scripts, built in.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -9,6 +9,7 @@ pub async fn get(file: web::Path<String>) -> Result<HttpResponse, Failure> {
     let (kind, text) = match file.as_str() {
         "sealwright.css" => ("text/css; charset=utf-8", include_str!("../../static/sealwright.css")),
         "progress.js" => ("text/javascript; charset=utf-8", include_str!("../../static/progress.js")),
+        "copy.js" => ("text/javascript; charset=utf-8", include_str!("../../static/copy.js")),
         _ => return Err(Failure::not_found()),
     };
     Ok(HttpResponse::Ok().content_type(kind).insert_header((header::CACHE_CONTROL, "private, max-age=300")).body(text))

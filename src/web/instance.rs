@@ -2,6 +2,10 @@
 
 mod page;
 mod past;
+mod sentences;
+mod stages;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

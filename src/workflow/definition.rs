@@ -1,6 +1,6 @@
 //! A workflow as it was declared: the typed model of one YAML file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use time::Duration;
@@ -32,6 +32,8 @@ pub struct Definition {
     pub name: Word,
     pub version: u32,
     pub title: String,
+    /// Stages of the way, in their order, which the page shows from the start; empty where there are none.
+    pub stages: Vec<Word>,
     pub start: Start,
     /// Data or `owner` that at most one open instance may hold from the start. Of a child nothing is held: it belongs to another tree.
     pub holds: Vec<Word>,
@@ -52,9 +54,24 @@ impl Definition {
         self.states.iter().find(|state| state.name.text == name)
     }
 
-    /// Whether the way leads straight to an end: then what was done counts, cancelled or not.
-    pub fn ends_now(&self, next: &Next) -> bool {
-        next.to.states().all(|name| self.state(&name.text).is_some_and(|state| matches!(state.kind, Kind::End(_))))
+    /// Whether the way leads straight to success: then what was done counts, cancelled or not. A failure does not: whoever stopped is told that
+    /// it was stopped, and not what else went wrong on the way out.
+    pub fn succeeds_now(&self, next: &Next) -> bool {
+        next.to.states().all(|name| {
+            let end = self.state(&name.text).and_then(State::end);
+            end.is_some_and(|end| end.outcome == EndOutcome::Success)
+        })
+    }
+
+    /// The ends that can be reached from a state by its own ways, a cancellation and the deadline of the whole left out.
+    pub fn ends_after(&self, state: &str) -> BTreeSet<EndOutcome> {
+        let (mut ends, mut seen, mut work) = (BTreeSet::new(), BTreeSet::new(), vec![state]);
+        while let Some(name) = work.pop() {
+            let Some(state) = self.state(name).filter(|_| seen.insert(name)) else { continue };
+            ends.extend(state.end().map(|end| end.outcome));
+            work.extend(state.ways().into_iter().flat_map(|next| next.to.states()).map(Word::as_str));
+        }
+        ends
     }
 
     /// What an instance that ended well gives to its parent: the fields of `result` and where each is read from.
@@ -160,6 +177,10 @@ pub struct State {
     /// A few words for the progress list; made from the name when the file gives none.
     pub label: String,
     pub kind: Kind,
+    /// What whoever it waits for does now, in the imperative: the owner, or who may answer what is asked.
+    pub now: Option<String>,
+    /// Of the definition's stages the one that it belongs to.
+    pub stage: Option<Word>,
     /// Data that the page shows here.
     pub show: Vec<Word>,
     pub deadline: Option<Deadline>,
@@ -203,6 +224,8 @@ pub struct Ask {
 pub struct Action {
     pub name: Word,
     pub label: String,
+    /// What the history says of whoever took it, after their name: `rejected the request`.
+    pub did: Option<String>,
     pub by: Vec<Party>,
     /// People who may not take it, whatever their role.
     pub never: Vec<Party>,
@@ -339,6 +362,18 @@ pub struct Next {
     /// Data that the instance holds from here on.
     pub holds: Option<Word>,
     pub to: Target,
+    /// What the history says of it, a whole sentence.
+    pub say: Option<String>,
+    pub mark: Option<Mark>,
+}
+
+/// How the progress list marks a step that was left by a way that goes on all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Something is left undone.
+    Undone,
+    /// It failed, and something else is tried.
+    Failed,
 }
 
 /// The next state: the first guard that holds, else `otherwise`.
@@ -389,10 +424,12 @@ pub struct End {
     pub outcome: EndOutcome,
     /// A sentence for the person; `{field.part}` is replaced.
     pub say: Option<String>,
+    /// Whether the page offers to start again at once; only where it ended without success.
+    pub again: bool,
     pub result: BTreeMap<String, Path>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndOutcome {
     Success,
@@ -419,12 +456,21 @@ pub struct Deadline {
 }
 
 impl State {
-    /// The sentence with places for data: the question, or what an end says.
-    pub fn sentence(&self) -> Option<&str> {
-        match &self.kind {
+    /// The sentences with places for data: the question or what an end says, and what is to be done now.
+    pub fn sentences(&self) -> impl Iterator<Item = &str> {
+        let own = match &self.kind {
             Kind::Ask(ask) => Some(ask.question.as_str()),
             Kind::End(end) => end.say.as_deref(),
             Kind::Do(_) | Kind::Card(_) | Kind::Run(_) | Kind::Fork(_) | Kind::Wait(_) => None,
+        };
+        own.into_iter().chain(self.now.as_deref())
+    }
+
+    /// What kind of end it is, if it is one.
+    pub fn end(&self) -> Option<&End> {
+        match &self.kind {
+            Kind::End(end) => Some(end),
+            Kind::Ask(_) | Kind::Do(_) | Kind::Card(_) | Kind::Run(_) | Kind::Fork(_) | Kind::Wait(_) => None,
         }
     }
 

@@ -11,4 +11,4 @@ pub use act::Act;
 pub use caller::Caller;
 pub use repair::Repaired;
 pub use start::StartForm;
-pub use view::{View, reasons};
+pub use view::{View, causes, reasons};

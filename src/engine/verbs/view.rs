@@ -91,11 +91,33 @@ impl Engine {
     }
 }
 
-/// What parts of a tree said when they ended without success, the root's own words left out.
+/// What the parts of a tree said that explain why its root ended without success, the root's own words left out.
 pub fn reasons(tree: &[Stored]) -> Vec<String> {
-    let ended = tree.iter().map(|part| &part.instance);
-    let failed = ended.filter(|part| part.parent.is_some() && !part.is_open() && part.status != Status::Success);
-    let mut said: Vec<String> = failed.filter_map(|part| part.say.clone()).collect();
-    said.dedup();
+    let root = tree.iter().find(|part| part.instance.parent.is_none());
+    let mut said: Vec<String> = Vec::new();
+    for say in root.iter().flat_map(|root| causes(tree, &root.instance)).filter_map(|cause| cause.say.as_ref()) {
+        if !said.contains(say) {
+            said.push(say.clone());
+        }
+    }
     said
+}
+
+/// The deepest parts that explain why an instance failed: a part that failed because of its own parts adds nothing to what they say. Whatever was
+/// stopped explains itself, and a part that was ended with the whole explains nothing.
+pub fn causes<'t>(tree: &'t [Stored], of: &Instance) -> Vec<&'t Instance> {
+    if of.status != Status::Failure {
+        return Vec::new();
+    }
+    let parts = tree.iter().map(|part| &part.instance);
+    let own = parts.filter_map(|part| Some((part.parent.as_ref().filter(|parent| parent.id == of.id)?.step, part)));
+    // Only the last ones: what an earlier attempt met is over.
+    let last = own.clone().map(|(step, _)| step).max();
+    let own = own.filter(|(step, _)| Some(*step) == last).map(|(_, part)| part);
+    let failed = own.filter(|part| !part.is_open() && part.status != Status::Success && part.cancelling.is_none());
+    let explained = failed.flat_map(|part| {
+        let deeper = causes(tree, part);
+        if deeper.is_empty() && part.say.is_some() { vec![part] } else { deeper }
+    });
+    explained.collect()
 }

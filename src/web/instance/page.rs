@@ -5,15 +5,18 @@ use sealwright_protocol::{Capabilities, Capability, Reader, visible};
 use sealwright_workflow::definition::{Action, Kind};
 use sealwright_workflow::instance::{Instance, Status, Waiting};
 use sealwright_workflow::render::{self, Diagram};
+use sealwright_workflow::step::fill;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::past::{self, Entry, Line, time_text};
+use super::past::{self, Line, LineStatus, time_text};
+use super::sentences::{self, Entry};
+use super::stages::{self, Stage};
 use crate::cards::pairing::{Code, PairingState};
 use crate::cards::pairings::{PairingEnd, PairingRecord, Presence};
 use crate::engine::in_words;
 use crate::engine::rights::{self, Operation, may_start};
-use crate::engine::verbs::{View, reasons};
+use crate::engine::verbs::{View, causes};
 use crate::http::{Failure, Visitor};
 use crate::portal::Portal;
 use crate::web::Frame;
@@ -25,7 +28,9 @@ pub struct InstancePage {
     id: String,
     step: u64,
     title: String,
+    /// The class of the headline: a status, or `undone`.
     status: &'static str,
+    stages: Vec<Stage>,
     /// What the person reads first: the closing sentence, or the present state.
     headline: String,
     /// Why it ended without success, in the words of its parts.
@@ -135,10 +140,29 @@ enum Cards {
     Some(Vec<String>),
 }
 
+impl Pairing {
+    /// What the person does before a card's job can begin; nothing where an agent is connected.
+    fn headline(&self) -> Option<&'static str> {
+        match self {
+            Self::Ask => Some("Connect your card reader"),
+            Self::Over { .. } => Some("Get a new code for the card agent"),
+            Self::Compare { is_gone: true, .. } | Self::Gone { .. } => Some("Start the card agent again"),
+            Self::Offered { .. } => Some("Start the card agent"),
+            Self::Compare { confirmed: false, number: Some(_), .. } => Some("Compare the two numbers"),
+            Self::Compare { confirmed: true, .. } => Some("Confirm the number in the agent's window"),
+            Self::Connected { is_silent: true, .. } => Some("See what the card agent asks for"),
+            Self::Connected { cards: Cards::None, .. } => Some("Put your card into the reader"),
+            Self::Compare { .. } | Self::Connected { .. } | Self::NotNeeded => None,
+        }
+    }
+}
+
 pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<InstancePage, Failure> {
     let instance = &view.stored.instance;
     let state = view.definition.state(&instance.state).ok_or_else(Failure::not_found)?;
     let way: Vec<String> = past::history(view, instance.id).iter().map(|row| row.state.clone()).collect();
+    let pairing = pairing(portal, visitor, view).await?;
+    let progress = past::progress(portal, view, instance.id);
     let headline = match (&instance.say, &instance.waiting) {
         (Some(say), _) => say.clone(),
         (None, Waiting::Operator { .. }) if view.operations.contains(&Operation::Resume) => {
@@ -147,7 +171,7 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         (None, Waiting::Operator { .. }) => {
             "This cannot go on by itself. It is on the operators' list; you do not need to do anything.".to_owned()
         }
-        (None, _) => deepest_label(portal, view).unwrap_or_else(|| state.label.clone()),
+        (None, _) => headline_of_state(portal, visitor, view, &pairing).unwrap_or_else(|| state.label.clone()),
     };
     let mut frame = Frame::new(portal, visitor, &view.definition.title);
     // Without scripts the page stands still while the visitor writes an answer; with them it follows what others do, and leaves what is typed.
@@ -158,14 +182,14 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         id: instance.id.to_string(),
         step: instance.step,
         title: view.definition.title.clone(),
-        status: instance.status.as_str(),
-        headline,
-        reasons: if instance.is_open() || instance.status == Status::Success {
-            Vec::new()
-        } else {
-            reasons(&view.tree)
+        status: match instance.status {
+            Status::Success if past::is_undone(&progress) => LineStatus::Undone.as_str(),
+            status => status.as_str(),
         },
-        again: again(visitor, view),
+        stages: stages::stages(view, &view.definition),
+        reasons: reasons(view, &headline),
+        headline,
+        again: again(portal, visitor, view),
         questions: view.questions.iter().map(|question| asked(visitor, question)).collect(),
         stuck: match &instance.waiting {
             Waiting::Operator { class } => {
@@ -176,26 +200,44 @@ pub async fn make(portal: &Portal, visitor: &Visitor, view: &View) -> Result<Ins
         },
         repairs: repairs(visitor, view),
         stop: view.operations.contains(&Operation::Cancel) && instance.owner.login == visitor.session.login,
-        pairing: pairing(portal, visitor, view).await?,
+        pairing,
         waits_for: waits_for(view, portal.clock.now_ms() / 1000),
         // A question shows its data itself.
         shown: match &state.kind {
             Kind::Ask(_) if instance.is_open() => Vec::new(),
             _ => state.show.iter().filter_map(|name| panel(&name.text, instance.data.get(&name.text)?)).collect(),
         },
-        progress: past::progress(portal, view, instance.id),
+        progress,
         deadline,
         diagram: render::diagram(&view.definition, &way),
-        history: past::entries(portal, view),
+        history: sentences::entries(portal, view),
         version: view.tree.iter().map(|part| part.revision).sum(),
         is_live: instance.is_open(),
         frame,
     })
 }
 
-fn again(visitor: &Visitor, view: &View) -> Option<Again> {
+/// Why it ended without success, each reason once, and none that the headline gives.
+fn reasons(view: &View, headline: &str) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for say in causes(&view.tree, &view.stored.instance).into_iter().filter_map(|cause| cause.say.as_ref()) {
+        if say != headline && !reasons.contains(say) {
+            reasons.push(say.clone());
+        }
+    }
+    reasons
+}
+
+/// The workflow to begin again, where the end and the parts that explain it do not ask for something else first.
+fn again(portal: &Portal, visitor: &Visitor, view: &View) -> Option<Again> {
     let instance = &view.stored.instance;
     let over = !instance.is_open() && instance.status != Status::Success;
+    let allows = |ended: &Instance| {
+        let definition = portal.engine.definitions().of(&ended.workflow, ended.version).ok();
+        let state = definition.as_ref().and_then(|definition| definition.state(&ended.state));
+        state.and_then(|state| state.end()).is_none_or(|end| end.again)
+    };
+    let over = over && allows(instance) && causes(&view.tree, instance).into_iter().all(allows);
     let may =
         visitor.actor().is_some_and(|actor| actor.person == instance.owner && may_start(&view.definition, &actor));
     let again = || Again { workflow: instance.workflow.clone(), has_form: view.definition.start.form.is_some() };
@@ -261,17 +303,29 @@ fn cards(row: &PairingRecord) -> Vec<String> {
     readers.unwrap_or_else(Vec::new).into_iter().filter_map(shown).collect()
 }
 
-/// The label of what is being done, however deep below.
-/// The part that is under way.
+/// The part that is under way, however deep below.
 fn deepest(view: &View) -> Option<&Instance> {
     let parts = rights::below(&view.tree, view.stored.instance.id);
     parts.into_iter().rev().map(|part| &part.instance).find(|instance| instance.is_open())
 }
 
-fn deepest_label(portal: &Portal, view: &View) -> Option<String> {
-    let deepest = deepest(view)?;
-    let definition = portal.engine.definitions().of(&deepest.workflow, deepest.version).ok()?;
-    definition.state(&deepest.state).map(|state| state.label.clone())
+/// What the visitor does now, where something waits for them; else what goes on without them.
+fn headline_of_state(portal: &Portal, visitor: &Visitor, view: &View, pairing: &Pairing) -> Option<String> {
+    let asks = view.questions.iter().find(|question| !question.actions.is_empty());
+    let asks = asks.and_then(|question| view.tree.iter().find(|part| part.instance.id == question.instance));
+    let part = asks.map(|part| &part.instance).or_else(|| deepest(view))?;
+    let definition = portal.engine.definitions().of(&part.workflow, part.version).ok()?;
+    let state = definition.state(&part.state)?;
+    let is_owners = view.stored.instance.owner.login == visitor.session.login;
+    let is_visitors = match &state.kind {
+        Kind::Ask(_) => asks.is_some(),
+        _ => is_owners,
+    };
+    if let (Kind::Card(_), Some(connect)) = (&state.kind, pairing.headline()) {
+        return Some(connect.to_owned());
+    }
+    let now = state.now.as_ref().filter(|_| is_visitors);
+    Some(now.map_or_else(|| state.label.clone(), |now| fill(now, &part.data)))
 }
 
 /// At a time in seconds.

@@ -3,7 +3,7 @@
 use super::Entries;
 use super::tree::{Node, NodeKind};
 use super::{RULE, data, state, words};
-use crate::definition::{Cancel, Definition, Form, Start};
+use crate::definition::{Cancel, Definition, Form, Start, Word};
 use crate::diagnostic::Report;
 
 pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> {
@@ -15,6 +15,7 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
     let version =
         entries.require("version", report).and_then(|node| words::number(node, "`version`", 1..=1_000_000, report));
     let title = entries.require("title", report).and_then(|node| words::text(node, "`title`", report));
+    let stages = entries.get("stages").map(|node| stages(node, report)).unwrap_or_default();
     let start = entries.require("start", report).and_then(|node| start(node, report));
     let holds = entries.get("holds").map(|node| words::words(node, "`holds`", report)).unwrap_or_default();
     let see = entries.get("see").map(|node| words::parties(node, "`see`", report)).unwrap_or_default();
@@ -41,6 +42,7 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
         name: name?,
         version: version?,
         title: title?,
+        stages,
         start: start?,
         holds,
         see,
@@ -50,6 +52,11 @@ pub fn read(file: &str, node: &Node, report: &mut Report) -> Option<Definition> 
         data,
         states,
     })
+}
+
+/// `[Prepare, Certificates, Done]`: titles that people read.
+fn stages(node: &Node, report: &mut Report) -> Vec<Word> {
+    words::words(node, "a stage", report)
 }
 
 /// `{ by: [owner], to: stopped }`.
@@ -76,7 +83,7 @@ fn start(node: &Node, report: &mut Report) -> Option<Start> {
     if let Some(link) = &link
         && !(link.text.starts_with('/')
             && words::is_kebab(
-                &crate::definition::Word { text: link.text.trim_start_matches('/').to_owned(), at: link.at },
+                &Word { text: link.text.trim_start_matches('/').to_owned(), at: link.at },
                 "the link",
                 report,
             ))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Entries;
 use super::tree::{Node, NodeKind};
 use super::{RULE, words};
-use crate::definition::{Argument, ArgumentValue, Next, Outcomes, Path, Target, Word};
+use crate::definition::{Argument, ArgumentValue, Mark, Next, Outcomes, Path, Target, Word};
 use crate::diagnostic::Report;
 use crate::guard::{self, Guard};
 
@@ -29,14 +29,30 @@ pub fn next(node: &Node, report: &mut Report) -> Option<Next> {
     if let NodeKind::Scalar { .. } = node.kind {
         let to = words::kebab(node, "a state", report)?;
         let to = Target { guards: Vec::new(), otherwise: to };
-        return Some(Next { at: node.at, keep: Vec::new(), holds: None, to });
+        return Some(Next { at: node.at, keep: Vec::new(), holds: None, to, say: None, mark: None });
     }
     let mut entries = Entries::new(node, "what follows an outcome", report)?;
     let keep = entries.get("keep").map(|node| keep(node, report)).unwrap_or_default();
     let holds = entries.get("holds").and_then(|node| words::word(node, "`holds`", report));
+    let say = entries.get("say").and_then(|node| words::plain_text(node, "`say`", report));
+    let mark = entries.get("mark").and_then(|node| mark(node, report));
     let to = entries.require("to", report).and_then(|node| target(node, report));
     entries.finish(report);
-    Some(Next { at: node.at, keep, holds, to: to? })
+    Some(Next { at: node.at, keep, holds, to: to?, say, mark })
+}
+
+pub fn mark(node: &Node, report: &mut Report) -> Option<Mark> {
+    let word = words::word(node, "`mark`", report)?;
+    let mark = match word.text.as_str() {
+        "undone" => Some(Mark::Undone),
+        "failed" => Some(Mark::Failed),
+        _ => None,
+    };
+    if mark.is_none() {
+        let message = format!("there is no mark `{}`", word.text);
+        report.add_with_hint(word.at, RULE, message, "the marks are undone and failed");
+    }
+    mark
 }
 
 fn keep(node: &Node, report: &mut Report) -> Vec<(Word, Path)> {

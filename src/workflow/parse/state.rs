@@ -53,6 +53,8 @@ fn read(name: Word, node: &Node, report: &mut Report) -> Option<State> {
         }
     };
     let label = entries.get("label").and_then(|node| words::text(node, "`label`", report));
+    let now = entries.get("now").and_then(|node| words::text(node, "`now`", report));
+    let stage = entries.get("stage").and_then(|node| words::word(node, "`stage`", report));
     let show = entries.get("show").map(|node| words::words(node, "`show`", report)).unwrap_or_default();
     let waits = matches!(kind, Some(Kind::Ask(_) | Kind::Do(_) | Kind::Card(_) | Kind::Wait(_)));
     let deadline = if waits { entries.get("deadline").and_then(|node| words::deadline(node, report)) } else { None };
@@ -63,7 +65,7 @@ fn read(name: Word, node: &Node, report: &mut Report) -> Option<State> {
     };
     entries.finish(report);
     let label = label.unwrap_or_else(|| sentence(&name.text));
-    Some(State { name, label, kind: kind?, show, deadline, if_cancelled })
+    Some(State { name, label, kind: kind?, now, stage, show, deadline, if_cancelled })
 }
 
 /// `look-up-person` becomes `Look up person`.
@@ -95,6 +97,8 @@ fn action(name: Word, node: &Node, report: &mut Report) -> Option<Action> {
     let never = entries.get("never").map(|node| words::parties(node, "`never`", report)).unwrap_or_default();
     let people = entries.get("people").and_then(|node| people(node, report));
     let label = entries.get("label").and_then(|node| words::text(node, "`label`", report));
+    let did = entries.get("did").and_then(|node| words::plain_text(node, "`did`", report));
+    let mark = entries.get("mark").and_then(|node| next::mark(node, report));
     let confirm = entries.get("confirm").and_then(|node| words::text(node, "`confirm`", report));
     let fields = entries.get("fields").map(|node| inputs(node, report)).unwrap_or_default();
     let keep = entries.get("keep");
@@ -108,8 +112,8 @@ fn action(name: Word, node: &Node, report: &mut Report) -> Option<Action> {
         .unwrap_or_default();
     let to = next::target(to?, report)?;
     let label = label.unwrap_or_else(|| sentence(&name.text));
-    let next = crate::definition::Next { at: name.at, keep, holds: None, to };
-    Some(Action { name, label, by, never, people, fields, confirm, next })
+    let next = crate::definition::Next { at: name.at, keep, holds: None, to, say: None, mark };
+    Some(Action { name, label, did, by, never, people, fields, confirm, next })
 }
 
 /// `2`, or a field of the data.
@@ -266,6 +270,12 @@ fn end(entries: &mut Entries<'_>, report: &mut Report) -> Option<End> {
         );
     }
     let say = entries.get("say").and_then(|node| words::text(node, "`say`", report));
+    let again = entries.get("again").and_then(|node| {
+        if outcome == Some(EndOutcome::Success) {
+            report.add(node.at, RULE, "`again` belongs to an end without success");
+        }
+        words::yes_or_no(node, "`again`", report)
+    });
     let mut result = BTreeMap::new();
     if let Some(named) = entries.get("result").and_then(|node| Entries::new(node, "`result`", report)) {
         for (name, node) in named.all() {
@@ -273,5 +283,5 @@ fn end(entries: &mut Entries<'_>, report: &mut Report) -> Option<End> {
             result.extend(words::path(node, "the result", report).map(|path| (name.text, path)));
         }
     }
-    Some(End { outcome: outcome?, say, result })
+    Some(End { outcome: outcome?, say, again: again.unwrap_or(true), result })
 }

@@ -64,6 +64,27 @@ pub fn text(node: &Node, what: &str, report: &mut Report) -> Option<String> {
     Some(word.text)
 }
 
+/// Text without places for data.
+pub fn plain_text(node: &Node, what: &str, report: &mut Report) -> Option<String> {
+    let text = text(node, what, report)?;
+    if text.contains('{') {
+        report.add(node.at, RULE, format!("{what} has no places for data here"));
+    }
+    Some(text)
+}
+
+pub fn yes_or_no(node: &Node, what: &str, report: &mut Report) -> Option<bool> {
+    let word = word(node, what, report)?;
+    match word.text.as_str() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => {
+            report.add(word.at, RULE, format!("{what} must be yes or no"));
+            None
+        }
+    }
+}
+
 pub fn number(node: &Node, what: &str, range: std::ops::RangeInclusive<u32>, report: &mut Report) -> Option<u32> {
     let word = word(node, what, report)?;
     let number = word.text.parse().ok().filter(|number| range.contains(number));

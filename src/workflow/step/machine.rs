@@ -283,7 +283,7 @@ impl<'a> Machine<'a> {
             self.hold(&held.text)?;
         }
         let asked = matches!(self.instance.cancelling, Some(Cancelling::Asked { .. }));
-        if asked && !self.definition.ends_now(next) {
+        if asked && !self.definition.succeeds_now(next) {
             return self.leave_cancelled(state);
         }
         self.aim(&next.to)

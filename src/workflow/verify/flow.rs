@@ -36,7 +36,7 @@ pub(super) fn kept(context: &Context<'_>, state: &State, next: &Next, entered: &
 /// What is certainly set on the way of `if-cancelled`: taken at once, or when the outcome under way has been kept.
 pub(super) fn when_cancelled(context: &Context<'_>, state: &State, entered: &Set) -> Set {
     let mut set = entered.clone();
-    for next in state.ways().into_iter().filter(|next| !context.definition.ends_now(next)) {
+    for next in state.ways().into_iter().filter(|next| !context.definition.succeeds_now(next)) {
         let after = kept(context, state, next, entered).set;
         set.retain(|path| after.contains(path));
     }

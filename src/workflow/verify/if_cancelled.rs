@@ -104,7 +104,7 @@ impl<'a> World<'a> {
 
     /// Whether the state itself may issue and does not go straight to an end with it.
     fn issues_and_goes_on(&self, definition: &Definition, state: &State) -> bool {
-        state.ways().into_iter().any(|next| self.leaves_pending(state, next, false) && !definition.ends_now(next))
+        state.ways().into_iter().any(|next| self.leaves_pending(state, next, false) && !definition.succeeds_now(next))
     }
 
     fn effect(&self, state: &State) -> CertificateEffect {

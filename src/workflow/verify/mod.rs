@@ -22,6 +22,7 @@ mod retries;
 mod roles;
 mod secrets;
 mod sentences;
+mod stages;
 mod start;
 
 use std::collections::BTreeMap;
@@ -65,7 +66,7 @@ impl<'a> Context<'a> {
 type Rule = fn(&Context<'_>, &mut Report);
 
 /// Every rule and its name, the word that diagnostics carry.
-pub const RULES: [(&str, RuleFunction); 19] = [
+pub const RULES: [(&str, RuleFunction); 20] = [
     ("names", RuleFunction(names::check)),
     ("reachability", RuleFunction(reachability::check)),
     ("outcomes", RuleFunction(outcomes::check)),
@@ -84,6 +85,7 @@ pub const RULES: [(&str, RuleFunction); 19] = [
     ("recursion", RuleFunction(recursion::check)),
     ("secrets", RuleFunction(secrets::check)),
     ("sentences", RuleFunction(sentences::check)),
+    ("stages", RuleFunction(stages::check)),
     ("if-cancelled", RuleFunction(if_cancelled::check)),
 ];
 

@@ -23,7 +23,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 report.add(path.at, RULE, format!("`{}` is secret and stays in this instance", path.root));
             }
         }
-        let names = state.sentence().into_iter().flat_map(places).filter_map(|place| place.split('.').next());
+        let names = state.sentences().flat_map(places).filter_map(|place| place.split('.').next());
         for name in names.filter(|name| is_secret(definition, name)) {
             report.add(state.name.at, RULE, format!("`{name}` is secret and is never said"));
         }

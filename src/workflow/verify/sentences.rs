@@ -11,7 +11,7 @@ const RULE: &str = "sentences";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     for state in &context.definition.states {
-        for place in state.sentence().into_iter().flat_map(places) {
+        for place in state.sentences().flat_map(places) {
             filled(context, state, place, report);
         }
     }
