@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Bytes;
+use crate::bytes::Bytes;
 
 /// The largest first message in bytes.
 pub const MAXIMUM_HELLO: usize = 8 * 1024;
@@ -107,14 +107,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::FromAgent;
 
     fn hello(more: serde_json::Value) -> Option<Hello> {
         let mut hello = json!({ "type": "hello", "protocol": 1, "agent": "0.1.0", "host": "vm", "key": "AAAA" });
         let fields = hello.as_object_mut().expect("an object");
         fields.extend(more.as_object().expect("an object").clone());
         match serde_json::from_value(hello) {
-            Ok(FromAgent::Hello(hello)) => Some(hello),
+            Ok(crate::FromAgent::Hello(hello)) => Some(hello),
             _ => None,
         }
     }
@@ -128,11 +127,11 @@ mod tests {
 
         let first_release = hello(json!({})).expect("read");
         assert!(first_release.capabilities.is_empty());
-        let again = serde_json::to_string(&FromAgent::Hello(first_release)).expect("JSON");
+        let again = serde_json::to_string(&crate::FromAgent::Hello(first_release)).expect("JSON");
         assert!(!again.contains("capabilities"), "{again}");
 
         let resume = json!({ "type": "resume", "pairing": "p", "language": "de" });
-        assert!(serde_json::from_value::<FromAgent>(resume).is_err());
+        assert!(serde_json::from_value::<crate::FromAgent>(resume).is_err());
     }
 
     #[test]
