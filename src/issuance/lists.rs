@@ -16,6 +16,9 @@ use crate::store::{Access, Tx, revocation_lists};
 /// How long a list may be used; a new one is made long before.
 pub const VALIDITY: Duration = Duration::days(7);
 
+/// How far numbers of lists may be ahead of the seconds since 1970.
+const MOST_AHEAD: i64 = 3600;
+
 /// A list as it was signed.
 #[derive(Debug)]
 pub struct SignedList {
@@ -73,10 +76,13 @@ pub async fn sign(
     now: OffsetDateTime,
 ) -> Result<SignedList, CertificationError> {
     let issuer = issuance.issuer(authority).ok_or(CertificationError::Authority)?.clone();
-    let follows = revocation_lists::latest(access, authority).await?.map(|list| list.number);
-    // The time, so that a number rises also after a restore from a backup that does not know the last ones; and
-    // one more than the last, so that it rises also when the clock was set back.
-    let number = now.unix_timestamp().max(follows.unwrap_or(0) + 1);
+    let latest = revocation_lists::latest(access, authority).await?;
+    // The time, so that a number rises also after a restore from a backup that does not know the last ones, which
+    // may have been ahead of the clock: several lists were made within a second. And one more than the last, so
+    // that it rises also when the clock was set back.
+    let ahead = if latest.as_ref().is_some_and(RevocationListRecord::is_put_aside) { MOST_AHEAD } else { 0 };
+    let follows = latest.map(|list| list.number);
+    let number = (now.unix_timestamp() + ahead).max(follows.unwrap_or(0) + 1);
     let unsigned = u64::try_from(number).unwrap_or_default();
     let revoked = revoked(access, authority, now).await?;
 

@@ -31,7 +31,7 @@ async fn crl(portal: web::Data<Portal>, name: web::Path<String>, request: HttpRe
     }
     match revocation_lists::latest(&portal.store, &name).await {
         // One that a restore has put aside: another one was published since, and a new one is made now.
-        Ok(Some(list)) if list.next_update <= list.this_update => HttpResponse::ServiceUnavailable().finish(),
+        Ok(Some(list)) if list.is_put_aside() => HttpResponse::ServiceUnavailable().finish(),
         Ok(Some(latest)) => list(&request, latest.der),
         Ok(None) => HttpResponse::NotFound().finish(),
         Err(error) => {

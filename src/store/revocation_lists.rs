@@ -14,6 +14,11 @@ impl RevocationListRecord {
     pub fn is_good(&self, now: i64) -> bool {
         self.this_update <= now && now < self.next_update
     }
+
+    /// Whether a restore has put it aside: others may have been published since.
+    pub fn is_put_aside(&self) -> bool {
+        self.next_update <= self.this_update
+    }
 }
 
 /// The entry of a list for one certificate.
