@@ -167,7 +167,7 @@ impl Conversation {
                 }
                 let withdrawn = Arc::new(AtomicBool::new(false));
                 self.jobs.insert(job.clone(), withdrawn.clone());
-                let order = Order::Job { job, card, instruction, withdrawn };
+                let order = Order::Job { job, card, instruction: Box::new(instruction), withdrawn };
                 self.worker.orders.send(order).err().map(|_| End::Lost)
             }
             FromPortal::RelayAnswer { witness, answer, .. } => {

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// A request to the worker.
 pub enum Order {
     List(oneshot::Sender<Vec<Reader>>),
-    Job { job: String, card: Option<String>, instruction: Instruction, withdrawn: Arc<AtomicBool> },
+    Job { job: String, card: Option<String>, instruction: Box<Instruction>, withdrawn: Arc<AtomicBool> },
 }
 
 /// A message of the worker.

@@ -242,9 +242,9 @@ fn shared(row: &PairingRecord) -> Capabilities {
 
 /// Cards and their readers, as the agent has told last.
 fn cards(row: &PairingRecord) -> Vec<String> {
-    let readers = row.readers.clone().and_then(|readers| serde_json::from_value(readers).ok());
+    let readers: Option<Vec<Reader>> = row.readers.clone().and_then(|readers| serde_json::from_value(readers).ok());
     let shown = |reader: Reader| Some(visible(&format!("{} in {}", reader.card?, reader.name)));
-    readers.unwrap_or_else(Vec::new).into_iter().filter_map(shown).collect()
+    readers.unwrap_or_default().into_iter().filter_map(shown).collect()
 }
 
 /// The label of what is being done, however deep below.
