@@ -4,6 +4,7 @@ pub mod management_key;
 pub mod objects;
 pub mod pairing;
 pub mod pairings;
+mod presence;
 pub mod relay;
 pub mod sealing;
 

@@ -1,7 +1,5 @@
 //! The life of a pairing in the database: offered, redeemed, confirmed from both sides, ended.
 
-mod presence;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +7,7 @@ use sealwright_protocol::{Capabilities, Reader};
 use uuid::Uuid;
 
 use super::pairing::{self, Code, LIFETIME, PairingState};
+use super::presence;
 use crate::audit::{self, Event, Origin, Refusals};
 use crate::clock::Clock;
 use crate::fail_point;
@@ -16,8 +15,8 @@ use crate::random;
 use crate::store::jobs::Holder;
 use crate::store::{Store, StoreError, Tx, WriteError, pairings};
 
+pub use super::presence::{Held, Presence, REFRESH};
 pub use crate::store::pairings::{PairingEnd, PairingRecord};
-pub use presence::{Held, Presence, REFRESH};
 
 /// Wrong codes within ten minutes: of one agent, and of all together.
 const TRIES: usize = 5;
@@ -313,6 +312,23 @@ impl Pairings {
             Ok(())
         })
         .await
+    }
+
+    /// Refreshes the lease of a connection, with the readers if they have changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn seen(&self, held: Held, readers: Option<&[Reader]>) -> Result<(), StoreError> {
+        presence::refresh(&self.store, self.clock.now_ms(), held, readers).await
+    }
+
+    /// The connection of an agent has ended; a pairing that the agent has not confirmed ends with it. Returns whether the
+    /// pairing has changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn leave(&self, held: Held, end: PairingEnd) -> Result<bool, StoreError> {
+        presence::leave(&self.store, self.clock.now_ms(), held, end).await
     }
 
     /// # Errors

@@ -2,6 +2,7 @@
 //! resumption.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use sealwright_protocol::{
     Bytes, Capabilities, Capability, FromAgent, FromPortal, Hello, NOT_UNDERSTOOD, RESUME_CONTEXT, Reader, VERSION,
@@ -15,6 +16,9 @@ use crate::error::Error;
 use crate::journal::{Journal, Paired};
 use crate::worker::{Channels, News, Order};
 use crate::{fail_point, terminal};
+
+/// The time limit for the portal to take the last message.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A handshake with the portal on one connection.
 pub struct Handshake<'a> {
@@ -150,6 +154,9 @@ impl Handshake<'_> {
             Ok(Some(false)) => {
                 if self.has(Capability::Decline) {
                     send(self.connection, &FromAgent::Decline).await?;
+                    // The portal closes. A process that ends before it has read everything resets the
+                    // connection, and the message may be lost with it.
+                    drop(tokio::time::timeout(LAST_WORD, self.connection.receive()).await);
                 }
                 "The number was not confirmed here. Nothing was done. The page offers a new code.".to_owned()
             }
