@@ -18,11 +18,24 @@ fn asking(change: &[(&str, &str)]) -> World {
     World::configured(&[&ASKING, change].concat())
 }
 
+/// Begins alice's personalization, and asks for the approval as her page offers it.
+fn asked(world: &World) -> Uuid {
+    let root = world.begin("personalize", &json!({})).expect("no armed place");
+    assert_eq!(settled(world, root).state, "ask-for-approval");
+    answer_as(world, "alice", "user", root, "ask", json!({}));
+    assert_eq!(settled(world, root).state, "approve");
+    root
+}
+
 /// Answers the question that is open, as an RA operator; gives the state that has asked it, and its data.
 fn answer(world: &World, root: Uuid, action: &str, fields: Value) -> (String, Value) {
+    answer_as(world, "rita", "ra-operator", root, action, fields)
+}
+
+fn answer_as(world: &World, login: &str, role: &str, root: Uuid, action: &str, fields: Value) -> (String, Value) {
     let (portal, action) = (world.portal().clone(), action.to_owned());
+    let rita = caller(login, role);
     let answered = world.run(async move {
-        let rita = caller("rita", "ra-operator");
         let view = portal.engine.view(&rita, root).await.expect("a view");
         let question = view.questions.first().expect("a question").clone();
         let fields = serde_json::from_value(fields).expect("fields");
@@ -41,8 +54,7 @@ fn settled(world: &World, root: Uuid) -> End {
 #[test]
 fn one_yes_is_for_all_certificates_of_a_card_and_comes_before_it_is_touched() {
     let world = asking(&[]);
-    let root = world.begin("personalize", &json!({})).expect("no armed place");
-    assert_eq!(settled(&world, root).state, "approve");
+    let root = asked(&world);
     assert_eq!(world.effects()["stored"]["cards"], json!({}), "{:#}", world.effects());
     let (asked, shown) = answer(&world, root, "approve", json!({}));
     assert_eq!(asked, "personalize approve");
@@ -56,8 +68,7 @@ fn one_yes_is_for_all_certificates_of_a_card_and_comes_before_it_is_touched() {
 #[test]
 fn a_no_touches_no_card() {
     let world = asking(&[]);
-    let root = world.begin("personalize", &json!({})).expect("no armed place");
-    settled(&world, root);
+    let root = asked(&world);
     answer(&world, root, "reject", json!({ "reason": "Wrong department" }));
     let end = settled(&world, root);
     assert_eq!((end.status, end.state.as_str()), (Status::Failure, "rejected"));
@@ -68,8 +79,7 @@ fn a_no_touches_no_card() {
 #[test]
 fn a_name_that_changes_after_the_yes_is_asked_about_again() {
     let world = asking(&[]);
-    let root = world.begin("personalize", &json!({})).expect("no armed place");
-    settled(&world, root);
+    let root = asked(&world);
     world.directory.set("alice", "mail", "alice.new@demo.test");
     answer(&world, root, "approve", json!({}));
     // It was another certificate that was approved.
@@ -83,8 +93,7 @@ fn a_name_that_changes_after_the_yes_is_asked_about_again() {
 #[test]
 fn a_policy_that_changes_after_the_yes_is_asked_about_again() {
     let mut world = asking(&[]);
-    let root = world.begin("personalize", &json!({})).expect("no armed place");
-    settled(&world, root);
+    let root = asked(&world);
     world.reconfigure(&[&ASKING[..], &[("validity-days = 365", "validity-days = 364")]].concat());
     answer(&world, root, "approve", json!({}));
     assert_eq!(settled(&world, root).state, "approve");

@@ -40,8 +40,13 @@ impl OpenRequest {
         world.kill_portal().await?;
         world.restart_portal(&[(variable.to_owned(), value.to_owned())]).await?;
         let mut begun = journey::begin(world, PERSON).await?;
-        let waits = |page: &str| page.contains("RA operator");
-        begun.browser.until(&begun.path, PATIENCE, PAUSE, waits).await?;
+        let asks = |page: &str| page.contains("value=\"ask\"");
+        let page = begun.browser.until(&begun.path, PATIENCE, PAUSE, asks).await?;
+        let fields = ["csrf", "step", "shown"].map(|name| journey::field(&page, name).unwrap_or_default());
+        let [csrf, step, shown] = &fields;
+        let form =
+            [("csrf", csrf.as_str()), ("page", &begun.instance), ("step", step), ("shown", shown), ("action", "ask")];
+        begun.browser.post(&format!("{}/act", begun.path), &form).await?;
 
         world.kill_portal().await?;
         world.restart_portal(&[]).await?;
