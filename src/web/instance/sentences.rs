@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealwright_protocol::visible;
-use sealwright_workflow::definition::{Action, Definition, Kind, State};
+use sealwright_workflow::definition::{Action, Definition, Input, Kind, State};
 use sealwright_workflow::instance::Instance;
 use serde_json::Value;
 
@@ -78,7 +78,7 @@ impl Part<'_> {
         let Some(before) = before else {
             return match self.instance.parent {
                 Some(_) => format!("“{}” began.", self.definition.title),
-                None => format!("{who} started “{}”.", self.definition.title),
+                None => told(&format!("{who} started “{}”", self.definition.title), &self.given_at_start()),
             };
         };
         let state = self.definition.state(&before.state);
@@ -119,11 +119,7 @@ impl Part<'_> {
             None => format!("{who} chose “{}”", action.label),
         };
         let given = if has_moved { self.given(action, row.revision) } else { Vec::new() };
-        let mut sentence = match given.last() {
-            None => format!("{did}."),
-            Some(last) if last.ends_with('”') => format!("{did}: {}", given.join(", ")),
-            Some(_) => format!("{did}: {}.", given.join(", ")),
-        };
+        let mut sentence = told(&did, &given);
         if !has_moved {
             sentence.push_str(" More approvals are needed.");
         }
@@ -132,16 +128,39 @@ impl Part<'_> {
 
     /// What the person wrote or chose, where the data still has it. Secrets are never told.
     fn given(&self, action: &Action, revision: i64) -> Vec<String> {
-        let kept = action.next.keep.iter().filter(|(field, path)| {
-            let is_secret = self.definition.data.get(&field.text).is_none_or(|declared| declared.secret);
-            path.root == "fields" && !is_secret && self.last.get(&field.text) == Some(&revision)
-        });
+        let kept = action
+            .next
+            .keep
+            .iter()
+            .filter(|(field, path)| path.root == "fields" && self.last.get(&field.text) == Some(&revision));
         let told = kept.filter_map(|(field, path)| {
-            let text = self.instance.data.get(&field.text).and_then(Value::as_str).filter(|text| !text.is_empty())?;
             let input = action.fields.iter().find(|input| path.fields.first() == Some(&input.name.text))?;
-            let is_choice = !input.choices.is_empty();
-            Some(if is_choice { text.replace('-', " ") } else { format!("“{}”", visible(text)) })
+            self.value(&field.text, input)
         });
         told.collect()
+    }
+
+    /// The same of the form that it was started with.
+    fn given_at_start(&self) -> Vec<String> {
+        let fields = self.definition.start.form.iter().flat_map(|form| &form.fields);
+        let untouched = fields.filter(|input| !self.last.contains_key(&input.name.text));
+        untouched.filter_map(|input| self.value(&input.name.text, input)).collect()
+    }
+
+    fn value(&self, field: &str, input: &Input) -> Option<String> {
+        let is_secret = self.definition.data.get(field).is_none_or(|declared| declared.secret);
+        let text =
+            self.instance.data.get(field).and_then(Value::as_str).filter(|text| !is_secret && !text.is_empty())?;
+        let is_choice = !input.choices.is_empty();
+        Some(if is_choice { text.replace('-', " ") } else { format!("“{}”", visible(text)) })
+    }
+}
+
+/// One sentence of what somebody did, and what they gave with it.
+fn told(did: &str, given: &[String]) -> String {
+    match given.last() {
+        None => format!("{did}."),
+        Some(last) if last.ends_with('”') => format!("{did}: {}", given.join(", ")),
+        Some(_) => format!("{did}: {}.", given.join(", ")),
     }
 }

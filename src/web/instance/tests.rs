@@ -119,8 +119,7 @@ fn an_outcome_belongs_to_the_state_that_it_left() {
     let world = World::new(None);
     let rows = [
         ("look", "started", None, ALICE),
-        ("ask", "completed", Some("in-use"), None),
-        ("revoke", "acted", Some("revoke"), ALICE),
+        ("revoke", "completed", Some("in-use"), None),
         ("publish-list", "completed", Some("revoked"), None),
         ("publish-list", "failed", Some("signer"), None),
         ("publish-list", "timer", Some("retry"), None),
@@ -128,9 +127,8 @@ fn an_outcome_belongs_to_the_state_that_it_left() {
         ("done", "completed", Some("refused"), None),
     ];
     let expected = [
-        "alice started “Revoke a certificate”.",
+        "alice started “Revoke a certificate”: key compromise.",
         "The certificate is in use.",
-        "alice decided to revoke it: key compromise.",
         "The certificate is revoked from now on.",
         "Publishing the revocation list: an attempt failed (signer).",
         "Publishing the revocation list: tried again.",
