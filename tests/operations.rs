@@ -67,6 +67,49 @@ async fn readiness_says_that_the_database_is_silent() {
     assert_eq!(ready(&address).await.0, 200);
 }
 
+/// A cache asks again after a minute, and is told in a word that nothing has changed (RFC 9110 section 13.1.2): the list that the portal signs, and
+/// one that is signed elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_known_by_their_tag_and_fresh_for_a_minute() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    let client = reqwest::Client::new();
+    let get = async |list: &str, tag: Option<&str>| {
+        let request = client.get(format!("{}/pki/crl/{list}.crl", test.world.public_url));
+        let request = tag.into_iter().fold(request, |request, tag| request.header("if-none-match", tag));
+        request.send().await.expect("an answer")
+    };
+    test.list_number("list.crl").await;
+    for list in ["issuing", "root"] {
+        let answer = get(list, None).await;
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!((answer.status().as_u16(), header("cache-control")), (200, "public, max-age=60".to_owned()));
+        let tag = header("etag");
+        for known in [tag.as_str(), "*", &format!("\"other\", {tag}"), &format!("W/{tag}")] {
+            let answer = get(list, Some(known)).await;
+            let said = answer.headers()["etag"].to_str().expect("text").to_owned();
+            assert_eq!((answer.status().as_u16(), &said), (304, &tag), "{known}");
+            assert!(answer.bytes().await.expect("nothing").is_empty());
+        }
+        assert_eq!(get(list, Some("\"other\"")).await.status(), 200);
+    }
+}
+
+/// Whatever the umask of whoever starts the portal.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_the_portal_makes_are_its_own() {
+    let test = TestWorld::start(Database::Sqlite).await;
+    test.alice().await;
+    for file in ["sealwright.db", "sealwright.db-wal", "audit-heads"] {
+        let path = test.world.folder.join(file);
+        // The first head is exported within a second.
+        while !path.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let made = std::fs::metadata(&path).expect("a file");
+        assert_eq!(made.permissions().mode() & 0o777, 0o600, "{file}");
+    }
+}
+
 async fn health_and_metrics_tell_what_happens(database: Database) {
     let address = free_address().expect("an address").to_string();
     let variables = [("SEALWRIGHT__SERVER__OPERATIONS", address.as_str())];

@@ -109,7 +109,7 @@ async fn an_attempt_that_a_wrong_clock_has_put_off_is_made() {
     let (browser, csrf) = journey::sign_in(&test.world, "alice", "user").await.expect("signed in");
     slapd.stop();
     let mut begun = journey::begin_as(&test.world, browser, csrf).await.expect("begun");
-    shows(&mut begun, "Attempt failed: unavailable").await;
+    shows(&mut begun, "an attempt failed (unavailable)").await;
     test.world.kill_portal().await.expect("killed");
     let put_off = "UPDATE timer SET due_at = due_at + 31536000000 WHERE timer = 'retry'";
     sqlite(&test.world.folder.join("sealwright.db"), put_off);
@@ -145,7 +145,7 @@ async fn what_stands_still_is_sent_on_by_an_operator() {
     assert!(home.contains("The directory does not answer, or refuses the portal."), "{home}");
     assert!(home.contains("Try all again"), "{home}");
     let page = carl.get(&begun.path).await.expect("the page");
-    assert!(page.contains("Try again") && page.contains("Attempt failed: unavailable"), "{page}");
+    assert!(page.contains("Try again") && page.contains("an attempt failed (unavailable)"), "{page}");
     assert!(page.contains("See that its servers run"), "{page}");
     let done = carl.post("/instances/resume", &[("csrf", &csrf)]).await.expect("resumed");
     let home = carl.get(&done).await.expect("the page");

@@ -51,7 +51,8 @@ async fn refused_in(
     assert!(!ended.success());
     assert_nothing_issued(&mut begun, "failure").await;
     let page = begun.browser.get(&begun.path).await.expect("the page");
-    assert!(page.contains("the certificate could not be made. Start again;"), "{page}");
+    let told = ["the certificate could not be made. Start again;", "does not meet the rules for this certificate"];
+    assert!(told.iter().any(|text| page.contains(text)), "{page}");
     let audited = test.audited("request-refused").await;
     assert_eq!(audited.len(), 2);
     audited.into_iter().map(|row| row.detail).collect()
