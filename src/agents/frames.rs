@@ -71,7 +71,7 @@ fn payload_length(header: &[u8]) -> Option<u64> {
 /// The same body, which fails at the header of a frame with more than `limit` bytes.
 ///
 /// # Errors
-/// None that the extractor of a body has today.
+/// Never today: the extractor of a body has no error.
 pub async fn limited(request: &HttpRequest, body: web::Payload, limit: usize) -> actix_web::Result<web::Payload> {
     let mut frames = Frames::new(limit);
     let stream = body.into_inner().map(move |chunk| {

@@ -59,7 +59,7 @@ impl Drop for Place {
     }
 }
 
-/// What one subscriber has: an IPv4 address, or the first 64 bits of an IPv6 address (RFC 6177).
+/// Address range of one subscriber: an IPv4 address, or the first 64 bits of an IPv6 address (RFC 6177).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

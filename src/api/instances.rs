@@ -26,7 +26,7 @@ const MOST: u64 = 200;
 #[serde(deny_unknown_fields)]
 pub struct StartBody {
     workflow: String,
-    /// What the workflow asks for at its start: the id of what it is about, and the fields of its form.
+    /// Arguments of the start: the id of what the workflow is about, and the fields of its form.
     #[serde(default)]
     #[schema(value_type = Object)]
     data: Map<String, Value>,

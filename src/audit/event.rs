@@ -1,4 +1,4 @@
-//! What is audited, and where it comes from.
+//! Audited events and their origins.
 
 use serde::Serialize;
 

@@ -41,7 +41,7 @@ pub struct Head {
     /// The database was restored from a backup that ends here: greater numbers before this line are of a chain that was lost with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
-    /// Of a restore: the greatest number up to which the heads before this line are of the chain that goes on; the sequence, where it is left out.
+    /// Restores alone: the greatest number up to which the heads before this line are of the chain that goes on; the sequence, where it is left out.
     /// A backup may be of a chain that an earlier restore had ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<i64>,

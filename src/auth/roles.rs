@@ -104,7 +104,7 @@ impl Roles {
     /// # Errors
     /// [`RoleError`] when it cannot be found out: then the role is not granted.
     pub async fn grants(&self, role: &str, login: &str) -> Result<Grant, RoleError> {
-        // Nobody is looked up for a role that there is not.
+        // An unknown role costs no look at the directory.
         if !self.handlers.contains_key(role) {
             return Ok(Grant::Refused);
         }
