@@ -135,7 +135,10 @@ impl Channel {
         while row.state != PairingState::Confirmed {
             self.is_open(held, &row)?;
             tokio::select! {
-                message = receive(&mut self.stream, &mut self.session, &mut self.heard) => { message?; return Err(Close::Protocol) }
+                message = receive(&mut self.stream, &mut self.session, &mut self.heard) => {
+                    message?;
+                    return Err(Close::Protocol);
+                }
                 () = listener.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }

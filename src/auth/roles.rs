@@ -111,8 +111,8 @@ impl Roles {
         self.says(role, login, &self.find(login).await).await
     }
 
-    /// What every handler says of this person, in the order of [`ROLES`]. All are asked at once, each within its own limit, and the directory is
-    /// asked for the person once.
+    /// Answers of all handlers for this person, in the order of [`ROLES`]. They run at once, each with its own timeout; the directory is searched for
+    /// the person once.
     pub async fn all_grants(&self, login: &str) -> Vec<(&'static str, Result<Grant, RoleError>)> {
         let found = self.find(login).await;
         let asked = self.offered().into_iter().map(|(role, _)| {
@@ -122,7 +122,7 @@ impl Roles {
         join_all(asked).await
     }
 
-    /// What the handler of a role says of whom the directory has found.
+    /// Answer of a role's handler for the person that the directory has found.
     async fn says(
         &self,
         role: &str,
@@ -135,12 +135,12 @@ impl Roles {
         Ok(if granted { Grant::Granted { person: id.clone() } } else { Grant::Refused })
     }
 
-    /// Who has the login now: the id, and the person where the entry can be read. None whom nothing is granted to.
+    /// Present holder of a login: the id, and the person where the entry can be read; `None` for a login that gets no role.
     async fn find(&self, login: &str) -> Result<Option<(String, Option<Person>)>, RoleError> {
         Ok(match self.directory.find(login, &[]).await? {
             Lookup::Found(person) => Some((person.id.clone(), Some(person))),
             Lookup::Incomplete { id: Some(id), .. } => Some((id, None)),
-            // Whoever it is might have the login of somebody else.
+            // An entry without an id may be another person's than the login's former holder.
             Lookup::Incomplete { id: None, .. } => None,
             Lookup::NotFound | Lookup::Ambiguous | Lookup::Disabled => None,
         })

@@ -100,7 +100,7 @@ pub fn holder(row: &PairingRecord) -> Holder {
 /// [`StoreError`].
 pub async fn offer_in(tx: &Tx, code: PairingRecord, origin: &Origin) -> Result<(), StoreError> {
     let (root, at) = (code.root, code.created_at);
-    // Of two codes that are offered at once the later one ends the other.
+    // Lock: the later of two codes that are offered at once ends the other.
     tx.lock(&format!("codes {root}")).await?;
     pairings::end_others(tx, root, code.id).await?;
     pairings::insert(tx, code).await?;

@@ -74,7 +74,7 @@ pub async fn stuck(engine: &Engine, caller: &Caller, limit: u64) -> Result<Arc<[
     visible(engine, caller, Wanted { stuck: true, ..Wanted::default() }, limit).await
 }
 
-/// What instances of a list are stuck for, by the class of the failure.
+/// Failure classes of the stuck instances of a list.
 ///
 /// The caller was found to see them.
 ///

@@ -85,7 +85,7 @@ impl CardJob for IdentifyCard {
             }
             _ => return Ok(None),
         };
-        // A card that is nobody's yet is taken by one of two people who say at once that they have it.
+        // Lock: one of two people who say at once that they have a card without an owner gets it.
         tx.lock(&format!("card {}", facts.serial)).await?;
         let known = cards::find_by_serial(tx, &facts.serial).await?;
         let card = match known {

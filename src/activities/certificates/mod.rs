@@ -10,6 +10,9 @@ mod revoke_certificate;
 mod sign_certificate;
 mod suspend_certificates;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::registration::Registration;
 use crate::audit;
 use crate::clock::milliseconds;
@@ -35,8 +38,16 @@ fn note(tx: &Tx, call: &Call, event: audit::Event) -> Result<(), Failure> {
     Ok(audit::record(tx, &call.origin, Some(call.root), milliseconds(call.now), &event)?)
 }
 
-/// Records that the rules do not allow what was asked for.
-fn note_refusal(tx: &Tx, call: &Call, findings: &[Finding]) -> Result<(), Failure> {
+/// Findings that forbid what was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Refused {
+    findings: Vec<Finding>,
+}
+
+/// Records a refusal by the rules.
+fn refuse(tx: &Tx, call: &Call, findings: Vec<Finding>) -> Result<Refused, Failure> {
     let why = findings.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>().join(", ");
-    note(tx, call, audit::Event::RequestRefused { why })
+    note(tx, call, audit::Event::RequestRefused { why })?;
+
+    Ok(Refused { findings })
 }

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Refused;
 use crate::activities::Services;
 use crate::directory::Person;
 use crate::engine::contract::{Call, Failure, LocalActivity};
 use crate::issuance::plan::{self, Plan, PlannedCertificate};
-use crate::issuance::{CertificateHolder, Finding, Issuance, Slot};
+use crate::issuance::{CertificateHolder, Issuance, Slot};
 use crate::store::Tx;
 
 pub struct PlanCertificates {
@@ -39,11 +40,6 @@ pub struct Planned {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Refused {
-    findings: Vec<Finding>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Planned(Planned),
@@ -66,8 +62,8 @@ impl LocalActivity for PlanCertificates {
         let (certificates, approvals) = match planned {
             Plan::Planned { certificates, approvals } => (certificates, approvals),
             Plan::Refused(findings) => {
-                super::note_refusal(tx, call, &findings)?;
-                return Ok(Outcome::Refused(Refused { findings }));
+                let refusal = super::refuse(tx, call, findings)?;
+                return Ok(Outcome::Refused(refusal));
             }
         };
 

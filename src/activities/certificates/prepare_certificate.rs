@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Refused;
 use crate::activities::Services;
 use crate::directory::Person;
 use crate::engine::contract::{Call, Failure, LocalActivity};
@@ -45,11 +46,6 @@ pub struct Admissible {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Refused {
-    findings: Vec<Finding>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Prepared(Admissible),
@@ -80,8 +76,8 @@ impl LocalActivity for PrepareCertificate {
                 Ok(Outcome::Prepared(Admissible { draft: prepared.draft, findings, approvals, covered }))
             }
             Preparation::Refused(findings) => {
-                super::note_refusal(tx, call, &findings)?;
-                Ok(Outcome::Refused(Refused { findings }))
+                let refusal = super::refuse(tx, call, findings)?;
+                Ok(Outcome::Refused(refusal))
             }
         }
     }
